@@ -1,4 +1,5 @@
-//! What is left on the hub and in this process when calls fail, are cancelled, or have no threads.
+//! Clean-up on the hub and in this process after calls fail, are cancelled, or cannot start a
+//! thread.
 
 use std::cell::RefCell;
 use std::sync::mpsc::channel;
@@ -7,9 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
+use scramjet_client_blocking::transport::Phase;
+use scramjet_client_blocking::types::{Deleted, RunnerExit};
 use scramjet_client_blocking::{
-    CancelToken, Child, Deleted, Error, ErrorKind, HostClient, KillOptions, Package, Phase,
-    PoolOptions, Readiness, RunnerExit, StartOptions, StopOptions, Upload, Version,
+    CancelToken, Child, Error, ErrorKind, HostClient, KillOptions, Package, PoolOptions, Readiness,
+    StartOptions, StopOptions, Upload, Version,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation};
 use scramjet_client_tests::link::Link;
@@ -18,26 +21,26 @@ use scramjet_client_tests::programs::fake_hub;
 
 use crate::helpers::{Folder, in_child, within};
 use crate::live::Uploaded;
-use crate::outages::{GENERATIONS, each, hubs};
-use crate::stand_in::{Scene, StandIn, until};
+use crate::outages::{GENERATIONS, hubs, in_parallel};
+use crate::stub_hub::{Reply, StubHub, until};
 
-/// Where a child process finds the hub.
+/// Environment variable with the URL of the hub for a child process.
 const HUB: &str = "TEST_CLEANUP_HUB";
 
-/// A hub of 1.x refuses a kill in the moment after the start.
-fn kill(instance: &scramjet_client_blocking::InstanceClient, options: &KillOptions) {
-    until("it is killed", || instance.kill(options).is_ok());
+/// Kills an instance, and retries because hubs of 1.x refuse a kill shortly after the start.
+fn kill_when_possible(instance: &scramjet_client_blocking::InstanceClient, options: &KillOptions) {
+    until("the instance is killed", || instance.kill(options).is_ok());
 }
 
 #[test]
-fn deploy_and_run_returns_what_the_function_returned_after_it_killed_its_instance() {
+fn deploy_and_run_returns_the_result_of_a_function_that_killed_its_instance() {
     within("deploying", || {
-        each(hubs(), |(url, hub)| {
+        in_parallel(hubs(), |(url, hub)| {
             let host = HostClient::new(&url).unwrap();
             let ran = host.deploy_and_run(package::sequence("stays"), |sequence| {
                 let instance = sequence.start(&StartOptions::new())?;
                 instance.wait_event("ready")?;
-                kill(&instance, &KillOptions::new());
+                kill_when_possible(&instance, &KillOptions::new());
                 Ok::<_, Error>((7, sequence.id().clone()))
             });
             let ran = ran.unwrap();
@@ -60,9 +63,9 @@ fn deploy_and_run_returns_what_the_function_returned_after_it_killed_its_instanc
     });
 }
 
-/// At the times of a real hub.
+/// This fake hub takes as long as a real one.
 #[test]
-fn deployment_close_hands_over_to_a_hub_of_1_x() {
+fn deployment_close_lets_a_1_x_hub_finish_the_deletion() {
     within("deploying", || {
         for killed in [true, false] {
             let hub = FakeHub::new(Generation::V1);
@@ -71,15 +74,16 @@ fn deployment_close_hands_over_to_a_hub_of_1_x() {
             let instance = deployment.start(&StartOptions::new()).unwrap();
             instance.wait_event("ready").unwrap();
             if killed {
-                kill(&instance, &KillOptions::new());
+                kill_when_possible(&instance, &KillOptions::new());
             }
             let begin = hub.now();
             assert_eq!(deployment.close().unwrap(), Deleted::HandedOver);
             let took = hub.now() - begin;
-            // Far less than the 16 seconds of a deletion.
+            // The deletion itself takes 16 seconds.
             assert!(took < Duration::from_secs(5), "{took:?}");
             assert_eq!(hub.sequences().len(), 1);
-            // Somebody who kills an instance without its removal has the hub keep it for longer.
+            // If an instance was killed without `remove_immediately`, the hub keeps it for 195
+            // seconds.
             hub.advance(Duration::from_secs(if killed { 196 } else { 17 }));
             assert!(hub.sequences().is_empty());
         }
@@ -99,7 +103,7 @@ fn deployment_close_deletes_a_sequence_without_instances_at_once() {
 }
 
 #[test]
-fn deploy_and_run_reports_a_failed_clean_up_beside_the_result() {
+fn deploy_and_run_returns_the_result_and_the_error_of_the_clean_up() {
     within("deploying", || {
         for generation in GENERATIONS {
             let hub = fake_hub(generation);
@@ -120,8 +124,8 @@ fn deploy_and_run_reports_a_failed_clean_up_beside_the_result() {
     });
 }
 
-/// A package of a name that no other test uses.
-pub(crate) fn named(folder: &Folder, name: &str) -> Upload {
+/// Packs a sequence with this package name.
+pub(crate) fn named_package(folder: &Folder, name: &str) -> Upload {
     folder.file(
         "package.json",
         format!(r#"{{"name":"{name}","version":"1.0.0","main":"index.js"}}"#).as_bytes(),
@@ -132,7 +136,7 @@ pub(crate) fn named(folder: &Folder, name: &str) -> Upload {
 }
 
 #[test]
-fn deploy_that_is_given_up_while_its_answer_is_awaited_leaves_no_sequence() {
+fn deploy_that_is_aborted_while_waiting_for_the_response_leaves_no_sequence() {
     type Limit = fn(&HostClient, &CancelToken) -> HostClient;
     let limits: [(&str, Limit); 3] = [
         ("cancelled", |host, token| host.with_cancel(token)),
@@ -144,26 +148,26 @@ fn deploy_that_is_given_up_while_its_answer_is_awaited_leaves_no_sequence() {
         }),
     ];
     within("deploying", move || {
-        each(hubs(), |(url, _hub)| {
+        in_parallel(hubs(), |(url, _hub)| {
             for (what, limit) in limits {
                 let (direct, link) = (HostClient::new(&url).unwrap(), Link::to(&url));
                 let name = format!("{what}-{}-{}", std::process::id(), link.port());
                 let folder = Folder::new(&name);
-                let upload = named(&folder, &name);
+                let upload = named_package(&folder, &name);
                 let token = CancelToken::new();
                 let host = limit(&HostClient::new(link.url()).unwrap(), &token);
-                link.freeze_answers();
+                link.freeze_responses();
                 let deploying = thread::spawn(move || host.deploy(upload).map(drop));
                 let there = || direct.sequence_ids(&name).unwrap().len();
-                until("the hub has it", || there() == 1);
+                until("the hub has the sequence", || there() == 1);
                 token.cancel();
                 let error = deploying.join().unwrap().unwrap_err();
                 assert_eq!(error.phase(), Some(Phase::Wait), "{what}: {error:?}");
-                let says = "the hub may have acted upon the request";
+                let says = "the hub may have processed the request";
                 assert!(error.to_string().contains(says), "{error}");
-                link.mend();
+                link.unfreeze();
                 let begin = Instant::now();
-                until("it is deleted", || there() == 0);
+                until("the sequence is deleted", || there() == 0);
                 println!(
                     "{url}: {what}: gone {:?} after the link was back",
                     begin.elapsed()
@@ -174,7 +178,7 @@ fn deploy_that_is_given_up_while_its_answer_is_awaited_leaves_no_sequence() {
 }
 
 #[test]
-fn deploy_with_limits_sends_what_its_reader_gives_and_passes_its_panic_on() {
+fn deploy_with_a_deadline_uploads_a_reader_and_propagates_its_panic() {
     within("deploying", || {
         let hub = fake_hub(Generation::V1);
         let host = hub.client().with_deadline(Duration::from_secs(20));
@@ -195,11 +199,11 @@ fn deploy_with_limits_sends_what_its_reader_gives_and_passes_its_panic_on() {
 }
 
 #[test]
-fn deploy_that_is_given_up_in_the_midst_of_its_upload_returns_at_once() {
+fn deploy_that_is_cancelled_during_the_upload_returns_at_once() {
     within("deploying", || {
         let hub = fake_hub(Generation::V1);
         let token = CancelToken::new();
-        let (begun, begins) = channel();
+        let (sender, receiver) = channel();
         let (_kept, never) = channel::<()>();
         struct Blocks(std::sync::mpsc::Sender<()>, std::sync::mpsc::Receiver<()>);
         impl std::io::Read for Blocks {
@@ -210,16 +214,16 @@ fn deploy_that_is_given_up_in_the_midst_of_its_upload_returns_at_once() {
             }
         }
         let host = hub.client().with_cancel(&token);
-        let upload = Upload::reader(Blocks(begun, never));
+        let upload = Upload::reader(Blocks(sender, never));
         let deploying = thread::spawn(move || host.deploy(upload).map(drop));
-        begins.recv().unwrap();
+        receiver.recv().unwrap();
         token.cancel();
         assert!(deploying.join().unwrap().unwrap_err().is_cancelled());
         assert!(hub.sequences().is_empty());
     });
 }
 
-/// The threads of this process that the library has started.
+/// Returns the number of threads of the library in this process.
 #[cfg(target_os = "linux")]
 fn threads() -> usize {
     let tasks = fs::read_dir("/proc/self/task").unwrap();
@@ -230,7 +234,7 @@ fn threads() -> usize {
         .count()
 }
 
-/// The connections of this process to a server of this machine.
+/// Returns the number of connections from this process to a local server.
 #[cfg(target_os = "linux")]
 fn connections(url: &str) -> usize {
     let port = url.split(':').nth(2).unwrap().split('/').next().unwrap();
@@ -241,13 +245,13 @@ fn connections(url: &str) -> usize {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn cancelled_spawns_leave_nothing_after_some_seconds_although_the_hub_does_not_answer() {
+fn cancelled_spawn_leaves_no_threads_or_connections_if_the_hub_is_silent() {
     const COUNT: usize = 40;
     if env::var(HUB).is_err() {
-        // Alone, because it counts threads.
+        // The test counts threads, so it needs a process of its own.
         return in_child(&[(HUB, "own")]);
     }
-    each(GENERATIONS, |generation| {
+    in_parallel(GENERATIONS, |generation| {
         let hub = fake_hub(generation);
         let id = hub
             .client()
@@ -264,10 +268,10 @@ fn cancelled_spawns_leave_nothing_after_some_seconds_although_the_hub_does_not_a
             let spawn = || sequence.spawn(&StartOptions::new()).unwrap_err();
             let spawning: Vec<_> = (0..COUNT).map(|_| scope.spawn(spawn)).collect();
             let deploying = scope.spawn(|| cancelled.deploy(package::sequence("echo")));
-            let sent = |words: &&String| {
-                words.ends_with("/start") || words.ends_with("POST /api/v1/sequence")
+            let sent = |request: &&String| {
+                request.ends_with("/start") || request.ends_with("POST /api/v1/sequence")
             };
-            until("all are sent", || {
+            until("all requests are sent", || {
                 hub.requests().iter().filter(sent).count() > COUNT + 1
             });
             let begin = Instant::now();
@@ -289,7 +293,8 @@ fn cancelled_spawns_leave_nothing_after_some_seconds_although_the_hub_does_not_a
             thread::yield_now();
         }
         println!("{generation:?}: nothing left after {:?}", begin.elapsed());
-        // Hubs of 0.18 take no ids: without an answer, nobody knows which instances there are.
+        // Hubs of 0.18 take no instance ids. Without a response, the client cannot know the
+        // instances.
         if generation == Generation::V1 {
             assert!(hub.running().is_empty(), "{:?}", hub.running());
         }
@@ -297,30 +302,30 @@ fn cancelled_spawns_leave_nothing_after_some_seconds_although_the_hub_does_not_a
 }
 
 #[test]
-fn pool_stops_32_instances_at_the_same_time_at_most() {
+fn pool_shutdown_stops_at_most_32_instances_at_the_same_time() {
     within("a pool", || {
-        // How many are being stopped, and the most at the same time.
+        // The number of stops in progress, and its maximum.
         let stops = Arc::new((Mutex::new((0_usize, 0_usize)), Condvar::new()));
-        let stand_in = StandIn::start("1.0.1", {
+        let stub = StubHub::start("1.0.1", {
             let stops = Arc::clone(&stops);
-            move |words| {
-                if words.ends_with("/_stop") {
+            move |request| {
+                if request.ends_with("/_stop") {
                     let (state, changed) = &*stops;
                     let mut counts = state.lock().unwrap();
                     counts.0 += 1;
                     counts.1 = counts.1.max(counts.0);
                     changed.notify_all();
-                    // Gives the next one time to come.
+                    // Leaves time for the next request to arrive.
                     let bound = Duration::from_secs(3);
                     let waits = |counts: &mut (usize, usize)| counts.1 <= 32;
                     let waited = changed.wait_timeout_while(counts, bound, waits);
                     waited.unwrap().0.0 -= 1;
                 }
-                Scene::Usual
+                Reply::Default
             }
         });
         let pool = PoolOptions::new(40)
-            .start([stand_in.sequence()], |_| StartOptions::new())
+            .start([stub.sequence()], |_| StartOptions::new())
             .unwrap();
         assert_eq!(pool.shutdown(Duration::ZERO).len(), 40);
         let most = stops.0.lock().unwrap().1;
@@ -329,9 +334,9 @@ fn pool_stops_32_instances_at_the_same_time_at_most() {
 }
 
 #[test]
-fn pool_keeps_nothing_of_an_instance_that_was_replaced() {
+fn pool_releases_the_handles_of_replaced_instances() {
     within("a pool", || {
-        each(GENERATIONS, |generation| {
+        in_parallel(GENERATIONS, |generation| {
             let hub = fake_hub(generation);
             let transport = hub.transport();
             let builder = HostClient::builder("http://hub.invalid/api/v1");
@@ -344,23 +349,23 @@ fn pool_keeps_nothing_of_an_instance_that_was_replaced() {
             let replace = || {
                 let old = pool.next().unwrap().id().clone();
                 assert!(hub.crash(&old));
-                until("it is replaced", || {
+                until("the pool replaces the instance", || {
                     pool.next().is_some_and(|instance| *instance.id() != old)
                 });
-                // Each handle holds the transport.
+                // Each handle holds a clone of the transport.
                 Arc::strong_count(&transport)
             };
             let before = replace();
             assert!((0..5).all(|_| replace() > 0));
-            // While the pool asks for the instances, it has two handles more.
+            // The pool holds two more handles while it requests the list of instances.
             let kept = || Arc::strong_count(&transport);
-            until("nothing is kept", || kept() <= before + 2);
+            until("the pool drops its handles", || kept() <= before + 2);
         });
     });
 }
 
 #[test]
-fn pool_learns_of_a_death_from_its_handles() {
+fn pool_next_skips_an_instance_whose_handle_has_seen_its_end() {
     within("a pool", || {
         for generation in GENERATIONS {
             let hub = fake_hub(generation);
@@ -368,7 +373,7 @@ fn pool_learns_of_a_death_from_its_handles() {
                 .client()
                 .send_sequence(package::sequence("events"))
                 .unwrap();
-            // It can learn of it in no other way.
+            // The pool cannot learn of the end from the list of instances.
             hub.fault(Fault::refuse(503, "").on("GET", "instances").always());
             let pool = PoolOptions::new(2)
                 .readiness(Readiness::event("ready"))
@@ -379,7 +384,7 @@ fn pool_learns_of_a_death_from_its_handles() {
             let limited = dead.with_deadline(Duration::from_secs(20));
             match generation {
                 Generation::V0_18 => {
-                    hub.wait_until("it is gone", |_| {
+                    hub.wait_until("the instance is gone", |_| {
                         dead.host().instance_info(dead.id()).is_err()
                     });
                     assert!(limited.send_input("lost\n").unwrap_err().is_not_found());
@@ -389,7 +394,7 @@ fn pool_learns_of_a_death_from_its_handles() {
             for _ in 0..4 {
                 assert_ne!(pool.next().unwrap().id(), dead.id(), "{generation:?}");
             }
-            // What is not of the instance tells nothing of it.
+            // A 404 for another instance does not change the pool.
             let alive = pool.next().unwrap();
             let elsewhere = alive.host().instance_info("another").unwrap_err();
             assert!(elsewhere.is_not_found() && pool.next().is_some());
@@ -398,59 +403,59 @@ fn pool_learns_of_a_death_from_its_handles() {
 }
 
 thread_local! {
-    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<CallsOnDrop>> = const { RefCell::new(None) };
 }
 
-/// Makes calls when its thread ends.
-struct Last {
+/// A thread-local value that makes calls in its destructor.
+struct CallsOnDrop {
     host: HostClient,
     _child: Option<Child>,
-    tell: std::sync::mpsc::Sender<Result<String, Error>>,
+    sender: std::sync::mpsc::Sender<Result<String, Error>>,
 }
 
-impl Drop for Last {
+impl Drop for CallsOnDrop {
     fn drop(&mut self) {
         let version = self.host.version().map(|version| version.version);
-        let _ = self.tell.send(version);
+        let _ = self.sender.send(version);
         let limited = self.host.with_deadline(Duration::from_secs(5));
         let instances = limited.list_instances().map(|list| list.len().to_string());
-        let _ = self.tell.send(instances);
+        let _ = self.sender.send(instances);
     }
 }
 
 #[test]
-fn calls_in_the_destructor_of_a_thread_local_value_work() {
+fn version_and_list_instances_work_in_the_destructor_of_a_thread_local() {
     if env::var(HUB).is_err() {
-        // In a process that may be aborted.
+        // The process could be aborted, so the test needs one of its own.
         return in_child(&[(HUB, "own")]);
     }
     for generation in GENERATIONS {
         let hub = fake_hub(generation);
         let host = HostClient::new(hub.url()).unwrap();
         let sequence = host.send_sequence(package::sequence("events")).unwrap();
-        let (tell, told) = channel();
+        let (sender, receiver) = channel();
         thread::spawn(move || {
-            let last = |child| Last {
+            let last = |child| CallsOnDrop {
                 host,
                 _child: child,
-                tell,
+                sender,
             };
-            // The first of the values is dropped last.
+            // The value that is registered first is dropped last.
             LAST.with(|slot| assert!(slot.borrow().is_none()));
             let child = sequence.spawn(&StartOptions::new()).unwrap();
             LAST.set(Some(last(Some(child))));
         })
         .join()
         .unwrap();
-        assert_eq!(told.recv().unwrap().unwrap(), generation.version());
-        assert_eq!(told.recv().unwrap().unwrap(), "1");
+        assert_eq!(receiver.recv().unwrap().unwrap(), generation.version());
+        assert_eq!(receiver.recv().unwrap().unwrap(), "1");
         hub.wait_until("the child is killed", |hub| hub.running().is_empty());
     }
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn thread_that_cannot_be_created_is_an_error_of_its_own() {
+fn calls_fail_with_error_kind_thread_if_no_thread_can_be_created() {
     if let Ok(url) = env::var(HUB) {
         assert!(thread::Builder::new().spawn(|| ()).is_err());
         let host = HostClient::new(&url).unwrap();
@@ -484,17 +489,17 @@ fn thread_that_cannot_be_created_is_an_error_of_its_own() {
             assert!(!error.is_retryable() && !error.is_connect(), "{what}");
             let text = error.to_string();
             assert!(
-                text.contains("a thread could not be created"),
+                text.contains("thread could not be created"),
                 "{what}: {text}"
             );
         }
-        // What needs none works, and so does connecting within limits.
+        // Calls that need no thread work, and so does connecting with a cancel token.
         instance.info().unwrap();
         let another = HostClient::new(url).unwrap();
         let cancellable = another.with_cancel(&CancelToken::new());
         return cancellable.version().map(drop).unwrap();
     }
-    each(GENERATIONS, |generation| {
+    in_parallel(GENERATIONS, |generation| {
         let hub = fake_hub(generation);
         let sequence = hub
             .client()
@@ -503,14 +508,14 @@ fn thread_that_cannot_be_created_is_an_error_of_its_own() {
         let instance = sequence.start(&StartOptions::new()).unwrap();
         instance.wait_event("ready").unwrap();
         let (sequence, instance) = (sequence.id().to_string(), instance.id().to_string());
-        // By name, which is resolved on a thread of its own if there are limits.
+        // With a host name and a deadline, the client resolves the name on a thread.
         let url = hub.url().replace("127.0.0.1", "localhost");
         let variables = [
             (HUB, url.as_str()),
             ("TEST_SEQUENCE", &sequence),
             ("TEST_INSTANCE", &instance),
             ("RUST_TEST_THREADS", "1"),
-            // More than there are addresses.
+            // No thread can have a stack that is larger than the address space.
             ("RUST_MIN_STACK", "200000000000000"),
         ];
         in_child(&variables);
@@ -518,9 +523,9 @@ fn thread_that_cannot_be_created_is_an_error_of_its_own() {
 }
 
 #[test]
-fn is_success_says_that_an_instance_ended_on_request() {
+fn is_success_is_true_if_the_instance_ended_on_request() {
     within("ending", || {
-        each(hubs(), |(url, hub)| {
+        in_parallel(hubs(), |(url, hub)| {
             let host = HostClient::new(&url).unwrap();
             let sequence = Uploaded::sample(&host, "events");
             let is_v1 = hub
@@ -533,7 +538,7 @@ fn is_success_says_that_an_instance_ended_on_request() {
                 child.wait().unwrap()
             };
             let killed = end(&|child| child.kill().unwrap());
-            let once = end(&|child| kill(child.instance(), &KillOptions::new()));
+            let once = end(&|child| kill_when_possible(child.instance(), &KillOptions::new()));
             let options = StopOptions::new(Duration::from_millis(100));
             let stopped = end(&|child| drop(child.instance().stop(&options).unwrap()));
             for (ended, exit) in [
@@ -541,7 +546,7 @@ fn is_success_says_that_an_instance_ended_on_request() {
                 (once, RunnerExit::Killed),
                 (stopped, RunnerExit::Stopped),
             ] {
-                // Hubs of 0.18 do not tell.
+                // Hubs of 0.18 do not report the exit.
                 let expected = is_v1.then_some(exit);
                 assert_eq!(ended.exit, expected, "{url}: {ended:?}");
                 assert_eq!(

@@ -1,7 +1,10 @@
-//! A proxy that compresses what nobody asked to be compressed.
+//! Responses that a proxy compresses although the client did not ask for it.
 
-use scramjet_client_blocking::{Error, ErrorCode, ErrorKind, HostClient, ReplyError};
-use scramjet_client_testing::fake_hub::{FakeHub, Generation, Proxy};
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::{Error, ErrorCode, ErrorKind, HostClient};
+use scramjet_client_testing::fake_hub::{FakeHub, Proxy};
+
+use crate::outages::GENERATIONS;
 
 fn check(error: &Error) {
     let ErrorKind::Reply(ReplyError::Encoded { encoding, .. }) = error.kind() else {
@@ -19,8 +22,8 @@ fn check(error: &Error) {
 }
 
 #[test]
-fn calls_streams_and_waits_name_content_encoding() {
-    for generation in [Generation::V0_18, Generation::V1] {
+fn compressed_responses_are_an_error_that_names_content_encoding() {
+    for generation in GENERATIONS {
         let hub = FakeHub::builder(generation).start();
         hub.program("quiet", |process| process.stay());
         let host = hub.client();
@@ -34,13 +37,13 @@ fn calls_streams_and_waits_name_content_encoding() {
         check(&host.version().unwrap_err());
         check(&host.list_instances().unwrap_err());
         check(&instance.info().unwrap_err());
-        // Nothing is written to it: the error comes with the head.
+        // The output is empty, so the error comes from the response head.
         check(&instance.output().unwrap_err());
         check(&instance.log_lines().map(drop).unwrap_err());
         check(&instance.event_stream("never").map(drop).unwrap_err());
         check(&instance.wait_event("never").unwrap_err());
         check(&instance.wait_ended().unwrap_err());
-        // A refusal is told as it is.
+        // Error responses are not compressed, and are decoded as usual.
         let missing = HostClient::instance(&host, "missing").unwrap().info();
         assert!(missing.unwrap_err().is_not_found());
 

@@ -1,24 +1,25 @@
-//! What a lost or refused connection is to a caller: an error that stays one, with its cause. The table of faults is in `hostile`.
+//! Errors after lost, damaged or refused connections. The table of all faults is in
+//! `tests/hostile`.
 
 use std::error::Error as _;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use scramjet_client_blocking::{
-    Error, ErrorKind, HostClient, OutputStream, Phase, ReplyError, TransportError,
-};
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::transport::{Phase, TransportError};
+use scramjet_client_blocking::{Error, ErrorKind, HostClient, OutputStream};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, refused_url, response};
 
 use crate::helpers::{Mailbox, within};
 
-/// What the server does when it is asked for the list of sequences.
+/// The reaction of the server to a request for the list of sequences.
 #[derive(Clone)]
 enum Fault {
-    /// Sends this, and then goes on as if nothing was wrong.
+    /// Sends this, and keeps the connection open.
     Reply(Vec<u8>),
-    /// Sends this, and then closes.
+    /// Sends this, and closes the connection.
     Cut(Vec<u8>),
-    /// Sends the first, and then the second until the client is gone.
+    /// Sends the first part once, and the second one until the client disconnects.
     Endless(Vec<u8>, Vec<u8>),
 }
 
@@ -31,7 +32,7 @@ impl Fault {
         Self::Reply(response(status, headers, body.as_bytes()))
     }
 
-    /// A server with this fault, and otherwise a hub of version 1.0.1.
+    /// Starts a server with this fault. It reports version 1.0.1.
     fn serve(self) -> ScriptedServer {
         ScriptedServer::start(move |connection| {
             while let Ok(request) = connection.read_request() {
@@ -40,7 +41,7 @@ impl Fault {
                         .send(response("200 OK", &[], br#"{"version":"1.0.1"}"#))
                         .is_ok()
                 } else {
-                    self.happen(connection)
+                    self.apply(connection)
                 };
                 if !go_on {
                     return;
@@ -49,8 +50,8 @@ impl Fault {
         })
     }
 
-    /// False where it closes the connection.
-    fn happen(&self, connection: &mut Connection) -> bool {
+    /// Returns `false` if the connection is to be closed.
+    fn apply(&self, connection: &mut Connection) -> bool {
         match self {
             Self::Reply(reply) => connection.send(reply).is_ok(),
             Self::Cut(reply) => {
@@ -66,7 +67,7 @@ impl Fault {
     }
 }
 
-/// The error names the request.
+/// Checks that the error names the request.
 fn assert_about(error: &Error, operation: &str, url: &str) {
     assert_eq!(error.operation(), Some(operation));
     assert_eq!(error.method().map(|method| method.as_str()), Some("GET"));
@@ -74,13 +75,13 @@ fn assert_about(error: &Error, operation: &str, url: &str) {
     assert!(
         error
             .to_string()
-            .starts_with(&format!("{operation} (GET {url}) ")),
+            .starts_with(&format!("{operation} (GET {url}): ")),
         "{error}"
     );
 }
 
 #[test]
-fn a_refused_connection_says_so() {
+fn list_sequences_reports_a_refused_connection() {
     let url = refused_url();
     let host = HostClient::builder(&url).retry(None).build().unwrap();
     for _ in 0..2 {
@@ -109,9 +110,9 @@ fn a_refused_connection_says_so() {
     }
 }
 
-/// What is not HTTP is not only "no answer": the cause says what it is.
+/// The source of the error says that the response is not HTTP.
 #[test]
-fn garbage_is_explained_by_the_cause() {
+fn list_sequences_reports_a_response_that_is_not_http() {
     let server = Fault::cut("SSH-2.0-OpenSSH_9.2p1\r\n\r\n").serve();
     let error = HostClient::new(server.url())
         .unwrap()
@@ -127,9 +128,9 @@ fn garbage_is_explained_by_the_cause() {
     );
 }
 
-/// Only a success without a body is the success of an operation that needs none.
+/// The client ignores the content of the body, but it has to be complete.
 #[test]
-fn a_deletion_succeeds_with_any_body_that_ends() {
+fn delete_sequence_accepts_any_complete_body() {
     let answers = |reply: Fault| {
         let server = reply.serve();
         within("a deletion", move || {
@@ -173,7 +174,7 @@ fn stdout_of(server: &ScriptedServer) -> Result<scramjet_client_blocking::ByteSt
 }
 
 #[test]
-fn a_stream_that_is_cut_off_stays_an_error() {
+fn byte_stream_stays_an_error_after_it_was_cut_off() {
     for (reply, cut) in [
         ("Content-Length: 10\r\n\r\n12345", "5 of 10 bytes"),
         (
@@ -208,8 +209,9 @@ fn a_stream_that_is_cut_off_stays_an_error() {
                     "{reply}: {error}"
                 );
                 assert!(
-                    lost.to_string()
-                        .ends_with(&format!("the reply was cut off after {cut}")),
+                    lost.to_string().ends_with(&format!(
+                        "connection lost while reading the response (got {cut})"
+                    )),
                     "{lost}"
                 );
             }
@@ -219,7 +221,7 @@ fn a_stream_that_is_cut_off_stays_an_error() {
 }
 
 #[test]
-fn a_stream_that_is_damaged_stays_an_error() {
+fn byte_stream_stays_an_error_after_a_bad_chunk() {
     let server =
         Fault::cut("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\nzz\r\n")
             .serve();
@@ -247,10 +249,10 @@ fn a_stream_that_is_damaged_stays_an_error() {
 }
 
 #[test]
-fn a_stream_that_ends_stays_at_its_end() {
+fn byte_stream_stays_at_its_end() {
     for reply in [
         "Content-Length: 5\r\n\r\n12345",
-        // Chunks tell where the body ends, whatever length is announced beside them.
+        // The chunked framing takes precedence over `Content-Length`.
         "Content-Length: 10\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n",
         "Transfer-Encoding: chunked\r\n\r\n3\r\n123\r\n2\r\n45\r\n0\r\n\r\n",
         "Connection: close\r\n\r\n12345",
@@ -270,7 +272,7 @@ fn a_stream_that_ends_stays_at_its_end() {
 }
 
 #[test]
-fn a_stream_that_is_refused_is_the_refusal() {
+fn stream_returns_the_refusal_of_the_hub() {
     let server = Fault::reply("404 Not Found", &[], r#"{"error":"No such instance"}"#).serve();
     let error = stdout_of(&server).unwrap_err();
     assert_eq!(error.api().unwrap().message, "No such instance");
@@ -278,7 +280,7 @@ fn a_stream_that_is_refused_is_the_refusal() {
 }
 
 #[test]
-fn dropping_a_stream_closes_its_connection() {
+fn dropping_a_byte_stream_closes_its_connection() {
     let gone = Mailbox::new();
     let server = ScriptedServer::start({
         let gone = Arc::clone(&gone);

@@ -1,12 +1,12 @@
-//! Streams that outlive their connection.
+//! `follow_log`, `follow_topic` and `follow_events`: streams that reconnect.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::types::LogLine;
 use scramjet_client_blocking::{
-    CancelToken, ContentType, Error, ErrorKind, Followed, HostClient, InstanceClient, LogLine,
-    StartOptions,
+    CancelToken, ContentType, Error, ErrorKind, Followed, HostClient, InstanceClient, StartOptions,
 };
 use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
@@ -21,11 +21,12 @@ fn line(text: &str) -> Vec<u8> {
     format!("{:x}\r\n{line}\r\n", line.len()).into_bytes()
 }
 
-/// What a scripted hub does when a stream is opened, for the first time, the second, ...
-type Scene = fn(&mut Connection);
+/// The reaction of the server when the client opens a stream.
+type StreamScript = fn(&mut Connection);
 
-/// A hub of 1.x with one instance: its streams are these scenes, one after the other; afterwards it is gone.
-fn scenes(scenes: &'static [Scene]) -> (ScriptedServer, Arc<AtomicUsize>) {
+/// Starts a hub of 1.x with one instance. Each opened stream runs the next script. After the last
+/// one, the instance is gone.
+fn serve_scripts(scripts: &'static [StreamScript]) -> (ScriptedServer, Arc<AtomicUsize>) {
     let opened = Arc::new(AtomicUsize::new(0));
     let server = ScriptedServer::start({
         let opened = Arc::clone(&opened);
@@ -36,7 +37,7 @@ fn scenes(scenes: &'static [Scene]) -> (ScriptedServer, Arc<AtomicUsize>) {
                         drop(connection.send(response("200 OK", &[], br#"{"version":"1.0.1"}"#)))
                     }
                     "the-instance" => {
-                        let ended = opened.load(Ordering::SeqCst) >= scenes.len();
+                        let ended = opened.load(Ordering::SeqCst) >= scripts.len();
                         let info: &[u8] = if ended {
                             br#"{"id":"the-instance","sequence":"s","ended":"x"}"#
                         } else {
@@ -44,8 +45,8 @@ fn scenes(scenes: &'static [Scene]) -> (ScriptedServer, Arc<AtomicUsize>) {
                         };
                         let _ = connection.send(response("200 OK", &[], info));
                     }
-                    _ => match scenes.get(opened.fetch_add(1, Ordering::SeqCst)) {
-                        Some(scene) => return scene(connection),
+                    _ => match scripts.get(opened.fetch_add(1, Ordering::SeqCst)) {
+                        Some(script) => return script(connection),
                         None => drop(connection.send(response(
                             "404 Not Found",
                             &[],
@@ -66,8 +67,8 @@ fn instance(server: &ScriptedServer) -> InstanceClient {
         .unwrap()
 }
 
-/// What comes, in words.
-fn told(item: Result<Followed<LogLine>, Error>) -> String {
+/// Returns a short description of the item.
+fn describe(item: Result<Followed<LogLine>, Error>) -> String {
     match item {
         Ok(Followed::Item(line)) => line.msg,
         Ok(Followed::Gap(gap)) => format!("gap after {} attempts", gap.attempts),
@@ -81,7 +82,7 @@ fn one_line_and_lost(connection: &mut Connection) {
 
 fn two_lines_and_open(connection: &mut Connection) {
     let _ = connection.send([HEAD, &line("two"), &line("three")].concat());
-    // Open until the client is gone, as with 1.x, which does not end a log.
+    // Like hubs of 1.x, which do not end a log.
     let _ = connection.close_after_client();
 }
 
@@ -98,14 +99,19 @@ fn ends(connection: &mut Connection) {
 }
 
 #[test]
-fn a_lost_connection_is_a_gap_and_the_end_of_the_instance_is_the_end() {
+fn follow_log_returns_a_gap_for_a_lost_connection_and_ends_with_the_instance() {
     within("following", || {
-        let (server, opened) = scenes(&[one_line_and_lost, refuses_for_now, ends_open]);
-        let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
+        let (server, opened) = serve_scripts(&[one_line_and_lost, refuses_for_now, ends_open]);
+        let seen: Vec<_> = instance(&server)
+            .follow_log()
+            .unwrap()
+            .map(describe)
+            .collect();
         assert_eq!(seen, ["one", "gap after 2 attempts", "two", "three"]);
         assert_eq!(opened.load(Ordering::SeqCst), 3);
     });
-    /// Stays open, but the instance has ended by then: the silence is looked into.
+    /// The stream stays open, but the instance has ended. The client checks the instance because
+    /// the stream is idle.
     fn ends_open(connection: &mut Connection) {
         let _ = connection.send([HEAD, &line("two"), &line("three")].concat());
         while connection.read_head().is_ok() {}
@@ -113,61 +119,77 @@ fn a_lost_connection_is_a_gap_and_the_end_of_the_instance_is_the_end() {
 }
 
 #[test]
-fn an_instance_that_went_in_the_gap_is_a_gap_and_the_end() {
+fn follow_log_ends_after_a_gap_if_the_instance_is_gone() {
     within("following", || {
-        let (server, _) = scenes(&[one_line_and_lost]);
-        let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
+        let (server, _) = serve_scripts(&[one_line_and_lost]);
+        let seen: Vec<_> = instance(&server)
+            .follow_log()
+            .unwrap()
+            .map(describe)
+            .collect();
         assert_eq!(seen, ["one", "gap after 1 attempts"]);
     });
 }
 
-/// As where the connection is closed when the stream has ended, and the client has not seen that yet.
+/// The connection closes after the end of the stream, before the client has read the end.
 fn ends_and_hears_no_more(connection: &mut Connection) {
     ends(connection);
     let _ = connection.read_head();
 }
 
 #[test]
-fn that_a_connection_is_closed_after_a_stream_is_no_gap() {
+fn follow_log_has_no_gap_if_the_connection_closes_after_the_stream() {
     within("following", || {
-        let (server, opened) = scenes(&[ends_and_hears_no_more]);
-        let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
+        let (server, opened) = serve_scripts(&[ends_and_hears_no_more]);
+        let seen: Vec<_> = instance(&server)
+            .follow_log()
+            .unwrap()
+            .map(describe)
+            .collect();
         assert_eq!(seen, ["last"]);
         assert_eq!(opened.load(Ordering::SeqCst), 1);
     });
 }
 
 #[test]
-fn a_stream_that_ends_with_its_instance_has_no_gap() {
+fn follow_log_has_no_gap_if_the_stream_ends_with_the_instance() {
     within("following", || {
-        let (server, opened) = scenes(&[ends]);
-        let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
+        let (server, opened) = serve_scripts(&[ends]);
+        let seen: Vec<_> = instance(&server)
+            .follow_log()
+            .unwrap()
+            .map(describe)
+            .collect();
         assert_eq!(seen, ["last"]);
         assert_eq!(opened.load(Ordering::SeqCst), 1);
     });
 }
 
 #[test]
-fn a_refusal_is_an_error_and_the_end() {
+fn follow_log_ends_with_the_refusal_of_the_hub() {
     within("following", || {
-        let (server, _) = scenes(&[one_line_and_lost, refuses, two_lines_and_open]);
-        let seen: Vec<_> = instance(&server).follow_log().unwrap().map(told).collect();
+        let (server, _) = serve_scripts(&[one_line_and_lost, refuses, two_lines_and_open]);
+        let seen: Vec<_> = instance(&server)
+            .follow_log()
+            .unwrap()
+            .map(describe)
+            .collect();
         assert_eq!(seen.len(), 2, "{seen:?}");
         assert!(
-            seen[1].contains("was refused: 403 NOT_AUTHORIZED: not yours"),
+            seen[1].contains("refused with status 403 NOT_AUTHORIZED: not yours"),
             "{seen:?}"
         );
     });
 }
 
 #[test]
-fn following_ends_at_its_deadline_and_when_it_is_cancelled() {
+fn follow_log_ends_at_its_deadline_and_on_cancel() {
     within("following", || {
-        let (server, _) = scenes(&[one_line_and_lost]);
+        let (server, _) = serve_scripts(&[one_line_and_lost]);
         let (limit, begin) = (Duration::from_millis(500), Instant::now());
-        // The hub is not there any more when it is looked for.
+        // The server is gone when the client reconnects.
         let mut follow = instance(&server).with_deadline(limit).follow_log().unwrap();
-        assert_eq!(told(follow.next().unwrap()), "one");
+        assert_eq!(describe(follow.next().unwrap()), "one");
         drop(server);
         let error = follow.next().unwrap().unwrap_err();
         assert!(
@@ -176,10 +198,10 @@ fn following_ends_at_its_deadline_and_when_it_is_cancelled() {
         );
         assert!(follow.next().is_none());
 
-        let (server, _) = scenes(&[one_line_and_lost]);
+        let (server, _) = serve_scripts(&[one_line_and_lost]);
         let token = CancelToken::new();
         let mut follow = instance(&server).with_cancel(&token).follow_log().unwrap();
-        assert_eq!(told(follow.next().unwrap()), "one");
+        assert_eq!(describe(follow.next().unwrap()), "one");
         drop(server);
         let reader = std::thread::spawn(move || {
             (follow.next().unwrap().unwrap_err(), follow.next().is_none())
@@ -190,9 +212,9 @@ fn following_ends_at_its_deadline_and_when_it_is_cancelled() {
     });
 }
 
-/// An idle timeout of the caller's is told, and does not end it.
+/// An idle timeout is reported, and following continues.
 #[test]
-fn a_silence_that_the_caller_asked_about_is_told() {
+fn follow_log_reports_an_idle_timeout_and_continues() {
     within("following", || {
         let more = Mailbox::new();
         let server = ScriptedServer::start({
@@ -214,29 +236,29 @@ fn a_silence_that_the_caller_asked_about_is_told() {
             .with_idle_timeout(Duration::from_millis(100))
             .follow_log()
             .unwrap();
-        assert_eq!(told(follow.next().unwrap()), "one");
+        assert_eq!(describe(follow.next().unwrap()), "one");
         let error = follow.next().unwrap().unwrap_err();
         assert!(error.is_timeout(), "{error}");
         more.put(());
-        assert_eq!(told(follow.next().unwrap()), "two");
+        assert_eq!(describe(follow.next().unwrap()), "two");
     });
 }
 
 #[test]
-fn a_topic_is_followed_line_by_line_to_its_end() {
+fn follow_topic_returns_lines_until_the_topic_ends() {
     within("following", || {
-        let (server, _) = scenes(&[one_line_and_lost, ends]);
+        let (server, _) = serve_scripts(&[one_line_and_lost, ends]);
         let host = HostClient::new(server.url()).unwrap();
         let follow = host
             .follow_topic("t", ContentType::Ndjson)
             .unwrap()
             .json_lines::<LogLine>();
         assert_eq!(
-            follow.map(told).collect::<Vec<_>>(),
+            follow.map(describe).collect::<Vec<_>>(),
             ["one", "gap after 1 attempts", "last"]
         );
 
-        let (server, _) = scenes(&[one_line_and_lost, ends]);
+        let (server, _) = serve_scripts(&[one_line_and_lost, ends]);
         let host = HostClient::new(server.url()).unwrap();
         let lines = host.follow_topic("t", ContentType::Ndjson).unwrap().lines();
         let lines = lines.filter_map(|line| match line.unwrap() {
@@ -249,13 +271,13 @@ fn a_topic_is_followed_line_by_line_to_its_end() {
     });
 }
 
-/// A hub's log has no end of its own: where it ends, the hub did.
+/// The log of a hub has no end. If it ends, the hub has stopped.
 #[test]
-fn the_log_of_a_hub_is_followed_from_one_hub_to_the_next() {
+fn follow_log_of_a_hub_continues_after_a_restart() {
     within("following", || {
-        let (server, opened) = scenes(&[one_line_and_lost, ends, two_lines_and_open]);
+        let (server, opened) = serve_scripts(&[one_line_and_lost, ends, two_lines_and_open]);
         let host = HostClient::new(server.url()).unwrap();
-        let seen: Vec<_> = host.follow_log().unwrap().take(6).map(told).collect();
+        let seen: Vec<_> = host.follow_log().unwrap().take(6).map(describe).collect();
         assert_eq!(
             seen,
             [
@@ -271,8 +293,8 @@ fn the_log_of_a_hub_is_followed_from_one_hub_to_the_next() {
     });
 }
 
-on_each_hub!(the_log_and_the_events_of_an_instance_are_followed_to_its_end);
-fn the_log_and_the_events_of_an_instance_are_followed_to_its_end(host: HostClient) {
+on_each_hub!(follow_log_and_follow_events_end_with_the_instance);
+fn follow_log_and_follow_events_end_with_the_instance(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     instance.last_event("ready").unwrap();

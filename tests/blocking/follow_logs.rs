@@ -1,10 +1,12 @@
-//! One log of many instances.
+//! `follow_logs` and `follow_logs_of`: one log for many instances.
 
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::error::RequestError;
+use scramjet_client_blocking::stream::FollowLogs;
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, FollowLogs, Followed, HostClient, InstanceClient, RequestError,
-    SequenceClient, StartOptions,
+    CancelToken, Error, ErrorKind, Followed, HostClient, InstanceClient, SequenceClient,
+    StartOptions,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation};
 use scramjet_client_tests::hub::{Hub, SharedHub, shared};
@@ -18,12 +20,12 @@ use crate::helpers::within;
 use crate::live::Uploaded;
 use crate::outages::GENERATIONS;
 
-/// A log of many instances, and what was read of it.
+/// A combined log, and the items that were read from it.
 struct Reader {
     logs: FollowLogs,
-    /// The ids of instances with their lines.
+    /// Instance ids with their lines.
     lines: Vec<(String, String)>,
-    /// The instances of gaps.
+    /// The instance of each gap.
     gaps: Vec<Option<String>>,
 }
 
@@ -34,7 +36,7 @@ impl Reader {
         Self { logs, lines, gaps }
     }
 
-    /// Reads one item. False at the end.
+    /// Reads one item. Returns `false` at the end.
     fn read(&mut self) -> bool {
         match self.logs.next().map(Result::unwrap) {
             None => return false,
@@ -61,7 +63,7 @@ impl Reader {
         while self.read() {}
     }
 
-    /// The lines of an instance that begin with this text.
+    /// Returns the lines of an instance that begin with this text.
     fn of<'a>(&'a self, instance: &InstanceClient, begin: &str) -> Vec<&'a str> {
         let id = instance.id().as_str();
         let lines = self.lines.iter().filter(|(of, _)| of == id);
@@ -77,8 +79,8 @@ impl Reader {
     }
 }
 
-/// Starts an instance that logs three lines with this name, one after the other, and stays.
-fn counting(sequence: &SequenceClient, name: &str) -> InstanceClient {
+/// Starts an instance that logs three lines with this name, and keeps running.
+fn logging_instance(sequence: &SequenceClient, name: &str) -> InstanceClient {
     let log = |n| json!({ "log": format!("{name} {n}") });
     let wait = json!({ "wait": 50 });
     let steps = json!([log(0), wait, log(1), wait, log(2)]);
@@ -86,23 +88,23 @@ fn counting(sequence: &SequenceClient, name: &str) -> InstanceClient {
     sequence.start(&options).unwrap()
 }
 
-fn counted(name: &str) -> Vec<String> {
+fn logged_lines(name: &str) -> Vec<String> {
     (0..3).map(|n| format!("{name} {n}")).collect()
 }
 
-/// Takes the logs of all instances, which on 0.18 nobody else gets: on a hub of its own.
-fn follow_logs_tells_the_lines_of_all_instances_and_of_new_ones(host: HostClient) {
+/// On 0.18, only one reader gets the log of an instance. So this test needs a hub of its own.
+fn follow_logs_returns_the_lines_of_all_instances_and_of_new_ones(host: HostClient) {
     within("following", move || {
         let begin = Instant::now();
         let sequence = Uploaded::sample(&host, "acts");
-        let first = counting(&sequence, "first");
+        let first = logging_instance(&sequence, "first");
         let token = CancelToken::new();
         let mut reader = Reader::new(host.with_cancel(&token).follow_logs());
         reader.read_until_line(&first, "first 2");
-        let second = counting(&sequence, "second");
+        let second = logging_instance(&sequence, "second");
         reader.read_until_line(&second, "second 2");
-        assert_eq!(reader.of(&first, "first"), counted("first"));
-        assert_eq!(reader.of(&second, "second"), counted("second"));
+        assert_eq!(reader.of(&first, "first"), logged_lines("first"));
+        assert_eq!(reader.of(&second, "second"), logged_lines("second"));
         assert_eq!(reader.of(&first, "second"), [""; 0]);
         assert_eq!(reader.gaps, []);
 
@@ -114,12 +116,12 @@ fn follow_logs_tells_the_lines_of_all_instances_and_of_new_ones(host: HostClient
     });
 }
 
-mod follow_logs_tells_the_lines_of_all_instances_and_of_new_ones {
+mod follow_logs_returns_the_lines_of_all_instances_and_of_new_ones {
     use super::*;
 
     fn test(url: &str) {
         let host = HostClient::new(url).unwrap();
-        super::follow_logs_tells_the_lines_of_all_instances_and_of_new_ones(host);
+        super::follow_logs_returns_the_lines_of_all_instances_and_of_new_ones(host);
     }
 
     #[test]
@@ -142,13 +144,13 @@ mod follow_logs_tells_the_lines_of_all_instances_and_of_new_ones {
     }
 }
 
-on_each_hub!(follow_logs_of_instances_tells_their_lines_and_ends_with_the_last_of_them);
-fn follow_logs_of_instances_tells_their_lines_and_ends_with_the_last_of_them(host: HostClient) {
+on_each_hub!(follow_logs_of_returns_their_lines_and_ends_with_the_last_instance);
+fn follow_logs_of_returns_their_lines_and_ends_with_the_last_instance(host: HostClient) {
     within("following", move || {
         let sequence = Uploaded::sample(&host, "acts");
         let [first, second, other] =
-            ["first", "second", "other"].map(|name| counting(&sequence, name));
-        // Twice the same is once.
+            ["first", "second", "other"].map(|name| logging_instance(&sequence, name));
+        // A duplicate id has no effect.
         let ids = [first.id(), second.id(), first.id()];
         let mut reader = Reader::new(host.follow_logs_of(ids));
         reader.read_until_line(&first, "first 2");
@@ -158,14 +160,14 @@ fn follow_logs_of_instances_tells_their_lines_and_ends_with_the_last_of_them(hos
         second.kill(&Default::default()).unwrap();
         reader.read_to_the_end();
         println!("ended {:?} after the kills", begin.elapsed());
-        assert_eq!(reader.of(&first, "first"), counted("first"));
-        assert_eq!(reader.of(&second, "second"), counted("second"));
+        assert_eq!(reader.of(&first, "first"), logged_lines("first"));
+        assert_eq!(reader.of(&second, "second"), logged_lines("second"));
         assert_eq!(reader.of(&other, ""), [""; 0]);
         assert_eq!(reader.gaps, []);
     });
 }
 
-/// A hub whose instances log what they get as the event `log`.
+/// Starts a hub whose instances log the data of each event `log`.
 fn hub_that_logs(generation: Generation) -> FakeHub {
     let hub = fake_hub(generation);
     hub.program("events", |process| {
@@ -179,8 +181,8 @@ fn hub_that_logs(generation: Generation) -> FakeHub {
     hub
 }
 
-/// Two instances of such a hub.
-fn two(hub: &FakeHub) -> [InstanceClient; 2] {
+/// Starts two instances on such a hub.
+fn two_instances(hub: &FakeHub) -> [InstanceClient; 2] {
     let sequence = hub.client().send_sequence(package::sequence("events"));
     let sequence = sequence.unwrap();
     [(); 2].map(|()| ready(&sequence))
@@ -193,11 +195,11 @@ fn ready(sequence: &SequenceClient) -> InstanceClient {
 }
 
 #[test]
-fn follow_logs_goes_on_over_lost_connections_and_repeats_nothing() {
+fn follow_logs_continues_after_lost_connections_without_repeating_lines() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = hub_that_logs(generation);
-            let instances = two(&hub);
+            let instances = two_instances(&hub);
             let link = Link::to(&hub.url());
             let host = HostClient::new(link.url()).unwrap();
             let mut reader = Reader::new(host.follow_logs());
@@ -208,7 +210,7 @@ fn follow_logs_goes_on_over_lost_connections_and_repeats_nothing() {
                     reader.read_until_line(instance, &text);
                 }
                 reader.gaps.clear();
-                link.cut();
+                link.close_connections();
                 // On 0.18, the log of each instance has a gap.
                 let lost: Vec<_> = match generation {
                     Generation::V0_18 => instances
@@ -231,11 +233,11 @@ fn follow_logs_goes_on_over_lost_connections_and_repeats_nothing() {
 }
 
 #[test]
-fn follow_logs_goes_on_with_the_instances_of_a_restarted_hub() {
+fn follow_logs_continues_with_the_instances_of_a_restarted_hub() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = hub_that_logs(generation);
-            let [first, second] = two(&hub);
+            let [first, second] = two_instances(&hub);
             let mut reader = Reader::new(hub.client().follow_logs());
             let mut ending = Reader::new(hub.client().follow_logs_of([first.id(), second.id()]));
             first.send_event("log", "before").unwrap();
@@ -247,7 +249,7 @@ fn follow_logs_goes_on_with_the_instances_of_a_restarted_hub() {
             third.send_event("log", "after").unwrap();
             reader.read_until_line(&third, "after");
             assert!(!reader.gaps.is_empty(), "{generation:?}");
-            // Those of the hub before it have ended.
+            // The instances from before the restart have ended.
             ending.read_to_the_end();
             assert_eq!(ending.count(&first, "before"), 1, "{generation:?}");
             assert_eq!(ending.of(&third, ""), [""; 0], "{generation:?}");
@@ -256,17 +258,17 @@ fn follow_logs_goes_on_with_the_instances_of_a_restarted_hub() {
 }
 
 #[test]
-fn follow_logs_of_goes_on_with_the_others_when_an_instance_dies() {
+fn follow_logs_of_continues_with_the_others_when_an_instance_dies() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = hub_that_logs(generation);
-            let [first, second] = two(&hub);
+            let [first, second] = two_instances(&hub);
             let before = hub.requests().len();
             let mut reader = Reader::new(hub.client().follow_logs_of([first.id(), second.id()]));
             first.send_event("log", "last words").unwrap();
             reader.read_until_line(&first, "last words");
             assert!(hub.crash(first.id()));
-            // The list has shown that it is gone.
+            // Wait until the client has seen the end of the instance in the list.
             let lists = |hub: &FakeHub| {
                 let requests = hub.requests();
                 requests
@@ -299,7 +301,7 @@ fn follow_logs_has_opened_the_logs_when_it_returns() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = hub_that_logs(generation);
-            let instances = two(&hub);
+            let instances = two_instances(&hub);
             let ids = instances.each_ref().map(InstanceClient::id);
             let mut reader = Reader::new(hub.client().follow_logs_of(ids));
             ids.into_iter().for_each(|id| assert!(hub.crash(id)));
@@ -312,7 +314,7 @@ fn follow_logs_has_opened_the_logs_when_it_returns() {
     });
 }
 
-/// Each line interrupts a question on the same thread.
+/// On 0.18, one thread reads all logs and requests the list. Each line interrupts that request.
 #[test]
 fn follow_logs_finds_new_instances_while_others_log_without_a_pause() {
     within("following", || {
@@ -340,11 +342,11 @@ fn follow_logs_finds_new_instances_while_others_log_without_a_pause() {
 }
 
 #[test]
-fn follow_logs_keeps_to_the_limits_of_the_handle() {
+fn follow_logs_respects_the_deadline_and_idle_timeout_of_the_handle() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = hub_that_logs(generation);
-            let [first, second] = two(&hub);
+            let [first, second] = two_instances(&hub);
             let host = hub.client();
 
             let limit = Duration::from_millis(300);
@@ -355,7 +357,7 @@ fn follow_logs_keeps_to_the_limits_of_the_handle() {
             assert!(is_deadline && begin.elapsed() >= limit, "{error}");
             assert!(logs.next().is_none());
 
-            // A silence is told, and does not end it.
+            // An idle timeout is reported, and following continues.
             let host = host.with_idle_timeout(Duration::from_millis(100));
             let mut reader = Reader::new(host.follow_logs_of([first.id(), second.id()]));
             let error = reader.logs.find_map(Result::err).unwrap();
@@ -372,18 +374,18 @@ fn follow_logs_keeps_to_the_limits_of_the_handle() {
 }
 
 #[test]
-fn follow_logs_of_an_instance_that_the_hub_does_not_know_is_not_found() {
+fn follow_logs_of_an_unknown_instance_is_not_found() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = hub_that_logs(generation);
-            let [first, second] = two(&hub);
+            let [first, second] = two_instances(&hub);
             let host = hub.client();
             let error = host.follow_logs_of([first.id().as_str(), "no-such-instance"]);
             let error = error.unwrap_err();
             assert!(error.is_not_found(), "{error}");
             assert!(error.to_string().contains("no-such-instance"), "{error}");
 
-            // 0.18 forgets an instance with its end.
+            // Hubs of 0.18 forget an instance when it ends.
             assert!(hub.crash(second.id()));
             second.wait_ended().unwrap();
             let ended = host.follow_logs_of([second.id()]);
@@ -400,7 +402,7 @@ fn follow_logs_of_an_instance_that_the_hub_does_not_know_is_not_found() {
                 matches!(kind, ErrorKind::Request(error) if is_segment(error)),
                 "{error}"
             );
-            // There is nothing to wait for.
+            // An empty list of ids ends at once.
             assert!(host.follow_logs_of([""; 0]).unwrap().next().is_none());
             assert_eq!(hub.requests().len(), before, "{:?}", hub.requests());
         }

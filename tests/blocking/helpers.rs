@@ -1,4 +1,5 @@
-//! What several suites need: servers that answer everything, words between threads, a bound for what may hang, a process of one's own.
+//! Helpers for several test suites: servers, a mailbox between threads, a time limit for a test,
+//! child processes, and numbered data.
 
 use std::io::{self, Read, Write};
 use std::panic::resume_unwind;
@@ -10,13 +11,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{env, fs, thread};
 
+use scramjet_client_blocking::HostClient;
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
-/// Longer than any step takes, also on a busy machine.
+/// Upper bound for one step, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Does the work, which may fail but must not hang.
+/// Runs the closure on a thread, and panics if it takes longer than 30 seconds.
 pub(crate) fn within<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
@@ -25,12 +27,12 @@ pub(crate) fn within<T: Send + 'static>(
     let worker = thread::spawn(move || drop(done.send(work())));
     match result.recv_timeout(PATIENCE * 3) {
         Ok(result) => result,
-        Err(RecvTimeoutError::Timeout) => panic!("{name}: it hangs"),
+        Err(RecvTimeoutError::Timeout) => panic!("{name}: timed out"),
         Err(RecvTimeoutError::Disconnected) => resume_unwind(worker.join().unwrap_err()),
     }
 }
 
-/// Word from one side of an exchange to the other.
+/// A channel that server and test threads can share.
 pub(crate) struct Mailbox<T> {
     sender: Sender<T>,
     receiver: Mutex<Receiver<T>>,
@@ -54,10 +56,10 @@ impl<T> Mailbox<T> {
             .lock()
             .unwrap()
             .recv_timeout(PATIENCE)
-            .expect("word from the other side")
+            .expect("an item within the time limit")
     }
 
-    /// The next word, if it is there already.
+    /// Returns the next item without waiting.
     pub(crate) fn try_take(&self) -> Option<T> {
         self.receiver.lock().unwrap().try_recv().ok()
     }
@@ -67,7 +69,7 @@ impl<T> Mailbox<T> {
     }
 }
 
-/// A server that answers every request, on connections that stay open.
+/// Starts a server that answers every request, on keep-alive connections.
 pub(crate) fn serving(
     answer: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static,
 ) -> ScriptedServer {
@@ -80,7 +82,13 @@ pub(crate) fn serving(
     })
 }
 
-/// A server that answers every request with success, and passes the requests on.
+/// Returns a client for a hub of 1.0.1. It does not request the version.
+pub(crate) fn client_1x(server: &ScriptedServer) -> HostClient {
+    let builder = HostClient::builder(server.url()).hub_version("1.0.1");
+    builder.build().unwrap()
+}
+
+/// Starts a server that answers every request with `200 OK`, and records the requests.
 pub(crate) fn recording(body: &'static [u8]) -> (ScriptedServer, Arc<Mailbox<ReceivedRequest>>) {
     let requests = Mailbox::new();
     let server = serving({
@@ -93,13 +101,13 @@ pub(crate) fn recording(body: &'static [u8]) -> (ScriptedServer, Arc<Mailbox<Rec
     (server, requests)
 }
 
-/// Runs the calling test alone in a process of its own. By these variables, the test finds out there
-/// what to do.
+/// Runs the calling test alone in a child process. These environment variables tell the test that
+/// it is the child.
 pub(crate) fn in_child(variables: &[(&str, &str)]) {
     in_child_of(Command::new(env::current_exe().unwrap()), variables);
 }
 
-/// Like [`in_child`], by a command that is this program, or has it as its last argument.
+/// Like [`in_child`], with a command that runs this executable.
 pub(crate) fn in_child_of(command: Command, variables: &[(&str, &str)]) {
     let (output, text) = child(command, variables);
     assert!(
@@ -109,7 +117,7 @@ pub(crate) fn in_child_of(command: Command, variables: &[(&str, &str)]) {
     print!("{text}");
 }
 
-/// Like [`in_child`], for a test that exits with this code, which only it would.
+/// Like [`in_child`], for a test that ends its process with this exit code.
 pub(crate) fn in_child_that_exits(variables: &[(&str, &str)], code: i32) {
     let (output, text) = child(Command::new(env::current_exe().unwrap()), variables);
     assert_eq!(output.status.code(), Some(code), "{text}");
@@ -117,7 +125,9 @@ pub(crate) fn in_child_that_exits(variables: &[(&str, &str)], code: i32) {
 
 fn child(mut child: Command, variables: &[(&str, &str)]) -> (Output, String) {
     let thread = thread::current();
-    let test = thread.name().expect("the thread of a test has its name");
+    let test = thread
+        .name()
+        .expect("the thread of a test has the name of the test");
     child
         .args([test, "--exact", "--nocapture"])
         .envs(variables.iter().copied());
@@ -128,7 +138,7 @@ fn child(mut child: Command, variables: &[(&str, &str)]) -> (Output, String) {
     (output, text)
 }
 
-/// The most memory that this process ever had, in bytes.
+/// Returns the peak memory of this process, in bytes.
 pub(crate) fn peak_memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status
@@ -138,7 +148,7 @@ pub(crate) fn peak_memory() -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
-/// A folder that is removed with everything in it.
+/// A temporary folder, deleted on drop.
 pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
@@ -164,7 +174,7 @@ impl Drop for Folder {
     }
 }
 
-/// Lines of 4 KiB without end, each with its number: no two pieces are the same. ASCII, which no hub damages.
+/// A reader of endless ASCII lines of 4 KiB. Each line has a number, so all lines differ.
 pub(crate) struct Numbered {
     line: Vec<u8>,
     at: usize,
@@ -200,7 +210,7 @@ impl Read for Numbered {
     }
 }
 
-/// Takes so many bytes of [`Numbered`], and no others.
+/// A writer that accepts only the first bytes of [`Numbered`].
 pub(crate) struct SameNumbered {
     expected: io::Take<Numbered>,
     buffer: Vec<u8>,

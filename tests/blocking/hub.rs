@@ -1,4 +1,4 @@
-//! What a hub can do beside sequences and instances, on a real hub.
+//! Calls about the hub itself, topics and events.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -6,12 +6,12 @@ use scramjet_client_blocking::{ContentType, Error, HostClient, Input, StartOptio
 use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};
 
-use crate::cleanup::named;
+use crate::cleanup::named_package;
 use crate::helpers::Folder;
 use crate::live::{Uploaded, has, running};
 
-on_each_hub!(the_hub_tells_about_itself);
-fn the_hub_tells_about_itself(host: HostClient) {
+on_each_hub!(version_load_check_and_log_stream_describe_the_hub);
+fn version_load_check_and_log_stream_describe_the_hub(host: HostClient) {
     assert_eq!(host.version().unwrap().dialect(), host.dialect().unwrap());
     let load = host.load_check().unwrap();
     assert!(
@@ -27,8 +27,8 @@ fn the_hub_tells_about_itself(host: HostClient) {
     assert!(record["msg"].is_string(), "{line}");
 }
 
-on_each_hub!(sequences_are_found_by_the_name_of_their_package);
-fn sequences_are_found_by_the_name_of_their_package(host: HostClient) {
+on_each_hub!(sequence_ids_finds_sequences_by_package_name);
+fn sequence_ids_finds_sequences_by_package_name(host: HostClient) {
     let (first, second) = (
         Uploaded::sample(&host, "stays"),
         Uploaded::sample(&host, "stays"),
@@ -46,24 +46,24 @@ fn sequences_are_found_by_the_name_of_their_package(host: HostClient) {
     );
 }
 
-on_each_hub!(sequence_named_tells_none_one_and_several_apart);
-fn sequence_named_tells_none_one_and_several_apart(host: HostClient) {
+on_each_hub!(sequence_named_is_an_error_unless_exactly_one_sequence_has_the_name);
+fn sequence_named_is_an_error_unless_exactly_one_sequence_has_the_name(host: HostClient) {
     let error = host.sequence_named("there is no such package").unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
     let said = error.to_string();
     assert!(
-        said.contains("no sequence of this hub is named \"there is no such package\""),
+        said.contains("no sequence on this hub is named \"there is no such package\""),
         "{said}"
     );
 
-    // Of its own on each hub: other tests run beside this one.
+    // No other test uses this name.
     let name = "named-by-one-test";
     let folder = Folder::new(name);
-    let first = host.deploy(named(&folder, name)).unwrap();
+    let first = host.deploy(named_package(&folder, name)).unwrap();
     let found = host.sequence_named(name).unwrap();
     assert_eq!(found.id(), first.id());
 
-    let second = host.deploy(named(&folder, name)).unwrap();
+    let second = host.deploy(named_package(&folder, name)).unwrap();
     let error = host.sequence_named(name).unwrap_err();
     assert!(!error.is_not_found(), "{error:?}");
     let said = error.to_string();
@@ -72,8 +72,8 @@ fn sequence_named_tells_none_one_and_several_apart(host: HostClient) {
     }
 }
 
-on_each_hub!(what_came_later_works_or_says_since_when_it_would);
-fn what_came_later_works_or_says_since_when_it_would(host: HostClient) {
+on_each_hub!(config_status_inout_and_create_topic_work_or_name_the_required_version);
+fn config_status_inout_and_create_topic_work_or_name_the_required_version(host: HostClient) {
     let dialect = host.dialect().unwrap();
     let check = |what: &str, since: Version, result: Result<(), Error>| match result {
         Ok(()) => assert!(dialect.has(since), "{what}"),
@@ -122,7 +122,7 @@ fn what_came_later_works_or_says_since_when_it_would(host: HostClient) {
     });
     check("inout", Version::new(0, 29, 0), both);
 
-    // Where the version is not known, the hub itself says that there is no such route.
+    // If the client does not know the version, the hub itself returns a 404.
     if !dialect.has(Version::new(0, 19, 2)) {
         assert!(
             HostClient::new(host.base_url())
@@ -134,8 +134,8 @@ fn what_came_later_works_or_says_since_when_it_would(host: HostClient) {
     }
 }
 
-on_each_hub!(what_is_written_to_a_topic_is_read_from_it);
-fn what_is_written_to_a_topic_is_read_from_it(host: HostClient) {
+on_each_hub!(topic_returns_the_data_of_send_topic);
+fn topic_returns_the_data_of_send_topic(host: HostClient) {
     let name = format!("topic-of-a-test-{}", std::process::id());
     let mut reader = BufReader::new(host.topic(name.as_str(), ContentType::Ndjson).unwrap());
     for n in 0..3 {
@@ -166,8 +166,8 @@ fn what_is_written_to_a_topic_is_read_from_it(host: HostClient) {
     }
 }
 
-on_each_hub!(a_topic_of_text_x_ndjson_is_read_and_written_as_list_topics_tells);
-fn a_topic_of_text_x_ndjson_is_read_and_written_as_list_topics_tells(host: HostClient) {
+on_each_hub!(topic_and_send_topic_accept_the_content_type_from_list_topics);
+fn topic_and_send_topic_accept_the_content_type_from_list_topics(host: HostClient) {
     let name = format!("text-ndjson-{}", std::process::id());
     let is_new = host.dialect().unwrap().supports_topic_management();
     let mut content_type = ContentType::TextNdjson;
@@ -178,7 +178,7 @@ fn a_topic_of_text_x_ndjson_is_read_and_written_as_list_topics_tells(host: HostC
         let topic = topics.iter().find(|topic| topic.name == name).unwrap();
         content_type = topic.content_type.parse().unwrap();
         assert_eq!(content_type, ContentType::TextNdjson);
-        // The other name is another type.
+        // Hubs treat `application/x-ndjson` and `text/x-ndjson` as different types.
         let error = host.topic(name.as_str(), ContentType::Ndjson).unwrap_err();
         assert_eq!(error.api().unwrap().status, 415, "{error}");
     }
@@ -196,19 +196,19 @@ fn a_topic_of_text_x_ndjson_is_read_and_written_as_list_topics_tells(host: HostC
     }
 }
 
-on_each_hub!(events_are_sent_and_streamed);
-fn events_are_sent_and_streamed(host: HostClient) {
+on_each_hub!(send_event_and_event_stream_exchange_events);
+fn send_event_and_event_stream_exchange_events(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     instance.last_event("ready").unwrap();
 
-    // The stream is open before the first event is provoked: none is missed.
+    // The stream is open before the first event, so it misses none.
     let mut pongs = instance.event_stream("pong").unwrap();
     for data in ["first", "", "drugi: żółw"] {
         instance.send_event("ping", data).unwrap();
         let pong = pongs.next().unwrap().unwrap();
         assert_eq!(pong.name, "pong");
-        // quirk (1.x): an empty string comes as an empty object.
+        // Quirk of 1.x: the hub sends an empty string as an empty object.
         assert!(
             pong.data == json!(data) || (data.is_empty() && pong.data == json!({})),
             "{pong:?}"

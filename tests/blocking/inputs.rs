@@ -1,4 +1,4 @@
-//! What is sent in one go, on a real hub: all of it arrives, or it is refused before anything is lost without a word.
+//! Input from memory, files and readers: either all of it arrives, or the call fails.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -16,10 +16,12 @@ use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::ScriptedServer;
 use serde_json::{Value, json};
 
-use crate::helpers::{Folder, Mailbox, Numbered, SameNumbered, in_child_that_exits, within};
-use crate::live::{has, running};
+use crate::helpers::{
+    Folder, Mailbox, Numbered, SameNumbered, client_1x, in_child_that_exits, within,
+};
+use crate::live::{has, running, unknown_instance};
 
-/// A topic of one test, deleted at its end where that is possible.
+/// A topic for one test, deleted on drop if the hub supports it.
 pub(crate) struct Topic<'a> {
     host: &'a HostClient,
     pub(crate) name: String,
@@ -49,7 +51,7 @@ impl Drop for Topic<'_> {
     }
 }
 
-/// An instance that gives back its input, or its standard input.
+/// Each stream, with a sequence that echoes it.
 const ECHOES: [(InputStream, &str); 2] = [
     (InputStream::Input, "echo"),
     (InputStream::Stdin, "stdin-to-output"),
@@ -61,8 +63,8 @@ fn read(stream: &mut impl Read, length: usize) -> Vec<u8> {
     bytes
 }
 
-on_each_hub!(what_is_sent_may_come_from_anywhere);
-fn what_is_sent_may_come_from_anywhere(host: HostClient) {
+on_each_hub!(send_stream_and_send_topic_accept_every_kind_of_input);
+fn send_stream_and_send_topic_accept_every_kind_of_input(host: HostClient) {
     let folder = Folder::new("inputs");
     let path = folder.file("data", "z pliku\n".as_bytes());
     let inputs = || -> [(Input, &str); 8] {
@@ -87,7 +89,8 @@ fn what_is_sent_may_come_from_anywhere(host: HostClient) {
         let (_sequence, instance) = running(&host, sample);
         let mut output = instance.output().unwrap();
         for (input, text) in inputs() {
-            // An answer to each: a hub of 0.18 puts standard input in front of what was not read yet.
+            // Waits for each echo, because hubs of 0.18 put standard input before data that is
+            // still unread.
             assert_eq!(
                 instance
                     .send_stream(stream, input.end(false))
@@ -101,7 +104,11 @@ fn what_is_sent_may_come_from_anywhere(host: HostClient) {
             );
         }
         instance.send_stream(stream, "").unwrap();
-        assert_eq!(output.read(&mut [0]).unwrap(), 0, "{stream:?} goes on");
+        assert_eq!(
+            output.read(&mut [0]).unwrap(),
+            0,
+            "{stream:?} has not ended"
+        );
     }
 
     let topic = Topic::new(&host, "anywhere");
@@ -118,13 +125,13 @@ fn what_is_sent_may_come_from_anywhere(host: HostClient) {
     }
 }
 
-/// Code with which a program exits that has sent everything.
+/// Exit code of a child process that has sent everything.
 const SENT: i32 = 42;
 const INSTANCE: &str = "TEST_EXIT_INSTANCE";
 const STREAM: &str = "TEST_EXIT_STREAM";
 const LENGTH: &str = "TEST_EXIT_LENGTH";
 
-/// The program: sends, and is gone at once.
+/// Sends data, and exits at once.
 fn send_and_exit(host: &HostClient) -> ! {
     let instance = host.instance(env::var(INSTANCE).unwrap()).unwrap();
     let length = env::var(LENGTH).unwrap().parse().unwrap();
@@ -153,13 +160,13 @@ fn send_and_exit(host: &HostClient) -> ! {
     });
 }
 
-fn all_is_there(mut output: ByteStream, length: u64) -> bool {
+fn is_complete(mut output: ByteStream, length: u64) -> bool {
     let mut same = SameNumbered::new(length);
     io::copy(&mut output, &mut same).unwrap();
     same.left() == 0
 }
-on_each_hub!(a_program_that_exits_right_after_it_has_sent_has_lost_nothing);
-fn a_program_that_exits_right_after_it_has_sent_has_lost_nothing(host: HostClient) {
+on_each_hub!(send_input_and_finish_lose_no_data_if_the_program_exits_at_once);
+fn send_input_and_finish_lose_no_data_if_the_program_exits_at_once(host: HostClient) {
     if env::var_os(PARENT_HUB).is_some() {
         send_and_exit(&host);
     }
@@ -169,10 +176,10 @@ fn a_program_that_exits_right_after_it_has_sent_has_lost_nothing(host: HostClien
         ("writer", "echo"),
         ("stdin writer", "stdin-to-output"),
     ] {
-        // So little that it is read when the program is gone, and so much that it must be read meanwhile.
+        // 4 KiB fit into buffers. 8 MiB have to be read while the child process sends.
         for length in [4 << 10, 8 << 20] {
             let much = length > 1 << 20;
-            // quirk (0.18): what does not come in one piece comes in any order.
+            // Quirk of 0.18: standard input in several chunks can arrive in any order.
             if much
                 && stream.starts_with("stdin")
                 && !has(&host, "8 MiB on a standard input", Version::new(0, 19, 0))
@@ -182,7 +189,7 @@ fn a_program_that_exits_right_after_it_has_sent_has_lost_nothing(host: HostClien
             let (_sequence, instance) = running(&host, sample);
             let reading = much
                 .then(|| instance.output().unwrap())
-                .map(|output| thread::spawn(move || all_is_there(output, length)));
+                .map(|output| thread::spawn(move || is_complete(output, length)));
             in_child_that_exits(
                 &[
                     (PARENT_HUB, host.base_url()),
@@ -194,22 +201,22 @@ fn a_program_that_exits_right_after_it_has_sent_has_lost_nothing(host: HostClien
             );
             let all = match reading {
                 Some(reading) => reading.join().unwrap(),
-                None => all_is_there(instance.output().unwrap(), length),
+                None => is_complete(instance.output().unwrap(), length),
             };
             assert!(all, "{stream}, {length} bytes");
         }
     }
 }
 
-/// What comes back of bytes that are not UTF-8.
-fn bytes_back(
+/// Sends bytes that are not UTF-8, and returns the echo.
+fn echo_bytes(
     instance: &InstanceClient,
     stream: InputStream,
     output: OutputStream,
     bytes: &[u8],
 ) -> Vec<u8> {
     let mut output = instance.stream(output).unwrap();
-    // quirk (1.0.1): the first piece of an input is always decoded.
+    // Quirk of 1.0.1: the hub decodes the first chunk of an input as text.
     instance
         .send_stream(stream, Input::bytes(b"first\n".to_vec()).end(false))
         .unwrap();
@@ -222,17 +229,17 @@ fn bytes_back(
     back
 }
 
-on_each_hub!(bytes_that_are_not_utf_8_come_back_where_the_hub_keeps_them);
-fn bytes_that_are_not_utf_8_come_back_where_the_hub_keeps_them(host: HostClient) {
+on_each_hub!(send_stream_keeps_non_utf_8_bytes_if_the_hub_supports_them);
+fn send_stream_keeps_non_utf_8_bytes_if_the_hub_supports_them(host: HostClient) {
     let bytes: Vec<u8> = (0..=u8::MAX).rev().chain([0, b'\n', 0xc3, 0x28]).collect();
     let keeps = host.dialect().unwrap().supports_binary_data();
 
     let (_sequence, instance) = running(&host, "echo");
-    let back = bytes_back(&instance, InputStream::Input, OutputStream::Output, &bytes);
+    let back = echo_bytes(&instance, InputStream::Input, OutputStream::Output, &bytes);
     assert_eq!(back == bytes, keeps, "{back:?}");
 
     let (_sequence, instance) = running(&host, "stdin-to-output");
-    let back = bytes_back(&instance, InputStream::Stdin, OutputStream::Output, &bytes);
+    let back = echo_bytes(&instance, InputStream::Stdin, OutputStream::Output, &bytes);
     assert!(back != bytes, "a standard input keeps them");
 
     let topic = Topic::new(&host, "binary");
@@ -250,7 +257,7 @@ fn bytes_that_are_not_utf_8_come_back_where_the_hub_keeps_them(host: HostClient)
     );
 }
 
-/// The line of which an error says that it is `null`.
+/// Returns the number of the null line that the error reports.
 fn null_line(error: &Error) -> u64 {
     let ErrorKind::Upload(cause) = error.kind() else {
         panic!("{error:?}")
@@ -263,13 +270,10 @@ fn null_line(error: &Error) -> u64 {
 }
 
 #[test]
-fn a_line_of_null_in_memory_is_refused_before_anything_is_sent() {
+fn send_input_rejects_a_null_line_in_memory_before_sending() {
     let server = ScriptedServer::start(|_| {});
-    // Of a version that has all of it: no hub needs to be asked.
-    let host = HostClient::builder(server.url())
-        .hub_version("1.0.1")
-        .build()
-        .unwrap();
+    // The version is set, so the client sends no request for it.
+    let host = client_1x(&server);
     let instance = host.instance("the-instance").unwrap();
     for (lines, line) in [
         ("null", 1),
@@ -291,37 +295,37 @@ fn a_line_of_null_in_memory_is_refused_before_anything_is_sent() {
     assert_eq!(server.connections(), 0);
 }
 
-/// Gives each piece when the one before it has had its effect.
-struct Pieces {
+/// A reader that returns each chunk only after a permit.
+struct GatedReader {
     pieces: Vec<&'static str>,
-    go_on: Arc<Mailbox<()>>,
+    permits: Arc<Mailbox<()>>,
     given: usize,
 }
 
-impl Read for Pieces {
+impl Read for GatedReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(piece) = self.pieces.get(self.given) else {
             return Ok(0);
         };
         if self.given > 0 {
-            self.go_on.take();
+            self.permits.take();
         }
         self.given += 1;
         piece.as_bytes().read(buffer)
     }
 }
 
-on_each_hub!(what_was_before_a_line_of_null_is_delivered_and_nothing_after_it);
-fn what_was_before_a_line_of_null_is_delivered_and_nothing_after_it(host: HostClient) {
+on_each_hub!(send_input_delivers_the_lines_before_a_null_line_and_none_after_it);
+fn send_input_delivers_the_lines_before_a_null_line_and_none_after_it(host: HostClient) {
     let (_sequence, instance) = running(&host, "types");
     let mut output = instance.output().unwrap().json_lines::<Value>();
-    let go_on = Mailbox::new();
-    let pieces = Pieces {
+    let permits = Mailbox::new();
+    let pieces = GatedReader {
         pieces: vec!["1\n\"two\"\n", "nul", "l\n4\n", "5\n"],
-        go_on: Arc::clone(&go_on),
+        permits: Arc::clone(&permits),
         given: 0,
     };
-    let (error, values) = within("a null on its way", move || {
+    let (error, values) = within("a null line in an upload", move || {
         let sending = thread::spawn({
             let instance = instance.clone();
             move || {
@@ -331,9 +335,9 @@ fn what_was_before_a_line_of_null_is_delivered_and_nothing_after_it(host: HostCl
             }
         });
         let mut values: Vec<Value> = output.by_ref().take(2).map(Result::unwrap).collect();
-        (0..3).for_each(|_| go_on.put(()));
+        (0..3).for_each(|_| permits.put(()));
         let error = sending.join().unwrap();
-        // The input goes on: what was refused did not reach it, nor did its end.
+        // The rejected upload did not end the input.
         instance.send_input(Input::ndjson(b"6\n".to_vec())).unwrap();
         values.extend(output.map(Result::unwrap));
         (error, values)
@@ -352,14 +356,11 @@ fn what_was_before_a_line_of_null_is_delivered_and_nothing_after_it(host: HostCl
     );
 }
 
-/// Wherever the lines come from, and whatever they go to, what was before the one of null is all that is sent.
+/// This holds for every kind of upload and for every target.
 #[test]
-fn a_line_of_null_that_is_come_upon_ends_what_is_sent() {
-    let (server, bodies) = cut_off();
-    let host = HostClient::builder(server.url())
-        .hub_version("1.0.1")
-        .build()
-        .unwrap();
+fn send_input_send_topic_and_inout_stop_at_a_null_line() {
+    let (server, bodies) = truncated_body_server();
+    let host = client_1x(&server);
     let instance = host.instance("the-instance").unwrap();
     let folder = Folder::new("null");
     let path = folder.file("lines", b"1\n2\nnull\n3\n");
@@ -392,14 +393,14 @@ fn a_line_of_null_that_is_come_upon_ends_what_is_sent() {
         assert_eq!(bodies.take(), "1\n2\n");
     }
     let mut writer = host.topic_writer("topic", ContentType::Ndjson).unwrap();
-    // It may have come upon it before all of it is written.
+    // The writer may find the null line before everything is written.
     let _ = io::copy(&mut File::open(&path).unwrap(), &mut writer);
     assert_eq!(null_line(&writer.finish().unwrap_err()), 3);
     assert_eq!(bodies.take(), "1\n2\n");
 }
 
-/// A server that tells of the bodies which break off.
-fn cut_off() -> (ScriptedServer, Arc<Mailbox<String>>) {
+/// Starts a server that reports the bodies of aborted uploads.
+fn truncated_body_server() -> (ScriptedServer, Arc<Mailbox<String>>) {
     let bodies = Mailbox::new();
     let server = ScriptedServer::start({
         let bodies = Arc::clone(&bodies);
@@ -407,7 +408,7 @@ fn cut_off() -> (ScriptedServer, Arc<Mailbox<String>>) {
             let mut request = connection.read_head().unwrap();
             assert!(
                 connection.read_body(&mut request).is_err(),
-                "it is taken for the whole"
+                "the upload looks complete"
             );
             let body = String::from_utf8(request.body).unwrap();
             bodies.put(body);
@@ -416,9 +417,9 @@ fn cut_off() -> (ScriptedServer, Arc<Mailbox<String>>) {
     (server, bodies)
 }
 
-on_each_hub!(what_asks_first_arrives_all_the_same);
-/// Who asks the hub first gets its word, however often it says it, and sends all the same; also where others write meanwhile.
-fn what_asks_first_arrives_all_the_same(host: HostClient) {
+on_each_hub!(send_input_and_send_topic_with_expect_continue_deliver_all_data);
+/// The client accepts any number of `100 Continue` responses, also while others write to the topic.
+fn send_input_and_send_topic_with_expect_continue_deliver_all_data(host: HostClient) {
     const LENGTH: u64 = 1 << 20;
     let data = || {
         Input::bytes(Upload::reader(Numbered::new().take(LENGTH)))
@@ -429,7 +430,7 @@ fn what_asks_first_arrives_all_the_same(host: HostClient) {
     let (_sequence, instance) = running(&host, "echo");
     let reading = thread::spawn({
         let output = instance.output().unwrap();
-        move || all_is_there(output, LENGTH)
+        move || is_complete(output, LENGTH)
     });
     assert_eq!(instance.send_input(data()).unwrap().bytes, LENGTH);
     assert!(reading.join().unwrap());
@@ -452,10 +453,8 @@ fn what_asks_first_arrives_all_the_same(host: HostClient) {
         begin.elapsed()
     );
 
-    // What is refused is refused before it is sent.
-    let nobody = host
-        .instance("00000000-0000-4000-8000-000000000000")
-        .unwrap();
+    // The hub refuses these requests before the data is sent.
+    let nobody = unknown_instance(&host);
     assert!(nobody.send_input(data()).unwrap_err().is_not_found());
     let error = host
         .send(&SendSequence, Upload::bytes("no package").expect_continue())
@@ -467,9 +466,9 @@ fn what_asks_first_arrives_all_the_same(host: HostClient) {
     );
 }
 
-on_each_hub!(a_line_of_null_is_harmless_to_a_standard_input);
-/// A standard input is bytes, whatever they are called.
-fn a_line_of_null_is_harmless_to_a_standard_input(host: HostClient) {
+on_each_hub!(send_stdin_accepts_a_null_line);
+/// Standard input is bytes, whatever its content type is.
+fn send_stdin_accepts_a_null_line(host: HostClient) {
     let (_sequence, instance) = running(&host, "stdin-to-output");
     let output = BufReader::new(instance.output().unwrap());
     instance
@@ -482,7 +481,7 @@ fn a_line_of_null_is_harmless_to_a_standard_input(host: HostClient) {
 }
 
 #[test]
-fn a_reader_without_data_is_not_sent_to_a_topic() {
+fn send_topic_rejects_empty_data_before_connecting() {
     let server = ScriptedServer::start(|_| {});
     let host = HostClient::new(server.url()).unwrap();
     for upload in [

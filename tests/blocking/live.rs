@@ -1,6 +1,7 @@
-//! On the hubs of the README: what a user does with them.
+//! Everyday use of a hub. The tests run on a real hub and on fake hubs.
 //!
-//! What a hub does not have by its version is skipped by name. Every test removes what it made.
+//! If the hub's version lacks a feature, the test skips it and prints a message. Every test deletes
+//! what it created.
 
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Deref;
@@ -8,12 +9,14 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::core::Operation;
 use scramjet_client_blocking::core::{Json, Path, SendSequence};
+use scramjet_client_blocking::error::RequestError;
 use scramjet_client_blocking::http::{HeaderMap, HeaderValue, Method, header};
+use scramjet_client_blocking::types::{Adapter, InstanceStatus, SequenceRef};
 use scramjet_client_blocking::{
-    Adapter, Error, ErrorCode, HostClient, Input, InstanceClient, InstanceStatus, KillOptions,
-    Operation, OutputStream, RequestError, SequenceClient, SequenceRef, StartOptions, StopOptions,
-    Upload, Version,
+    Dialect, Error, ErrorCode, HostClient, Input, InstanceClient, KillOptions, OutputStream,
+    SequenceClient, StartOptions, StopOptions, Upload, Version,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::on_each_hub;
@@ -21,10 +24,13 @@ use scramjet_client_tests::package;
 use serde_json::{Value, json};
 
 use crate::helpers::Folder;
-use crate::program::{self, Seen};
-use crate::stand_in::until;
+use crate::program::{self, Outcome};
+use crate::stub_hub::until;
 
-/// Whether the hub has what came with a version; says so where it has not.
+const UNKNOWN_ID: &str = "00000000-0000-4000-8000-000000000000";
+
+/// Returns `true` if the hub has this version or a later one. Otherwise prints that the test is
+/// skipped.
 pub(crate) fn has(host: &HostClient, test: &str, since: Version) -> bool {
     let dialect = host.dialect().unwrap();
     if !dialect.has(since) {
@@ -36,7 +42,17 @@ pub(crate) fn has(host: &HostClient, test: &str, since: Version) -> bool {
     dialect.has(since)
 }
 
-/// An uploaded sample sequence, deleted with its instances at the end of the test.
+/// Returns a client for an instance that the hub does not know.
+pub(crate) fn unknown_instance(host: &HostClient) -> InstanceClient {
+    host.instance(UNKNOWN_ID).unwrap()
+}
+
+/// Returns a client for a sequence that the hub does not know.
+pub(crate) fn unknown_sequence(host: &HostClient) -> SequenceClient {
+    host.sequence(UNKNOWN_ID).unwrap()
+}
+
+/// An uploaded sample sequence. Drop deletes it with its instances.
 pub(crate) struct Uploaded(SequenceClient);
 
 impl Uploaded {
@@ -44,7 +60,7 @@ impl Uploaded {
         Self(host.send_sequence(package::sequence(name)).unwrap())
     }
 
-    /// Starts an instance that listens to its input.
+    /// Starts an instance and waits until it reads its input.
     pub(crate) fn listening(&self, options: &StartOptions) -> InstanceClient {
         let instance = self.start(options).unwrap();
         listening(&instance);
@@ -52,34 +68,34 @@ impl Uploaded {
     }
 }
 
-/// An instance of a sample sequence that listens to its input, gone at the end of the test with the sequence.
+/// Starts an instance of a sample sequence and waits until it reads its input.
 pub(crate) fn running(host: &HostClient, name: &str) -> (Uploaded, InstanceClient) {
     let sequence = Uploaded::sample(host, name);
     let instance = sequence.listening(&StartOptions::new());
     (sequence, instance)
 }
 
-/// The same, when it was just started, and nobody has read its log.
+/// Like [`running`], but does not wait and does not read the log.
 pub(crate) fn started(host: &HostClient, name: &str) -> (Uploaded, InstanceClient) {
     let sequence = Uploaded::sample(host, name);
     let instance = sequence.start(&StartOptions::new()).unwrap();
     (sequence, instance)
 }
 
-/// Waits until the instance may be killed. Hubs of 1.x refuse that while it is starting.
+/// Waits until the instance can be killed. Hubs of 1.x refuse that while it is starting.
 pub(crate) fn until_killable(instance: &InstanceClient) {
-    until("it has started", || {
+    until("the instance has started", || {
         instance.info().unwrap().status != Some(InstanceStatus::Starting)
     });
 }
 
-/// Checks if this is the error of an instance whose sequence fails at once. Hubs of 1.x refuse
-/// such a start, 0.18 starts the instance.
+/// Returns `true` if the error says that the sequence failed at once. Hubs of 1.x refuse such a
+/// start. Hubs of 0.18 start the instance.
 pub(crate) fn failed_at_once(error: &Error) -> bool {
     error.ended().is_some() || was_refused(error)
 }
 
-/// Checks if the hub refused a start because the sequence failed at once.
+/// Returns `true` if the hub refused a start because the sequence failed at once.
 pub(crate) fn was_refused(error: &Error) -> bool {
     error.operation() == Some("start sequence")
         && error.api().is_some_and(|refusal| {
@@ -87,13 +103,13 @@ pub(crate) fn was_refused(error: &Error) -> bool {
         })
 }
 
-/// Waits until the instance listens to its input. A runner of 0.18 that finds data before it does hands it out twice.
+/// Waits until the instance reads its input. Hubs of 0.18 deliver earlier input twice.
 pub(crate) fn listening(instance: &InstanceClient) {
     if instance.host().dialect().unwrap().doubles_early_input() {
         let mut log = instance.log_lines().unwrap().map(Result::unwrap);
         assert!(
             log.any(|line| line.msg.starts_with("Sequence loaded")),
-            "it does not say so"
+            "the log has no line \"Sequence loaded\""
         );
     }
 }
@@ -115,49 +131,45 @@ impl Drop for Uploaded {
     }
 }
 
-/// An operation that the library does not model, as a user would add it.
-struct SendEvent<'a> {
-    instance: &'a str,
-    name: &'a str,
-    message: &'a str,
+/// An operation that the library does not model, as a user would add it. The body need not be JSON
+/// that `serde_json` can write.
+pub(crate) struct PostJson<'a> {
+    pub(crate) base: &'static str,
+    pub(crate) id: &'a str,
+    pub(crate) route: &'static str,
+    pub(crate) body: &'a str,
 }
 
-impl Operation for SendEvent<'_> {
-    const NAME: &'static str = "send event";
+impl Operation for PostJson<'_> {
+    const NAME: &'static str = "post JSON";
     const METHOD: Method = Method::POST;
     type Payload = Vec<u8>;
     type Decoder = Json<Value>;
 
     fn path(&self) -> Path {
-        Path::new("instance")
-            .value("instance id", self.instance)
-            .literal("_event")
+        Path::new(self.base)
+            .value("id", self.id)
+            .literal(self.route)
     }
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(header::CONTENT_TYPE, json);
         Ok(())
     }
 
-    fn payload(&self, _: scramjet_client_blocking::Dialect) -> Result<Vec<u8>, RequestError> {
-        Ok(
-            json!([5001, { "eventName": self.name, "message": self.message }])
-                .to_string()
-                .into_bytes(),
-        )
+    fn payload(&self, _: Dialect) -> Result<Vec<u8>, RequestError> {
+        Ok(self.body.into())
     }
 }
 
-on_each_hub!(the_program_runs);
-fn the_program_runs(host: HostClient) {
-    assert_eq!(program::run(&host).unwrap(), Seen::expected());
+on_each_hub!(program_runs_on_a_hub);
+fn program_runs_on_a_hub(host: HostClient) {
+    assert_eq!(program::run(&host).unwrap(), Outcome::expected());
 }
 
-on_each_hub!(a_package_comes_from_anywhere);
-fn a_package_comes_from_anywhere(host: HostClient) {
+on_each_hub!(send_sequence_accepts_every_kind_of_upload);
+fn send_sequence_accepts_every_kind_of_upload(host: HostClient) {
     let bytes = package::sequence("shout");
     let folder = Folder::new("package");
     let path = folder.file("package.tar.gz", &bytes);
@@ -193,8 +205,8 @@ fn a_package_comes_from_anywhere(host: HostClient) {
     }
 }
 
-on_each_hub!(packages_that_cannot_be_used_are_refused_in_the_hubs_words);
-fn packages_that_cannot_be_used_are_refused_in_the_hubs_words(host: HostClient) {
+on_each_hub!(send_sequence_returns_the_message_of_the_hub_for_a_bad_package);
+fn send_sequence_returns_the_message_of_the_hub_for_a_bad_package(host: HostClient) {
     let words = [
         (
             "not a gzip",
@@ -231,7 +243,7 @@ fn packages_that_cannot_be_used_are_refused_in_the_hubs_words(host: HostClient) 
         package::garbage_packages().into_iter().zip(words)
     {
         assert_eq!(what, expected);
-        // `send_sequence` would refuse what is no gzip.
+        // `send_sequence` would reject data that is not gzip.
         let error = host.send(&SendSequence, package.into()).unwrap_err();
         let refusal = error.api().unwrap_or_else(|| panic!("{what}: {error:?}"));
         assert!(refusal.is_unprocessable(), "{what}: {error}");
@@ -247,8 +259,8 @@ fn packages_that_cannot_be_used_are_refused_in_the_hubs_words(host: HostClient) 
     );
 }
 
-on_each_hub!(info_keeps_all_that_the_hub_says);
-fn info_keeps_all_that_the_hub_says(host: HostClient) {
+on_each_hub!(sequence_info_keeps_all_fields_of_the_response);
+fn sequence_info_keeps_all_fields_of_the_response(host: HostClient) {
     let sequence = Uploaded::sample(&host, "shout");
     let info = sequence.info().unwrap();
     assert_eq!(info.id, *sequence.id());
@@ -264,8 +276,8 @@ fn info_keeps_all_that_the_hub_says(host: HostClient) {
     assert_eq!(host.sequence_info(sequence.id()).unwrap(), info);
 }
 
-on_each_hub!(a_sequence_gets_the_configuration_and_arguments_as_they_were_given);
-fn a_sequence_gets_the_configuration_and_arguments_as_they_were_given(host: HostClient) {
+on_each_hub!(start_passes_app_config_and_args_unchanged);
+fn start_passes_app_config_and_args_unchanged(host: HostClient) {
     let sequence = Uploaded::sample(&host, "args");
     #[derive(serde::Serialize)]
     struct Config {
@@ -298,8 +310,8 @@ fn a_sequence_gets_the_configuration_and_arguments_as_they_were_given(host: Host
     }
 }
 
-on_each_hub!(instances_are_found_from_everywhere);
-fn instances_are_found_from_everywhere(host: HostClient) {
+on_each_hub!(list_instances_and_instance_find_started_instances);
+fn list_instances_and_instance_find_started_instances(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let first = sequence.start(&StartOptions::new()).unwrap();
     let second = sequence.start(&StartOptions::new()).unwrap();
@@ -340,14 +352,10 @@ fn instances_are_found_from_everywhere(host: HostClient) {
     }
 }
 
-on_each_hub!(what_is_not_there_is_not_found);
-fn what_is_not_there_is_not_found(host: HostClient) {
-    let sequence = host
-        .sequence("00000000-0000-4000-8000-000000000000")
-        .unwrap();
-    let instance = host
-        .instance("00000000-0000-4000-8000-000000000000")
-        .unwrap();
+on_each_hub!(calls_with_an_unknown_id_are_not_found);
+fn calls_with_an_unknown_id_are_not_found(host: HostClient) {
+    let sequence = unknown_sequence(&host);
+    let instance = unknown_instance(&host);
     let errors: [(&str, Error); 10] = [
         ("sequence info", sequence.info().unwrap_err()),
         ("start", sequence.start(&StartOptions::new()).unwrap_err()),
@@ -382,7 +390,7 @@ fn what_is_not_there_is_not_found(host: HostClient) {
 }
 
 #[test]
-fn an_overloaded_hub_says_so() {
+fn start_on_an_overloaded_hub_is_overloaded() {
     if !shared().is_some_and(|hub| hub.is_local()) {
         return;
     }
@@ -399,8 +407,8 @@ fn an_overloaded_hub_says_so() {
     hub.stop().unwrap();
 }
 
-on_each_hub!(the_last_event_is_there_and_the_next_is_waited_for);
-fn the_last_event_is_there_and_the_next_is_waited_for(host: HostClient) {
+on_each_hub!(last_event_returns_at_once_and_next_event_waits);
+fn last_event_returns_at_once_and_next_event_waits(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     for _ in 0..2 {
@@ -411,29 +419,30 @@ fn the_last_event_is_there_and_the_next_is_waited_for(host: HostClient) {
         );
     }
 
-    let (heard, hears) = channel();
+    let (sender, receiver) = channel();
     let waiting = instance.clone();
-    let waiter = thread::spawn(move || heard.send(waiting.next_event("pong")).unwrap());
-    let ping = SendEvent {
-        instance: instance.id().as_str(),
-        name: "ping",
-        message: "hey",
+    let waiter = thread::spawn(move || sender.send(waiting.next_event("pong")).unwrap());
+    let ping = PostJson {
+        base: "instance",
+        id: instance.id().as_str(),
+        route: "_event",
+        body: r#"[5001,{"eventName":"ping","message":"hey"}]"#,
     };
-    // The hub does not tell when somebody waits: so ping until the answer is heard.
+    // The hub does not report when `next_event` is waiting, so ping until it returns.
     let pong = loop {
         host.call(&ping).unwrap();
-        match hears.recv_timeout(Duration::from_millis(50)) {
+        match receiver.recv_timeout(Duration::from_millis(50)) {
             Ok(event) => break event.unwrap(),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => panic!("the waiter is gone"),
+            Err(RecvTimeoutError::Disconnected) => panic!("the waiting thread has ended"),
         }
     };
     waiter.join().unwrap();
     assert_eq!((pong.name.as_str(), pong.data), ("pong", json!("hey")));
 }
 
-on_each_hub!(every_line_is_answered_before_the_next_is_sent);
-fn every_line_is_answered_before_the_next_is_sent(host: HostClient) {
+on_each_hub!(send_input_and_output_exchange_line_by_line);
+fn send_input_and_output_exchange_line_by_line(host: HostClient) {
     let sequence = Uploaded::sample(&host, "shout");
     let instance = sequence.listening(
         &StartOptions::new()
@@ -448,9 +457,9 @@ fn every_line_is_answered_before_the_next_is_sent(host: HostClient) {
     ] {
         let sent = instance.send_input(Input::text(line).end(false)).unwrap();
         assert_eq!(sent.bytes, u64::try_from(line.len()).unwrap());
-        let mut heard = String::new();
-        output.read_line(&mut heard).unwrap();
-        assert_eq!(heard, answer);
+        let mut answered = String::new();
+        output.read_line(&mut answered).unwrap();
+        assert_eq!(answered, answer);
     }
     instance.send_input("the end").unwrap();
     let mut rest = String::new();
@@ -458,12 +467,12 @@ fn every_line_is_answered_before_the_next_is_sent(host: HostClient) {
     assert_eq!(rest, "> THE END!\n");
 }
 
-on_each_hub!(standard_input_reaches_the_process);
-fn standard_input_reaches_the_process(host: HostClient) {
+on_each_hub!(send_stdin_reaches_the_process);
+fn send_stdin_reaches_the_process(host: HostClient) {
     let sequence = Uploaded::sample(&host, "stdin-to-output");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     let mut output = BufReader::new(instance.output().unwrap());
-    // One after the other: a hub of 0.18 puts data in front of what was not read yet.
+    // Waits for the echo, because hubs of 0.18 put data before data that is still unread.
     assert_eq!(
         instance
             .send_stdin(Input::text("one\n").end(false))
@@ -480,8 +489,8 @@ fn standard_input_reaches_the_process(host: HostClient) {
     assert_eq!(rest, "two\n");
 }
 
-on_each_hub!(what_an_instance_prints_is_read_to_its_end);
-fn what_an_instance_prints_is_read_to_its_end(host: HostClient) {
+on_each_hub!(stream_reads_stdout_stderr_and_output_to_their_end);
+fn stream_reads_stdout_stderr_and_output_to_their_end(host: HostClient) {
     let sequence = Uploaded::sample(&host, "prints");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     let read = |stream| {
@@ -503,8 +512,8 @@ fn what_an_instance_prints_is_read_to_its_end(host: HostClient) {
     assert_eq!(output, "output 1\noutput 2\noutput 3\n");
 }
 
-on_each_hub!(stop_waits_for_its_timeout_and_the_instance_is_gone);
-fn stop_waits_for_its_timeout_and_the_instance_is_gone(host: HostClient) {
+on_each_hub!(stop_ends_the_instance_after_its_timeout);
+fn stop_ends_the_instance_after_its_timeout(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     instance.last_event("ready").unwrap();
@@ -512,7 +521,8 @@ fn stop_waits_for_its_timeout_and_the_instance_is_gone(host: HostClient) {
     instance
         .stop(&StopOptions::new(Duration::from_millis(700)))
         .unwrap();
-    // The wrong one of the two request forms would be answered at once, or after the hub's default of 7 seconds.
+    // There are two forms of the request. The wrong one returns at once, or after 7 seconds, the
+    // hub's default.
     assert!(
         (600..5000).contains(&begin.elapsed().as_millis()),
         "{:?}",
@@ -524,8 +534,8 @@ fn stop_waits_for_its_timeout_and_the_instance_is_gone(host: HostClient) {
     }
 }
 
-on_each_hub!(kill_ends_what_does_not_stop);
-fn kill_ends_what_does_not_stop(host: HostClient) {
+on_each_hub!(kill_ends_an_instance_that_does_not_stop);
+fn kill_ends_an_instance_that_does_not_stop(host: HostClient) {
     let sequence = Uploaded::sample(&host, "stays");
     let instance = sequence.start(&StartOptions::new()).unwrap();
     instance.last_event("ready").unwrap();
@@ -535,16 +545,17 @@ fn kill_ends_what_does_not_stop(host: HostClient) {
     instance.last_event("stopping").unwrap();
     assert!(instance.info().unwrap().ended.is_none());
     assert!(sequence.delete().unwrap_err().is_conflict());
-    // 1.x refuses to kill what is stopping; another stop gets through.
+    // 1.x refuses to kill an instance that is stopping, but accepts another stop.
     if instance.kill(&KillOptions::new()).is_err() {
         instance.stop(&StopOptions::new(Duration::ZERO)).unwrap();
     }
     wait_until_ended(&instance);
 }
 
-/// The status that it ended with; `None` where the hub has forgotten it.
+/// Waits for the end, and returns the final status. Returns `None` if the hub has forgotten the
+/// instance.
 fn wait_until_ended(instance: &InstanceClient) -> Option<InstanceStatus> {
-    // The end of its standard output is the end of the process.
+    // Standard output ends with the process.
     if let Ok(mut stdout) = instance.stdout() {
         std::io::copy(&mut stdout, &mut std::io::sink()).unwrap();
     }
@@ -553,14 +564,14 @@ fn wait_until_ended(instance: &InstanceClient) -> Option<InstanceStatus> {
             Err(error) if error.is_not_found() => return None,
             Err(error) => panic!("{error:?}"),
             Ok(info) if info.terminated.is_some() => return info.status,
-            // The hub learns of the end a moment later.
+            // The hub notices the end a moment later.
             Ok(_) => thread::yield_now(),
         }
     }
 }
 
-on_each_hub!(a_sequence_in_use_is_deleted_by_force_alone);
-fn a_sequence_in_use_is_deleted_by_force_alone(host: HostClient) {
+on_each_hub!(delete_of_a_sequence_in_use_is_a_conflict_and_force_delete_works);
+fn delete_of_a_sequence_in_use_is_a_conflict_and_force_delete_works(host: HostClient) {
     let sequence = Uploaded::sample(&host, "stays");
     let instances = [(); 3].map(|()| sequence.start(&StartOptions::new()).unwrap());
     instances[2].last_event("ready").unwrap();
@@ -574,12 +585,12 @@ fn a_sequence_in_use_is_deleted_by_force_alone(host: HostClient) {
     ));
 }
 
-on_each_hub!(a_sequence_without_instances_is_overwritten);
-fn a_sequence_without_instances_is_overwritten(host: HostClient) {
+on_each_hub!(overwrite_replaces_a_sequence_without_instances);
+fn overwrite_replaces_a_sequence_without_instances(host: HostClient) {
     let sequence = Uploaded::sample(&host, "shout");
     if has(
         &host,
-        "a_sequence_without_instances_is_overwritten",
+        "overwrite_replaces_a_sequence_without_instances",
         Version::new(0, 38, 0),
     ) {
         let updated = sequence.overwrite(package::sequence("echo")).unwrap();
@@ -588,14 +599,15 @@ fn a_sequence_without_instances_is_overwritten(host: HostClient) {
     }
 }
 
-on_each_hub!(what_an_older_hub_lacks_is_said_before_anything_is_sent);
-fn what_an_older_hub_lacks_is_said_before_anything_is_sent(host: HostClient) {
+on_each_hub!(overwrite_and_new_start_options_are_unsupported_before_sending);
+fn overwrite_and_new_start_options_are_unsupported_before_sending(host: HostClient) {
     if host.dialect().unwrap().has(Version::new(0, 19, 0)) {
         return eprintln!(
-            "SKIPPED what_an_older_hub_lacks_is_said_before_anything_is_sent: this hub is not of 0.18"
+            "SKIPPED overwrite_and_new_start_options_are_unsupported_before_sending: \
+             this hub is not of 0.18"
         );
     }
-    // A client that does not know the hub's version yet asks for it.
+    // This client does not know the version yet, so it asks the hub.
     let host = HostClient::new(host.base_url()).unwrap();
     let sequence = Uploaded::sample(&host, "shout");
     let chosen = StartOptions::new().instance_id("11111111-2222-4333-8444-555555555555");
@@ -616,9 +628,10 @@ fn what_an_older_hub_lacks_is_said_before_anything_is_sent(host: HostClient) {
     assert!(sequence.list_instances().unwrap().is_empty());
 }
 
-/// A real hub closes a connection that was idle for 6 seconds (and announces 5). A fake one does not.
+/// Real hubs announce 5 seconds of keep-alive, and close idle connections after 6. Fake hubs do
+/// not.
 #[test]
-fn no_call_fails_because_a_connection_was_idle() {
+fn start_works_after_the_connection_was_idle() {
     let Some(hub) = shared() else { return };
     let idle = [
         2900, 2990, 3010, 4990, 5000, 5010, 5500, 5980, 5990, 5995, 6000, 6005, 6010, 6020, 6100,
@@ -631,9 +644,7 @@ fn no_call_fails_because_a_connection_was_idle() {
                 let host = HostClient::from(hub);
                 host.version().unwrap();
                 thread::sleep(idle);
-                let sequence = host
-                    .sequence("00000000-0000-4000-8000-000000000000")
-                    .unwrap();
+                let sequence = unknown_sequence(&host);
                 let error = sequence.start(&StartOptions::new()).unwrap_err();
                 assert!(error.is_not_found(), "after {idle:?}: {error:?}");
             });

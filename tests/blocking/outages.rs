@@ -1,4 +1,4 @@
-//! What waits for an instance while the way to the hub fails: gateways, cut links, lost answers.
+//! Calls that wait for an instance while gateways, links or the hub fail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,9 +6,11 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::pack::DeployChange;
+use scramjet_client_blocking::types::LogLine;
 use scramjet_client_blocking::{
-    DeployChange, DeployKey, Error, Event, Followed, HostClient, HostClientBuilder, InstanceClient,
-    LogLine, Package, PoolOptions, StartOptions,
+    DeployKey, Error, Event, Followed, HostClient, HostClientBuilder, InstanceClient, Package,
+    PoolOptions, StartOptions,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation, Proxy};
 use scramjet_client_tests::hub::shared;
@@ -20,18 +22,18 @@ use serde_json::json;
 
 use crate::helpers::{Folder, within};
 use crate::live::Uploaded;
-use crate::stand_in::until;
+use crate::stub_hub::until;
 
 pub(crate) const GENERATIONS: [Generation; 2] = [Generation::V0_18, Generation::V1];
 
-/// Bodies of a `404` that no hub sends.
+/// Bodies of `404` responses that no hub sends.
 const PAGES: [&str; 3] = [
     "404 page not found\n",
     "<html><h1>404 Not Found</h1></html>",
     "",
 ];
 
-/// An instance of one of the sequences for tests, and its hub.
+/// Starts an instance of a sample sequence.
 fn start(hub: &FakeHub, sequence: &str, options: &StartOptions) -> InstanceClient {
     let sequence = hub.client().send_sequence(package::sequence(sequence));
     let instance = sequence.unwrap().start(options).unwrap();
@@ -39,8 +41,8 @@ fn start(hub: &FakeHub, sequence: &str, options: &StartOptions) -> InstanceClien
     instance
 }
 
-/// Does something with each of them at the same time.
-pub(crate) fn each<T: Send>(items: impl IntoIterator<Item = T>, act: impl Fn(T) + Sync) {
+/// Runs the function for each item in parallel.
+pub(crate) fn in_parallel<T: Send>(items: impl IntoIterator<Item = T>, act: impl Fn(T) + Sync) {
     let current = thread::current();
     let name = current.name().unwrap_or_default();
     thread::scope(|scope| {
@@ -51,8 +53,9 @@ pub(crate) fn each<T: Send>(items: impl IntoIterator<Item = T>, act: impl Fn(T) 
     });
 }
 
-/// Takes the hub away until a gateway has refused so many requests of the waiting caller.
-fn refused_by_a_gateway<T: Send + 'static>(
+/// Hides the hub behind a gateway until the gateway has refused this many requests of the waiting
+/// call.
+fn refuse_by_gateway<T: Send + 'static>(
     hub: &FakeHub,
     page: &str,
     waiter: &JoinHandle<T>,
@@ -61,10 +64,10 @@ fn refused_by_a_gateway<T: Send + 'static>(
     hub.set_proxy(Proxy::default().answer_if_unreachable(404, page));
     hub.set_unreachable(true);
     let before = hub.requests().len();
-    hub.wait_until("requests in vain", |hub| {
+    hub.wait_until("the gateway has refused the requests", |hub| {
         assert!(
             !waiter.is_finished(),
-            "it takes {page:?} for the hub's word"
+            "it accepted {page:?} as a response of the hub"
         );
         hub.requests().len() >= before + refusals
     });
@@ -73,7 +76,7 @@ fn refused_by_a_gateway<T: Send + 'static>(
 }
 
 #[test]
-fn wait_ended_does_not_take_a_404_of_a_gateway_for_the_end() {
+fn wait_ended_does_not_return_on_a_404_of_a_gateway() {
     within("waiting", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);
@@ -84,11 +87,11 @@ fn wait_ended_does_not_take_a_404_of_a_gateway_for_the_end() {
                 let (instance, killed) = (instance.clone(), Arc::clone(&killed));
                 move || (instance.wait_ended(), killed.load(Ordering::SeqCst))
             });
-            // A hub that has not answered before is given less time.
+            // `wait_ended` gives up sooner if the hub has never responded.
             hub.wait_until("the hub has answered", |hub| {
                 hub.requests().len() >= before + 2
             });
-            refused_by_a_gateway(&hub, page, &waiter, 3);
+            refuse_by_gateway(&hub, page, &waiter, 3);
             killed.store(true, Ordering::SeqCst);
             assert!(hub.crash(instance.id()));
             let (ended, killed) = waiter.join().unwrap();
@@ -101,7 +104,7 @@ fn wait_ended_does_not_take_a_404_of_a_gateway_for_the_end() {
 }
 
 #[test]
-fn wait_event_does_not_take_a_404_of_a_gateway_for_the_end() {
+fn wait_event_does_not_return_on_a_404_of_a_gateway() {
     within("waiting", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);
@@ -110,7 +113,7 @@ fn wait_event_does_not_take_a_404_of_a_gateway_for_the_end() {
                 let instance = instance.clone();
                 move || instance.wait_event("pong")
             });
-            refused_by_a_gateway(&hub, page, &waiter, 4);
+            refuse_by_gateway(&hub, page, &waiter, 4);
             instance.send_event("ping", "here").unwrap();
             let event = waiter.join().unwrap().unwrap();
             assert_eq!(event.data, "here", "{generation:?}, {page:?}");
@@ -119,26 +122,26 @@ fn wait_event_does_not_take_a_404_of_a_gateway_for_the_end() {
 }
 
 #[test]
-fn follow_log_does_not_take_a_404_of_a_gateway_for_the_end() {
+fn follow_log_does_not_end_on_a_404_of_a_gateway() {
     within("following", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);
             logs_on_request(&hub);
             let instance = start(&hub, "events", &StartOptions::new());
-            let (tell, told) = channel();
+            let (sender, receiver) = channel();
             let waiter = thread::spawn({
                 let instance = instance.clone();
                 move || {
                     for item in instance.follow_log().unwrap() {
-                        tell.send(item.map(line)).unwrap();
+                        sender.send(item.map(line)).unwrap();
                     }
                 }
             });
-            // It is open.
-            told.recv().unwrap().unwrap();
-            refused_by_a_gateway(&hub, page, &waiter, 3);
+            // The stream is open.
+            receiver.recv().unwrap().unwrap();
+            refuse_by_gateway(&hub, page, &waiter, 3);
             instance.send_event("log", "after").unwrap();
-            let after = told
+            let after = receiver
                 .iter()
                 .find(|item| matches!(item, Ok(Some(line)) if line == "after"));
             assert!(after.is_some(), "{generation:?}, {page:?}");
@@ -153,7 +156,7 @@ fn pages() -> impl Iterator<Item = (Generation, &'static str)> {
     GENERATIONS.into_iter().flat_map(pages)
 }
 
-/// Replaces the program `events` by one that logs what it is told.
+/// Replaces the program `events` by one that logs the data of each event `log`.
 fn logs_on_request(hub: &FakeHub) {
     hub.program("events", |process| {
         process.on("log", |process, data| {
@@ -173,14 +176,14 @@ fn line(item: Followed<LogLine>) -> Option<String> {
 }
 
 #[test]
-fn force_delete_and_kill_do_not_take_a_404_of_a_gateway_for_success() {
+fn force_delete_sequence_does_not_count_a_404_of_a_gateway_as_success() {
     within("deleting", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);
             let instance = start(&hub, "events", &StartOptions::new());
             let sequence = instance.info().unwrap().sequence.unwrap().id().clone();
             let host = hub.client();
-            // Before the hub is asked for the first time, and in the midst of it.
+            // The first request of the call, and two later ones.
             for (method, path) in [
                 ("GET", "sequence/*/instances"),
                 ("POST", "instance/*/_kill"),
@@ -195,7 +198,7 @@ fn force_delete_and_kill_do_not_take_a_404_of_a_gateway_for_success() {
 }
 
 #[test]
-fn pool_does_not_take_a_404_of_a_gateway_for_the_end_of_an_instance() {
+fn pool_next_keeps_an_instance_after_a_404_of_a_gateway() {
     within("a pool", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);
@@ -205,7 +208,7 @@ fn pool_does_not_take_a_404_of_a_gateway_for_the_end_of_an_instance() {
                 .unwrap();
             hub.fault(Fault::refuse(404, page).on("GET", "instances").times(2));
             let before = hub.requests().len();
-            hub.wait_until("it is asked again", |hub| {
+            hub.wait_until("the pool requests the list again", |hub| {
                 let asked = |words: &&String| words.ends_with("/instances");
                 hub.requests().iter().skip(before).filter(asked).count() > 2
             });
@@ -219,7 +222,7 @@ fn pool_does_not_take_a_404_of_a_gateway_for_the_end_of_an_instance() {
 }
 
 #[test]
-fn deploy_if_changed_does_not_take_a_404_of_a_gateway_for_a_sequence_that_is_gone() {
+fn deploy_if_changed_does_not_count_a_404_of_a_gateway_as_a_deleted_sequence() {
     within("deploying", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);
@@ -237,7 +240,7 @@ fn deploy_if_changed_does_not_take_a_404_of_a_gateway_for_a_sequence_that_is_gon
             assert!(error.to_string().contains("404"), "{error}");
             assert_eq!(hub.sequences().len(), 1, "{generation:?}, {page:?}");
 
-            // One that could not be deleted is not forgotten.
+            // A sequence that could not be deleted stays in the state file.
             hub.fault(Fault::refuse(404, page).on("DELETE", "sequence/*"));
             let other = package::sequence_dir("echo");
             let deployed = deploy(other.clone()).unwrap();
@@ -252,7 +255,7 @@ fn deploy_if_changed_does_not_take_a_404_of_a_gateway_for_a_sequence_that_is_gon
 }
 
 #[test]
-fn deployment_close_does_not_take_a_404_of_a_gateway_for_success() {
+fn deployment_close_does_not_count_a_404_of_a_gateway_as_success() {
     within("deploying", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);
@@ -268,12 +271,15 @@ fn deployment_close_does_not_take_a_404_of_a_gateway_for_success() {
     });
 }
 
-/// Provokes an event again and again until one that waits for it has returned.
-fn provoked<T: Send + 'static>(provoke: impl Fn(), wait: impl FnOnce() -> T + Send + 'static) -> T {
-    let (tell, told) = channel();
-    let waiter = thread::spawn(move || tell.send(wait()).unwrap());
+/// Triggers an event repeatedly until the waiting call returns.
+fn wait_while_provoking<T: Send + 'static>(
+    provoke: impl Fn(),
+    wait: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let (sender, receiver) = channel();
+    let waiter = thread::spawn(move || sender.send(wait()).unwrap());
     loop {
-        match told.recv_timeout(Duration::from_millis(100)) {
+        match receiver.recv_timeout(Duration::from_millis(100)) {
             Ok(value) => return value,
             Err(RecvTimeoutError::Timeout) => provoke(),
             Err(RecvTimeoutError::Disconnected) => {
@@ -283,10 +289,10 @@ fn provoked<T: Send + 'static>(provoke: impl Fn(), wait: impl FnOnce() -> T + Se
     }
 }
 
-/// A gateway that gives up on each request after a moment: with an answer of its own, or, if it has
-/// passed the head on, by cutting the connection.
+/// The gateway times out each request. It responds with an error, or, if it has already forwarded
+/// the response head, it closes the connection.
 #[test]
-fn waits_for_events_last_longer_than_the_timeout_of_a_gateway() {
+fn wait_event_and_next_event_outlast_the_timeout_of_a_gateway() {
     type Wait = fn(&InstanceClient) -> Result<Event, Error>;
     let waits: [Wait; 4] = [
         |instance| instance.wait_event("pong"),
@@ -303,7 +309,7 @@ fn waits_for_events_last_longer_than_the_timeout_of_a_gateway() {
         let cases = gateways
             .into_iter()
             .flat_map(|gateway| waits.map(|wait| (gateway, wait)));
-        each(cases, |((generation, buffers_heads), wait)| {
+        in_parallel(cases, |((generation, buffers_heads), wait)| {
             let hub = fake_hub(generation);
             let instance = start(&hub, "events", &StartOptions::new());
             let mut proxy = Proxy::nginx();
@@ -311,7 +317,7 @@ fn waits_for_events_last_longer_than_the_timeout_of_a_gateway() {
             proxy.buffers_heads = buffers_heads;
             hub.set_proxy(proxy);
             let (before, waiting) = (hub.requests().len(), instance.clone());
-            // Not before it was given up several times.
+            // Lets the gateway time out several requests first.
             let provoke = || {
                 let requests = hub.requests();
                 let of_events = requests
@@ -322,14 +328,14 @@ fn waits_for_events_last_longer_than_the_timeout_of_a_gateway() {
                     instance.send_event("ping", "x").unwrap();
                 }
             };
-            let event = provoked(provoke, move || wait(&waiting)).unwrap();
+            let event = wait_while_provoking(provoke, move || wait(&waiting)).unwrap();
             assert_eq!(event.data, "x", "{generation:?}");
         });
     });
 }
 
 #[test]
-fn event_without_data_is_an_event() {
+fn next_event_and_last_event_return_an_event_without_data() {
     let steps =
         json!({ "steps": [{ "on": "go", "emit": "bare" }, { "emit": "ready", "data": "x" }] });
     let options = StartOptions::new().app_config(steps);
@@ -338,7 +344,7 @@ fn event_without_data_is_an_event() {
         let instance = start(&hub, "acts", &options);
         for wait in [InstanceClient::next_event, InstanceClient::last_event] {
             let waiting = instance.clone();
-            let event = provoked(
+            let event = wait_while_provoking(
                 || instance.send_event("go", ()).unwrap(),
                 move || wait(&waiting, "bare"),
             );
@@ -349,7 +355,7 @@ fn event_without_data_is_an_event() {
 }
 
 #[test]
-fn timeout_of_event_tells_that_an_earlier_one_without_data_is_hidden() {
+fn last_event_timeout_explains_that_1_x_hides_events_without_data() {
     let steps = json!({ "steps": [{ "emit": "bare" }, { "emit": "ready", "data": "x" }] });
     let options = StartOptions::new().app_config(steps);
     within("waiting", move || {
@@ -358,7 +364,7 @@ fn timeout_of_event_tells_that_an_earlier_one_without_data_is_hidden() {
         let error = instance.last_event("bare").unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
         assert!(
-            error.to_string().ends_with("emit it with a text"),
+            error.to_string().ends_with("emit it with a string"),
             "{error}"
         );
         let error = instance.next_event("bare").unwrap_err();
@@ -367,14 +373,14 @@ fn timeout_of_event_tells_that_an_earlier_one_without_data_is_hidden() {
             "{error}"
         );
 
-        // Hubs of 0.18 hide nothing.
+        // Hubs of 0.18 do not hide such events.
         let hub = fake_hub(Generation::V0_18);
         let instance = start(&hub, "acts", &options);
         assert_eq!(instance.last_event("bare").unwrap().data, json!(null));
     });
 }
 
-/// The base URL of each hub: the real one, if there is one, and two fakes, which are kept.
+/// Returns the URLs of the real hub, if there is one, and of two fake hubs, with the fake hubs.
 pub(crate) fn hubs() -> Vec<(String, Option<FakeHub>)> {
     let real = shared().map(|hub| (hub.url().to_owned(), None));
     let fakes = GENERATIONS.map(|generation| {
@@ -385,7 +391,7 @@ pub(crate) fn hubs() -> Vec<(String, Option<FakeHub>)> {
 }
 
 #[test]
-fn follow_log_of_an_instance_goes_on_after_a_gap_and_repeats_nothing() {
+fn follow_log_of_an_instance_continues_after_a_gap_without_repeating_lines() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = fake_hub(generation);
@@ -399,7 +405,7 @@ fn follow_log_of_an_instance_goes_on_after_a_gap_and_repeats_nothing() {
             let mut gaps = 0;
             let mut read_until = |ends: &dyn Fn(Option<&str>) -> bool| {
                 loop {
-                    let line = line(log.next().expect("a log that goes on").unwrap());
+                    let line = line(log.next().expect("a log without an end").unwrap());
                     let is_last = ends(line.as_deref());
                     gaps += usize::from(line.is_none());
                     seen.extend(line);
@@ -412,13 +418,14 @@ fn follow_log_of_an_instance_goes_on_after_a_gap_and_repeats_nothing() {
                 let text = format!("round {round}");
                 instance.send_event("log", &text).unwrap();
                 read_until(&|line| line == Some(&text));
-                link.cut();
+                link.close_connections();
                 if generation == Generation::V1 {
-                    // It is in the log of the hub, and in that of the instance no more.
+                    // This line is only in the log of the hub. The log of the instance has no
+                    // earlier lines after a reconnect.
                     let direct = hub.client().instance(instance.id()).unwrap();
                     direct.send_event("log", format!("gap {round}")).unwrap();
                 }
-                // On 0.18, a line that the hub has written into the lost connection is missing.
+                // On 0.18, lines that the hub wrote into the lost connection are missing.
                 read_until(&|line| line.is_none());
             }
             instance.send_event("log", "last").unwrap();
@@ -436,9 +443,9 @@ fn follow_log_of_an_instance_goes_on_after_a_gap_and_repeats_nothing() {
 }
 
 #[test]
-fn follow_log_of_a_hub_repeats_nothing_after_a_gap() {
+fn follow_log_of_a_hub_repeats_no_lines_after_a_gap() {
     within("following", || {
-        each(hubs(), |(url, _hub)| {
+        in_parallel(hubs(), |(url, _hub)| {
             let direct = HostClient::new(&url).unwrap();
             let (sequence, link) = (Uploaded::sample(&direct, "events"), Link::to(&url));
             let host = HostClient::new(link.url()).unwrap();
@@ -447,9 +454,9 @@ fn follow_log_of_a_hub_repeats_nothing_after_a_gap() {
             for _ in 0..3 {
                 let instance = sequence.start(&StartOptions::new()).unwrap();
                 ids.push(instance.id().to_string());
-                // Up to the first line about the new instance, and so past all older ones.
+                // Reads until the first line about the new instance, past all older lines.
                 loop {
-                    let line = match log.next().expect("a log that goes on").unwrap() {
+                    let line = match log.next().expect("a log without an end").unwrap() {
                         Followed::Gap(_) => {
                             gaps += 1;
                             continue;
@@ -462,7 +469,7 @@ fn follow_log_of_a_hub_repeats_nothing_after_a_gap() {
                         break;
                     }
                 }
-                link.cut();
+                link.close_connections();
             }
             assert!(gaps >= 2, "{url}: {gaps} gaps");
             let mut once = seen.clone();
@@ -474,35 +481,38 @@ fn follow_log_of_a_hub_repeats_nothing_after_a_gap() {
 }
 
 #[test]
-fn follow_log_of_an_instance_is_opened_again_when_its_link_is_dead_without_a_word() {
+fn follow_log_of_an_instance_reconnects_after_its_link_died_silently() {
     within("following", || {
-        each(hubs(), |(url, _hub)| {
+        in_parallel(hubs(), |(url, _hub)| {
             let direct = HostClient::new(&url).unwrap();
             let (sequence, link) = (Uploaded::sample(&direct, "events"), Link::to(&url));
             let instance = sequence.start(&StartOptions::new()).unwrap();
             let host = HostClient::new(link.url()).unwrap();
             let begin = Instant::now();
             let following = host.instance(instance.id()).unwrap();
-            let (tell, told) = channel();
+            let (sender, receiver) = channel();
             thread::spawn(move || {
                 for item in following.follow_log().unwrap() {
                     let is_gap = matches!(item.unwrap(), Followed::Gap(_));
                     // The test may be over.
-                    let _ = tell.send(is_gap);
+                    let _ = sender.send(is_gap);
                 }
             });
-            assert!(!told.recv().unwrap(), "{url}: a gap at first");
+            assert!(!receiver.recv().unwrap(), "{url}: a gap at first");
             link.freeze_all();
             let before = link.connections();
-            // The question about the instance, the stream, and both again.
-            until("it is noticed", || link.connections() > before + 3);
+            // Two connections each for the initial attempt and the reconnect: the instance info and
+            // the stream.
+            until("the client reconnects", || link.connections() > before + 3);
             let noticed = begin.elapsed();
             assert!(
-                told.try_iter().all(|is_gap| !is_gap),
+                receiver.try_iter().all(|is_gap| !is_gap),
                 "{url}: a gap without an end"
             );
-            link.mend();
-            until("it goes on", || told.try_iter().any(|is_gap| is_gap));
+            link.unfreeze();
+            until("following continues", || {
+                receiver.try_iter().any(|is_gap| is_gap)
+            });
             println!(
                 "{url}: noticed after {noticed:?}, over after {:?}",
                 begin.elapsed()
@@ -513,9 +523,9 @@ fn follow_log_of_an_instance_is_opened_again_when_its_link_is_dead_without_a_wor
 }
 
 #[test]
-fn waits_for_events_get_over_a_link_that_is_dead_without_a_word() {
+fn next_event_survives_a_link_that_died_silently() {
     within("waiting", || {
-        each(hubs(), |(url, _hub)| {
+        in_parallel(hubs(), |(url, _hub)| {
             let direct = HostClient::new(&url).unwrap();
             let (sequence, link) = (Uploaded::sample(&direct, "events"), Link::to(&url));
             let instance = sequence.start(&StartOptions::new()).unwrap();
@@ -532,14 +542,14 @@ fn waits_for_events_get_over_a_link_that_is_dead_without_a_word() {
                     instance.send_event("ping", "x").unwrap();
                 }
             };
-            let event = provoked(provoke, move || waiting.next_event("pong")).unwrap();
+            let event = wait_while_provoking(provoke, move || waiting.next_event("pong")).unwrap();
             assert_eq!(event.data, "x", "{url}");
             println!("{url}: after {:?}", begin.elapsed());
         });
     });
 }
 
-/// The keep-alive timer of the connection to this server, as the system shows it.
+/// Returns the keep-alive timer of the connection to this server, as the kernel reports it.
 #[cfg(target_os = "linux")]
 fn keep_alive_timer(url: &str) -> Option<Duration> {
     let port: u16 = url.split(':').nth(2)?.split('/').next()?.parse().ok()?;
@@ -556,13 +566,13 @@ fn keep_alive_timer(url: &str) -> Option<Duration> {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn connections_are_probed_by_tcp_keep_alive_unless_it_is_turned_off() {
+fn tcp_keep_alive_sets_the_timer_of_the_socket_unless_it_is_none() {
     let server = || {
         ScriptedServer::start(|connection| {
             let _ = connection.read_request();
             let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
             let _ = connection.send(head);
-            // Open until the client is gone.
+            // Stays open until the client disconnects.
             let _ = connection.read_head();
         })
     };
@@ -585,7 +595,7 @@ fn connections_are_probed_by_tcp_keep_alive_unless_it_is_turned_off() {
 }
 
 #[test]
-fn spawn_does_not_take_a_404_of_a_gateway_for_a_stream_that_has_ended() {
+fn spawn_does_not_count_a_404_of_a_gateway_as_an_ended_stream() {
     within("spawning", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);

@@ -1,16 +1,17 @@
-//! Packages that no hub can unpack are refused before a connection is made.
+//! The client rejects packages that are not gzip before it connects.
 
 use std::fs::File;
 use std::io::{self, Read};
 
-use scramjet_client_blocking::{Error, ErrorKind, HostClient, ManagerClient, Upload};
+use scramjet_client_blocking::platform::ManagerClient;
+use scramjet_client_blocking::{Error, ErrorKind, HostClient, Upload};
 
 use crate::helpers::{Folder, recording};
 
-/// Gives one byte with each `read`.
-struct Dripping(&'static [u8]);
+/// A reader that returns one byte per `read`.
+struct OneByteReader(&'static [u8]);
 
-impl Read for Dripping {
+impl Read for OneByteReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = buffer.len().min(1);
         self.0.read(&mut buffer[..length])
@@ -28,7 +29,7 @@ fn problem(error: &Error) -> String {
 }
 
 #[test]
-fn a_package_that_is_not_gzip_is_refused_before_a_connection_is_made() {
+fn send_sequence_and_deploy_reject_a_package_that_is_not_gzip_before_connecting() {
     let (server, _) = recording(br#"{"id":"the-sequence"}"#);
     let builder = || HostClient::builder(server.url()).hub_version("1.0.1");
     let host = builder().build().unwrap();
@@ -41,7 +42,7 @@ fn a_package_that_is_not_gzip_is_refused_before_a_connection_is_made() {
         (b"\x1f", "it begins with 1f"),
         (b"", "it is empty"),
     ] {
-        let told = format!(
+        let message = format!(
             "the package is not gzip-compressed: {begins}, but a gzip file begins with \
              1f 8b; send a .tar.gz, as `tar -czf` makes it"
         );
@@ -51,7 +52,7 @@ fn a_package_that_is_not_gzip_is_refused_before_a_connection_is_made() {
             |_, path| Upload::path(path),
             |_, path| Upload::file(File::open(path).unwrap()),
             |content, _| Upload::reader(content),
-            |content, _| Upload::reader(Dripping(content)),
+            |content, _| Upload::reader(OneByteReader(content)),
             |content, _| Upload::sized_reader(content, content.len().try_into().unwrap()),
         ];
         for upload in uploads {
@@ -63,7 +64,7 @@ fn a_package_that_is_not_gzip_is_refused_before_a_connection_is_made() {
                 manager.put_store_item(upload()).unwrap_err(),
                 manager.put_store_item_as("an-id", upload()).unwrap_err(),
             ] {
-                assert_eq!(problem(&error), told);
+                assert_eq!(problem(&error), message);
             }
         }
     }
@@ -71,7 +72,7 @@ fn a_package_that_is_not_gzip_is_refused_before_a_connection_is_made() {
 }
 
 #[test]
-fn a_package_that_is_gzip_arrives_as_it_is() {
+fn send_sequence_sends_a_gzip_package_unchanged() {
     const PACKAGE: &[u8] = b"\x1f\x8bsome package";
     let folder = Folder::new("gzip");
     let path = folder.file("package", PACKAGE);
@@ -80,8 +81,8 @@ fn a_package_that_is_gzip_arrives_as_it_is() {
         Upload::path(&path),
         Upload::file(File::open(&path).unwrap()),
         Upload::reader(PACKAGE),
-        Upload::reader(Dripping(PACKAGE)),
-        // No more than was announced is read.
+        Upload::reader(OneByteReader(PACKAGE)),
+        // A sized reader sends no more than its length.
         Upload::sized_reader(PACKAGE.chain(io::repeat(b'x')), 14),
     ] {
         let (server, requests) = recording(br#"{"id":"the-sequence"}"#);

@@ -1,18 +1,19 @@
-//! Middleware, Manager and MultiManager: the way through them to a real hub, and their own routes by replies as they are declared.
+//! Middleware, Manager and MultiManager: the route through them to a hub, and their own routes.
 
-use scramjet_client_blocking::{
-    ByteStream, ContentType, DisconnectHubs, Error, HostClient, Input, ManagerClient,
-    MiddlewareClient, MultiManagerClient, RequestError, Upload,
+use scramjet_client_blocking::error::RequestError;
+use scramjet_client_blocking::platform::{
+    DisconnectHubs, ManagerClient, MiddlewareClient, MultiManagerClient,
 };
+use scramjet_client_blocking::{ByteStream, ContentType, Error, HostClient, Input, Upload};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::proxy::PlatformProxy;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::json;
 
-use crate::program::{self, Seen};
+use crate::program::{self, Outcome};
 
-/// What a platform says on its own routes; the parts that the TypeScript client declares.
+/// The responses of a platform on its own routes, as the TypeScript client declares them.
 fn answer(request: &ReceivedRequest) -> Option<Vec<u8>> {
     let route = request
         .target
@@ -20,26 +21,39 @@ fn answer(request: &ReceivedRequest) -> Option<Vec<u8>> {
         .map_or("", |(_, route)| route);
     let body = match (request.method.as_str(), route) {
         ("GET", "version") => {
-            json!({ "service": "@scramjet/manager", "apiVersion": "v1", "version": "1.0.1", "build": "abc" })
+            json!({
+                "service": "@scramjet/manager", "apiVersion": "v1", "version": "1.0.1",
+                "build": "abc",
+            })
         }
         ("GET", "spaces") => json!([{ "id": "my-space" }]),
         ("GET", "load") => {
             json!({ "avgLoad": 1.5, "currentLoad": 2, "memFree": 3, "memUsed": 4, "fsSize": [] })
         }
         ("GET", "list") => {
-            json!([{ "id": "my-hub", "info": { "created": "2026-11-23T19:31:57.434Z" }, "healthy": true, "selfHosted": false,
-            "isConnectionActive": true, "tags": ["a"] }])
+            json!([{
+                "id": "my-hub", "info": { "created": "2026-11-23T19:31:57.434Z" }, "healthy": true,
+                "selfHosted": false, "isConnectionActive": true, "tags": ["a"],
+            }])
         }
         ("GET", "config") => json!({ "config": { "apiBase": "/api/v1", "id": "m" } }),
         ("GET", "sequences" | "all_sequences") => {
-            json!([{ "id": "s", "name": "n", "config": { "name": "n" }, "location": "my-hub", "instances": ["i"] }])
+            json!([{
+                "id": "s", "name": "n", "config": { "name": "n" }, "location": "my-hub",
+                "instances": ["i"],
+            }])
         }
         ("GET", "instances") => json!([{ "id": "i", "sequence": "s", "status": "running" }]),
         ("GET", "topics") => {
-            json!([{ "name": "t", "contentType": "text/plain", "actors": [{ "hostId": "my-hub", "role": "producer" }] }])
+            json!([{
+                "name": "t", "contentType": "text/plain",
+                "actors": [{ "hostId": "my-hub", "role": "producer" }],
+            }])
         }
         ("GET", "s3") => {
-            json!([{ "id": "item", "name": "n", "version": "1.0.0", "engines": { "node": ">=16" } }])
+            json!([{
+                "id": "item", "name": "n", "version": "1.0.0", "engines": { "node": ">=16" },
+            }])
         }
         ("GET", "info") => {
             json!({ "apiBase": "/api/v1", "apiPort": 11000, "id": "mm", "managersCount": 2 })
@@ -48,7 +62,10 @@ fn answer(request: &ReceivedRequest) -> Option<Vec<u8>> {
         ("PUT", "s3" | "s3/item") => json!({ "id": "item", "name": "n" }),
         ("POST", "start") => json!({ "id": "new-manager" }),
         ("POST", "disconnect") => {
-            json!({ "opStatus": "OK", "managerId": "m", "disconnected": [{ "sthId": "my-hub", "reason": "x" }] })
+            json!({
+                "opStatus": "OK", "managerId": "m",
+                "disconnected": [{ "sthId": "my-hub", "reason": "x" }],
+            })
         }
         ("POST", "topic/t") => json!({}),
         ("DELETE", "s3/item" | "store" | "sth/my-hub") => json!({ "opStatus": "OK" }),
@@ -66,7 +83,8 @@ fn answer(request: &ReceivedRequest) -> Option<Vec<u8>> {
     ))
 }
 
-/// Every request on the way carries the credentials, and all go over one connection.
+/// Runs the program through the whole platform. Every request has the credentials, and all requests
+/// use one connection.
 fn whole_chain(proxy: &PlatformProxy) {
     let mut platform = MiddlewareClient::builder(proxy.url()).bearer_token("the-token");
     if let Some(pem) = proxy.certificate() {
@@ -77,7 +95,7 @@ fn whole_chain(proxy: &PlatformProxy) {
     let manager = platform.manager("my-space").unwrap();
     let hubs = manager.list_hubs().unwrap();
     let hub = manager.host(&hubs[0].id).unwrap();
-    assert_eq!(program::run(&hub).unwrap(), Seen::expected());
+    assert_eq!(program::run(&hub).unwrap(), Outcome::expected());
 
     assert_eq!(proxy.connections(), 1);
     for request in proxy.requests() {
@@ -99,18 +117,18 @@ fn whole_chain(proxy: &PlatformProxy) {
     );
 }
 
-on_each_hub!(a_hub_is_reached_through_middleware_and_manager);
-fn a_hub_is_reached_through_middleware_and_manager(host: HostClient) {
+on_each_hub!(manager_host_reaches_a_hub_through_the_middleware);
+fn manager_host_reaches_a_hub_through_the_middleware(host: HostClient) {
     whole_chain(&PlatformProxy::start(host.base_url(), answer));
 }
 
-on_each_hub!(a_hub_is_reached_through_middleware_and_manager_over_https);
-fn a_hub_is_reached_through_middleware_and_manager_over_https(host: HostClient) {
+on_each_hub!(manager_host_reaches_a_hub_through_the_middleware_over_https);
+fn manager_host_reaches_a_hub_through_the_middleware_over_https(host: HostClient) {
     whole_chain(&PlatformProxy::start_tls(host.base_url(), answer));
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_is_refused() {
+fn middleware_version_fails_if_the_certificate_is_not_trusted() {
     let proxy = PlatformProxy::start_tls("http://127.0.0.1:9/api/v1", answer);
     let error = MiddlewareClient::new(proxy.url())
         .unwrap()
@@ -133,7 +151,7 @@ fn a_certificate_that_nobody_vouches_for_is_refused() {
     }
 }
 
-/// A platform alone: no hub behind it.
+/// Starts a platform without a hub.
 fn platform() -> ScriptedServer {
     ScriptedServer::start(|connection| {
         while let Ok(request) = connection.read_request() {
@@ -144,7 +162,7 @@ fn platform() -> ScriptedServer {
 }
 
 #[test]
-fn a_manager_answers_on_all_its_routes() {
+fn manager_client_uses_all_its_routes() {
     let server = platform();
     let manager = ManagerClient::new(server.url()).unwrap();
     assert_eq!(
@@ -208,12 +226,12 @@ fn a_manager_answers_on_all_its_routes() {
     );
     assert_eq!(read(manager.log_stream()), r#"{"line":1}"#);
     assert_eq!(read(manager.audit_stream()), r#"{"line":1}"#);
-    // Every answer was read to its end, so that one connection served them all.
+    // Every response was read completely, so all requests used one connection.
     assert_eq!(server.connections(), 1);
 }
 
 #[test]
-fn a_multi_manager_answers_on_all_its_routes() {
+fn multi_manager_client_uses_all_its_routes() {
     let server = platform();
     let multi = MultiManagerClient::new(server.url()).unwrap();
     assert_eq!(multi.list_managers().unwrap()[0].id, "my-hub");
@@ -235,7 +253,7 @@ fn a_multi_manager_answers_on_all_its_routes() {
 }
 
 #[test]
-fn a_middleware_answers_on_all_its_routes() {
+fn middleware_client_uses_all_its_routes() {
     let server = platform();
     let middleware = MiddlewareClient::new(server.url()).unwrap();
     assert_eq!(middleware.version().unwrap().version, "1.0.1");
@@ -283,7 +301,7 @@ fn a_middleware_answers_on_all_its_routes() {
 }
 
 #[test]
-fn ids_on_the_platform_reach_no_other_route() {
+fn platform_clients_reject_ids_that_would_change_the_route() {
     let server = platform();
     let manager = ManagerClient::new(server.url()).unwrap();
     let refusals: [Error; 6] = [
@@ -316,7 +334,7 @@ fn ids_on_the_platform_reach_no_other_route() {
 }
 
 #[test]
-fn the_manager_behind_a_hub_is_reached_through_it() {
+fn host_manager_reaches_the_manager_of_the_hub() {
     let server = platform();
     let manager = HostClient::new(server.url()).unwrap().manager().unwrap();
     assert_eq!(manager.base_url(), format!("{}/cpm/api/v1", server.url()));
@@ -326,8 +344,8 @@ fn the_manager_behind_a_hub_is_reached_through_it() {
     );
 }
 
-on_each_hub!(a_hub_that_is_connected_to_no_manager_has_no_such_route);
-fn a_hub_that_is_connected_to_no_manager_has_no_such_route(host: HostClient) {
+on_each_hub!(host_manager_is_not_found_if_the_hub_has_no_manager);
+fn host_manager_is_not_found_if_the_hub_has_no_manager(host: HostClient) {
     let error = host.manager().unwrap().version().unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
 }

@@ -1,15 +1,17 @@
-//! Pools: instances that are started together, handed out in turn, and gone together.
+//! Instance pools.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use scramjet_client_blocking::patterns::Placement;
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, InstanceClient, InstanceId, InstancePool,
-    KillOptions, Placement, PoolOptions, Readiness, SequenceClient, StartOptions,
+    CancelToken, Error, ErrorKind, Event, HostClient, InstanceClient, InstanceId, InstancePool,
+    KillOptions, PoolOptions, Readiness, SequenceClient, StartOptions,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::on_each_hub;
@@ -18,9 +20,9 @@ use serde_json::json;
 
 use crate::helpers::within;
 use crate::live::{Uploaded, failed_at_once, until_killable};
-use crate::stand_in::{Scene, StandIn, says, until, until_gone};
+use crate::stub_hub::{Reply, StubHub, json_reply, until, until_gone};
 
-/// An instance of `args` for each place, with the place as its argument.
+/// Starts a pool of `args`. Each instance has its index as its argument.
 fn args_pool(sequence: &SequenceClient, options: PoolOptions) -> InstancePool {
     let options = options.readiness(Readiness::event("started"));
     options
@@ -28,11 +30,11 @@ fn args_pool(sequence: &SequenceClient, options: PoolOptions) -> InstancePool {
         .unwrap()
 }
 
-/// The place that an instance of `args` was started for.
+/// Returns the index that an instance of `args` was started with.
 fn place(instance: InstanceClient) -> u64 {
     let started = instance.last_event("started").unwrap();
-    let told: serde_json::Value = serde_json::from_str(started.data.as_str().unwrap()).unwrap();
-    told["args"][0].as_u64().unwrap()
+    let seen: serde_json::Value = serde_json::from_str(started.data.as_str().unwrap()).unwrap();
+    seen["args"][0].as_u64().unwrap()
 }
 
 fn ids(pool: &InstancePool) -> Vec<InstanceId> {
@@ -42,7 +44,7 @@ fn ids(pool: &InstancePool) -> Vec<InstanceId> {
 }
 
 fn until_replaced(pool: &InstancePool, count: usize, id: &InstanceId) {
-    until("it is replaced", || {
+    until("the pool replaces the instance", || {
         let ids = ids(pool);
         ids.len() == count && !ids.contains(id)
     });
@@ -52,8 +54,8 @@ fn instances_of(sequence: &SequenceClient) -> usize {
     sequence.list_instances().unwrap().len()
 }
 
-on_each_hub!(each_place_gets_its_options_and_is_up_before_the_next_is_started);
-fn each_place_gets_its_options_and_is_up_before_the_next_is_started(host: HostClient) {
+on_each_hub!(pool_start_starts_instances_one_by_one_with_their_own_options);
+fn pool_start_starts_instances_one_by_one_with_their_own_options(host: HostClient) {
     let sequence = Uploaded::sample(&host, "args");
     let pool = PoolOptions::new(4)
         .readiness(Readiness::event("started"))
@@ -70,7 +72,7 @@ fn each_place_gets_its_options_and_is_up_before_the_next_is_started(host: HostCl
         [0, 1, 2, 3]
     );
 
-    // The second half of it: what shuts down tells of each.
+    // `shutdown` returns one result for each instance.
     let started = ids(&pool);
     let ended = pool.shutdown(Duration::from_millis(200));
     for (id, result) in &ended {
@@ -83,8 +85,8 @@ fn each_place_gets_its_options_and_is_up_before_the_next_is_started(host: HostCl
     until_gone(&sequence);
 }
 
-on_each_hub!(instances_are_handed_out_in_turn_to_any_number_of_threads);
-fn instances_are_handed_out_in_turn_to_any_number_of_threads(host: HostClient) {
+on_each_hub!(pool_next_is_round_robin_across_threads);
+fn pool_next_is_round_robin_across_threads(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
     let pool = PoolOptions::new(3)
         .start([sequence.clone()], |_| StartOptions::new())
@@ -113,8 +115,8 @@ fn instances_are_handed_out_in_turn_to_any_number_of_threads(host: HostClient) {
     until_gone(&sequence);
 }
 
-on_each_hub!(what_has_ended_is_passed_over_and_replaced_on_request);
-fn what_has_ended_is_passed_over_and_replaced_on_request(host: HostClient) {
+on_each_hub!(pool_next_skips_ended_instances_and_replace_starts_new_ones);
+fn pool_next_skips_ended_instances_and_replace_starts_new_ones(host: HostClient) {
     let kill_second = |pool: &InstancePool| {
         let killed = pool.instances().nth(1).unwrap().clone();
         until_killable(&killed);
@@ -126,13 +128,15 @@ fn what_has_ended_is_passed_over_and_replaced_on_request(host: HostClient) {
             let sequence = Uploaded::sample(&host, "args");
             let pool = args_pool(&sequence, PoolOptions::new(3));
             let killed = kill_second(&pool);
-            until("it is passed over", || !ids(&pool).contains(&killed));
+            until("the pool skips the instance", || {
+                !ids(&pool).contains(&killed)
+            });
             let left = ids(&pool);
             assert_eq!(left.len(), 2);
             for _ in 0..6 {
                 assert!(left.contains(pool.next().unwrap().id()));
             }
-            // Nothing is replaced.
+            // The pool did not start a new one.
             assert_eq!(pool.shutdown(Duration::ZERO).len(), 2);
             until_gone(&sequence);
         });
@@ -152,10 +156,10 @@ fn what_has_ended_is_passed_over_and_replaced_on_request(host: HostClient) {
     });
 }
 
-on_each_hub!(what_the_caller_passes_over_is_not_left_behind);
-fn what_the_caller_passes_over_is_not_left_behind(host: HostClient) {
+on_each_hub!(pool_evict_leaves_no_instance_behind);
+fn pool_evict_leaves_no_instance_behind(host: HostClient) {
     let sequence = Uploaded::sample(&host, "args");
-    let passed_over = |options: PoolOptions| {
+    let evict_first = |options: PoolOptions| {
         let pool = args_pool(&sequence, options);
         let id = pool.next().unwrap().id().clone();
         pool.evict(&id);
@@ -163,17 +167,17 @@ fn what_the_caller_passes_over_is_not_left_behind(host: HostClient) {
         for _ in 0..4 {
             assert!(pool.next().is_none_or(|instance| *instance.id() != id));
         }
-        // It is the pool that does not use it; the hub still runs it.
+        // The hub still runs the evicted instance.
         let instance = host.instance(&id).unwrap();
         (pool, instance)
     };
 
-    let (pool, instance) = passed_over(PoolOptions::new(2));
+    let (pool, instance) = evict_first(PoolOptions::new(2));
     instance.info().unwrap();
     drop(pool);
     until_gone(&sequence);
 
-    let (pool, instance) = passed_over(PoolOptions::new(1));
+    let (pool, instance) = evict_first(PoolOptions::new(1));
     assert!(pool.next().is_none());
     let ended = pool.shutdown(Duration::ZERO);
     assert_eq!(
@@ -182,74 +186,88 @@ fn what_the_caller_passes_over_is_not_left_behind(host: HostClient) {
     );
     until_gone(&sequence);
 
-    let (pool, instance) = passed_over(PoolOptions::new(2).replace(true));
-    until("it is replaced", || ids(&pool).len() == 2);
-    until("it is killed", || instance.info().is_err());
+    let (pool, instance) = evict_first(PoolOptions::new(2).replace(true));
+    until("the pool replaces the instance", || ids(&pool).len() == 2);
+    until("the instance is killed", || instance.info().is_err());
     drop(pool);
     until_gone(&sequence);
 }
 
-/// Starts a pool of which the third instance cannot be started: gives the error, and how many places were begun. Nothing is left.
-fn half_way(host: &HostClient, options: PoolOptions, third: &'static str) -> (Error, usize) {
+/// Starts a pool whose third instance fails. Returns the error and the number of started instances,
+/// and checks that none is left.
+fn start_failing_at_third(
+    host: &HostClient,
+    options: PoolOptions,
+    third: &'static str,
+) -> (Error, usize) {
     let sequence = Uploaded::sample(host, "starts-as-told");
-    let begun = Arc::new(AtomicUsize::new(0));
+    let started = Arc::new(AtomicUsize::new(0));
     let error = options
         .start([sequence.clone()], {
-            let begun = Arc::clone(&begun);
+            let started = Arc::clone(&started);
             move |place| {
-                begun.fetch_add(1, Ordering::SeqCst);
+                started.fetch_add(1, Ordering::SeqCst);
                 StartOptions::new().arg(if place == 2 { third } else { "ready" })
             }
         })
         .unwrap_err();
     until_gone(&sequence);
-    (error, begun.load(Ordering::SeqCst))
+    (error, started.load(Ordering::SeqCst))
 }
 
-on_each_hub!(a_start_that_fails_half_way_leaves_nothing);
-fn a_start_that_fails_half_way_leaves_nothing(host: HostClient) {
+on_each_hub!(pool_start_that_fails_half_way_leaves_no_instance);
+fn pool_start_that_fails_half_way_leaves_no_instance(host: HostClient) {
     let readiness = Readiness::event("ready").fails_on("error");
     thread::scope(|scope| {
-        for at_once in [1, 3] {
+        for concurrency in [1, 3] {
             let (host, readiness) = (&host, &readiness);
             let options = move |count| {
                 PoolOptions::new(count)
-                    .concurrency(at_once)
+                    .concurrency(concurrency)
                     .readiness(readiness.clone())
             };
-            // One after another, none is begun after the failure; of several at once, those under way come to their end.
-            let assert_begun = move |begun| {
+            // With a concurrency of 1, nothing starts after the failure. Otherwise, pending starts
+            // complete.
+            let assert_started = move |started| {
                 assert!(
-                    if at_once == 1 { begun == 3 } else { begun >= 3 },
-                    "{begun} of {at_once} at once"
+                    if concurrency == 1 {
+                        started == 3
+                    } else {
+                        started >= 3
+                    },
+                    "{started} started with concurrency {concurrency}"
                 )
             };
             scope.spawn(move || {
-                let (error, begun) = half_way(host, options(5), "throws");
+                let (error, started) = start_failing_at_third(host, options(5), "throws");
                 assert!(failed_at_once(&error), "{error:?}");
-                assert_begun(begun);
-                let (error, begun) = half_way(host, options(5), "error");
-                assert!(matches!(error.kind(), ErrorKind::Failed(event) if event.data == json!("as told")), "{error:?}");
-                assert_begun(begun);
+                assert_started(started);
+                let (error, started) = start_failing_at_third(host, options(5), "error");
+                let is_failure = |event: &Event| event.data == json!("as told");
+                assert!(
+                    matches!(error.kind(), ErrorKind::Failed(event) if is_failure(event)),
+                    "{error:?}"
+                );
+                assert_started(started);
             });
             scope.spawn(move || {
                 let options =
                     options(3).readiness(readiness.clone().timeout(Duration::from_secs(3)));
-                let (error, begun) = half_way(host, options, "silent");
+                let (error, started) = start_failing_at_third(host, options, "silent");
                 assert!(error.is_timeout(), "{error:?}");
-                assert_begun(begun);
+                assert_started(started);
             });
         }
     });
 }
 
-on_each_hub!(a_start_that_is_given_up_leaves_nothing);
-fn a_start_that_is_given_up_leaves_nothing(host: HostClient) {
-    for at_once in [1, 2] {
+on_each_hub!(pool_start_that_times_out_or_is_cancelled_leaves_no_instance);
+fn pool_start_that_times_out_or_is_cancelled_leaves_no_instance(host: HostClient) {
+    for concurrency in [1, 2] {
         let sequence = Uploaded::sample(&host, "starts-as-told");
         let options = || {
             PoolOptions::new(4)
-                .concurrency(at_once)
+                .concurrency(concurrency)
                 .readiness(Readiness::event("ready"))
         };
         let silent = |place| StartOptions::new().arg(if place == 0 { "ready" } else { "silent" });
@@ -286,11 +304,11 @@ fn a_start_that_is_given_up_leaves_nothing(host: HostClient) {
     }
 }
 
-on_each_hub!(a_panic_in_the_making_of_options_leaves_nothing);
-fn a_panic_in_the_making_of_options_leaves_nothing(host: HostClient) {
-    for at_once in [1, 3] {
+on_each_hub!(pool_start_leaves_no_instance_if_its_options_function_panics);
+fn pool_start_leaves_no_instance_if_its_options_function_panics(host: HostClient) {
+    for concurrency in [1, 3] {
         let sequence = Uploaded::sample(&host, "events");
-        let options = PoolOptions::new(6).concurrency(at_once);
+        let options = PoolOptions::new(6).concurrency(concurrency);
         let start = AssertUnwindSafe(|| {
             let made = options.start([sequence.clone()], |place| {
                 assert_ne!(place, 2, "there is no third");
@@ -307,8 +325,8 @@ fn a_panic_in_the_making_of_options_leaves_nothing(host: HostClient) {
         until_gone(&sequence);
     }
 }
-on_each_hub!(the_deadline_of_the_start_is_not_that_of_the_instances);
-fn the_deadline_of_the_start_is_not_that_of_the_instances(host: HostClient) {
+on_each_hub!(pool_next_returns_instances_with_their_own_deadline);
+fn pool_next_returns_instances_with_their_own_deadline(host: HostClient) {
     const LIMIT: Duration = Duration::from_secs(2);
 
     let sequence = Uploaded::sample(&host, "events");
@@ -316,7 +334,7 @@ fn the_deadline_of_the_start_is_not_that_of_the_instances(host: HostClient) {
         .start([sequence.with_deadline(LIMIT)], |_| StartOptions::new())
         .unwrap();
     let instance = pool.next().unwrap();
-    // A wait of its own length, and a call after the end of the start's.
+    // The call takes its own full deadline, and a later call still works.
     let begin = Instant::now();
     assert!(instance.wait_next_event("never").unwrap_err().is_timeout());
     assert!(begin.elapsed() >= LIMIT, "{:?}", begin.elapsed());
@@ -324,7 +342,7 @@ fn the_deadline_of_the_start_is_not_that_of_the_instances(host: HostClient) {
 }
 
 #[test]
-fn a_pool_spans_hubs_in_turn() {
+fn pool_start_places_instances_round_robin_on_several_hubs() {
     let Some(hub) = shared().filter(|hub| hub.is_local()) else {
         return;
     };
@@ -371,10 +389,10 @@ fn a_pool_spans_hubs_in_turn() {
     other.stop().unwrap();
 }
 
-/// Lets requests through in groups: each waits until its group is whole.
+/// Releases requests in groups: each waits until its group is complete.
 #[derive(Default)]
 struct Groups {
-    /// How many have come, how many have gone, and how many were there at most.
+    /// The number of arrived requests, of released ones, and the maximum that waited at once.
     state: Mutex<(usize, usize, usize)>,
     come: Condvar,
 }
@@ -400,48 +418,50 @@ impl Groups {
 }
 
 #[test]
-fn so_many_are_started_and_all_are_stopped_at_the_same_time() {
-    for at_once in [1, 3] {
+fn pool_start_respects_concurrency_and_shutdown_stops_all_at_once() {
+    for concurrency in [1, 3] {
         let (starts, stops) = (Arc::new(Groups::default()), Arc::new(Groups::default()));
-        let stand_in = StandIn::start("1.0.1", {
+        let stub = StubHub::start("1.0.1", {
             let (starts, stops) = (Arc::clone(&starts), Arc::clone(&stops));
-            move |words| {
-                if words.ends_with("/start") {
-                    starts.pass(at_once);
-                } else if words.ends_with("/_stop") {
+            move |request| {
+                if request.ends_with("/start") {
+                    starts.pass(concurrency);
+                } else if request.ends_with("/_stop") {
                     stops.pass(6);
                 }
-                Scene::Usual
+                Reply::Default
             }
         });
         let begin = Instant::now();
         let pool = PoolOptions::new(6)
-            .concurrency(at_once)
-            .start([stand_in.sequence()], |_| StartOptions::new())
+            .concurrency(concurrency)
+            .start([stub.sequence()], |_| StartOptions::new())
             .unwrap();
-        assert_eq!(starts.at_most(), at_once);
+        assert_eq!(starts.at_most(), concurrency);
         assert_eq!(pool.shutdown(Duration::ZERO).len(), 6);
         assert_eq!(stops.at_most(), 6);
         assert!(
             begin.elapsed() < Duration::from_secs(10),
-            "{at_once} at once: it waited in vain"
+            "concurrency {concurrency}: a group was not complete"
         );
-        assert!(stand_in.living().is_empty());
+        assert!(stub.running().is_empty());
     }
 }
 
 #[test]
-fn the_least_loaded_hub_that_answers_gets_the_instance() {
+fn placement_least_loaded_uses_the_least_loaded_reachable_hub() {
     let loaded = |load: f64| {
-        StandIn::start("1.0.1", move |words| match words {
-            "GET /load-check" => says(
+        StubHub::start("1.0.1", move |request| match request {
+            "GET /load-check" => json_reply(
                 "200 OK",
-                &json!({ "avgLoad": 0, "currentLoad": load, "memFree": 1, "memUsed": 1, "fsSize": [] }),
+                &json!({
+                    "avgLoad": 0, "currentLoad": load, "memFree": 1, "memUsed": 1, "fsSize": [],
+                }),
             ),
-            _ => Scene::Usual,
+            _ => Reply::Default,
         })
     };
-    let start = |hubs: &[&StandIn], options: PoolOptions| {
+    let start = |hubs: &[&StubHub], options: PoolOptions| {
         let gone = HostClient::new(refused_url())
             .unwrap()
             .sequence("the-sequence")
@@ -455,22 +475,23 @@ fn the_least_loaded_hub_that_answers_gets_the_instance() {
             .unwrap();
         let places = hubs
             .iter()
-            .map(|hub| hub.living().len())
+            .map(|hub| hub.running().len())
             .collect::<Vec<_>>();
         drop(pool);
-        hubs.iter().for_each(|hub| assert!(hub.living().is_empty()));
+        hubs.iter()
+            .for_each(|hub| assert!(hub.running().is_empty()));
         places
     };
     let [busy, idle, as_idle] = [80.0, 7.5, 7.5].map(loaded);
     assert_eq!(start(&[&busy, &idle], PoolOptions::new(3)), [0, 3]);
-    for at_once in [1, 4] {
+    for concurrency in [1, 4] {
         assert_eq!(
             start(
                 &[&busy, &idle, &as_idle],
-                PoolOptions::new(4).concurrency(at_once)
+                PoolOptions::new(4).concurrency(concurrency)
             ),
             [0, 2, 2],
-            "{at_once} at once"
+            "concurrency {concurrency}"
         );
     }
 
@@ -488,53 +509,53 @@ fn the_least_loaded_hub_that_answers_gets_the_instance() {
 }
 
 #[test]
-fn a_hub_that_hangs_does_not_hold_up_the_others() {
+fn pool_next_and_drop_are_not_blocked_by_a_hub_that_hangs() {
     within("a pool on a hub that hangs", || {
         let hangs = Arc::new(AtomicBool::new(false));
-        let stand_ins = [true, false].map(|may_hang| {
+        let stubs = [true, false].map(|may_hang| {
             let hangs = Arc::clone(&hangs);
-            StandIn::start("1.0.1", move |words| match words {
-                "GET /instances" if may_hang && hangs.load(Ordering::SeqCst) => Scene::Silence,
-                _ => Scene::Usual,
+            StubHub::start("1.0.1", move |request| match request {
+                "GET /instances" if may_hang && hangs.load(Ordering::SeqCst) => Reply::Silence,
+                _ => Reply::Default,
             })
         });
-        let [hanging, other] = &stand_ins;
+        let [hanging, other] = &stubs;
         let pool = PoolOptions::new(2)
             .start([hanging.sequence(), other.sequence()], |_| {
                 StartOptions::new()
             })
             .unwrap();
         hangs.store(true, Ordering::SeqCst);
-        let asked = hanging.seen("GET /instances").len();
+        let asked = hanging.requests("GET /instances").len();
         until("the hub hangs", || {
-            hanging.seen("GET /instances").len() > asked
+            hanging.requests("GET /instances").len() > asked
         });
         other.end("instance-0");
         let begin = Instant::now();
-        until("it is passed over", || ids(&pool).len() == 1);
+        until("the pool skips the instance", || ids(&pool).len() == 1);
         assert_eq!(pool.next().unwrap().host().base_url(), hanging.url());
         drop(pool);
-        // Neither has waited for the one that hangs.
+        // Neither `next` nor the drop waited for the hub that hangs.
         assert!(
             begin.elapsed() < Duration::from_secs(4),
             "{:?}",
             begin.elapsed()
         );
-        assert!(hanging.living().is_empty());
+        assert!(hanging.running().is_empty());
     });
 }
 
 #[test]
-fn replacing_goes_on_after_a_start_that_failed_or_panicked() {
+fn pool_replace_retries_after_a_start_that_failed_or_panicked() {
     within("replacing", || {
         let refuses = Arc::new(AtomicBool::new(false));
-        let stand_in = StandIn::start("1.0.1", {
+        let stub = StubHub::start("1.0.1", {
             let refuses = Arc::clone(&refuses);
-            move |words| match words {
+            move |request| match request {
                 "POST /sequence/the-sequence/start" if refuses.swap(false, Ordering::SeqCst) => {
-                    says("419 Full", &json!({}))
+                    json_reply("419 Full", &json!({}))
                 }
-                _ => Scene::Usual,
+                _ => Reply::Default,
             }
         });
         let (made, panics) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
@@ -547,25 +568,25 @@ fn replacing_goes_on_after_a_start_that_failed_or_panicked() {
         };
         let pool = PoolOptions::new(1)
             .replace(true)
-            .start([stand_in.sequence()], start)
+            .start([stub.sequence()], start)
             .unwrap();
         for fails in [&refuses, &panics] {
             fails.store(true, Ordering::SeqCst);
             let ended = pool.next().unwrap().id().clone();
-            stand_in.end(ended.as_str());
-            until("it is replaced", || {
+            stub.end(ended.as_str());
+            until("the pool replaces the instance", || {
                 pool.next().is_some_and(|instance| *instance.id() != ended)
             });
             assert!(!fails.load(Ordering::SeqCst));
         }
-        assert_eq!(stand_in.living().len(), 1);
+        assert_eq!(stub.running().len(), 1);
         drop(pool);
-        assert!(stand_in.living().is_empty());
+        assert!(stub.running().is_empty());
     });
 }
 
 #[test]
-fn a_pool_without_sequences_is_refused_and_one_without_instances_is_empty() {
+fn pool_start_rejects_no_sequences_and_accepts_no_instances() {
     let error = PoolOptions::new(1)
         .start([], |_| StartOptions::new())
         .unwrap_err();
@@ -579,4 +600,31 @@ fn a_pool_without_sequences_is_refused_and_one_without_instances_is_empty() {
         .unwrap();
     assert!(pool.next().is_none());
     assert!(pool.shutdown(Duration::ZERO).is_empty());
+}
+
+#[test]
+fn pool_drop_does_not_wait_for_the_kill_of_an_evicted_instance() {
+    within("dropping", || {
+        let (kill, killing) = channel();
+        let first = AtomicBool::new(true);
+        let hub = StubHub::start("0.18.7", move |request| {
+            if !request.ends_with("/_kill") || !first.swap(false, Ordering::Relaxed) {
+                return Reply::Default;
+            }
+            kill.send(()).unwrap();
+            Reply::Silence
+        });
+        let options = PoolOptions::new(1).replace(true);
+        let pool = options
+            .start([hub.sequence()], |_| StartOptions::new())
+            .unwrap();
+        let instance = pool.next().unwrap();
+        pool.evict(instance.id());
+        killing.recv().unwrap();
+        let begin = Instant::now();
+        drop(pool);
+        // The timeout of a kill is 5 seconds.
+        assert!(begin.elapsed() < Duration::from_secs(4));
+        assert!(hub.running().is_empty());
+    });
 }

@@ -1,18 +1,20 @@
-//! One program in the API's own words, run on a real hub and on the recordings of others: it must not see the difference.
+//! A small program that uses most of the API. It runs on a real hub and on recordings, with the
+//! same outcome.
 
 use std::io::Read;
 use std::time::Duration;
 
+use scramjet_client_blocking::core::{EventName, LastEvent};
+use scramjet_client_blocking::types::SequenceRef;
 use scramjet_client_blocking::{
-    Error, HostClient, Input, KillOptions, SequenceRef, StartOptions, StopOptions, Upload,
-    core::{EventName, LastEvent},
+    Error, HostClient, Input, KillOptions, StartOptions, StopOptions, Upload,
 };
 use scramjet_client_tests::package;
 use serde_json::json;
 
-/// What the program found out. The same on every hub.
+/// The results of the program. They are the same on every hub.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Seen {
+pub(crate) struct Outcome {
     pub(crate) main: Option<String>,
     pub(crate) node: Option<String>,
     pub(crate) instance_of_a_sequence: bool,
@@ -22,7 +24,7 @@ pub(crate) struct Seen {
     pub(crate) output: Vec<String>,
 }
 
-impl Seen {
+impl Outcome {
     pub(crate) fn expected() -> Self {
         Self {
             main: Some("index.js".into()),
@@ -39,8 +41,8 @@ impl Seen {
     }
 }
 
-/// Uploads, starts, asks, feeds, reads, stops, kills, deletes.
-pub(crate) fn run(host: &HostClient) -> Result<Seen, Error> {
+/// Uploads, starts, inspects, sends input, reads output, stops, kills and deletes.
+pub(crate) fn run(host: &HostClient) -> Result<Outcome, Error> {
     let sequence = host.send_sequence(Upload::reader(std::io::Cursor::new(package::sequence(
         "types",
     ))))?;
@@ -61,7 +63,7 @@ pub(crate) fn run(host: &HostClient) -> Result<Seen, Error> {
 
     let info = instance.info()?;
     let health = instance.health()?;
-    // One request, and not a wait that goes several ways.
+    // `call` sends one request, while `wait_event` would send several.
     let event = instance.host().call(&LastEvent {
         id: instance.id(),
         name: &EventName::try_from("ev-string")?,
@@ -73,16 +75,16 @@ pub(crate) fn run(host: &HostClient) -> Result<Seen, Error> {
         .read_to_string(&mut output)
         .expect("a stream that ends");
 
-    // The sequence calls no keepAlive: it is killed when the time is over.
+    // The sequence does not call `keepAlive`, so the stop kills it after the timeout.
     instance.stop(&StopOptions::new(Duration::from_millis(300)).can_call_keepalive(true))?;
     match instance.kill(&KillOptions::new()) {
-        // It may be gone by now.
+        // The instance may be gone already.
         Err(error) if error.api().is_some() => {}
         other => drop(other?),
     }
     sequence.force_delete()?;
 
-    Ok(Seen {
+    Ok(Outcome {
         main: config.main,
         node: config
             .engines

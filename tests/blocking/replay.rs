@@ -1,14 +1,14 @@
-//! The same program with the recorded exchanges of both generations, over real HTTP.
+//! The program and single calls on recorded exchanges of both generations, over HTTP.
 
 use scramjet_client_blocking::{HostClient, StartOptions};
 use scramjet_client_testing::replay::{Check, RecordedExchange, Replay};
 use scramjet_client_testing::server::Server;
 use scramjet_client_tests::fixture;
 
-use crate::program::{self, Seen};
+use crate::program::{self, Outcome};
 
-/// Loads an exchange. JSON must be the same byte for byte. The recordings of other bodies have
-/// other data than the tests send.
+/// Loads an exchange. JSON request bodies must match byte for byte. Other bodies differ between the
+/// recordings and the tests.
 fn load(generation: &str, name: &str) -> RecordedExchange {
     let exchange = fixture::load(generation, name);
     let request = &exchange.request;
@@ -20,7 +20,7 @@ fn load(generation: &str, name: &str) -> RecordedExchange {
     exchange.checking(check)
 }
 
-/// A replay and the server that plays it.
+/// A replay, and the server that plays it.
 struct Replayed {
     replay: Replay,
     server: Server,
@@ -43,8 +43,8 @@ impl Replayed {
     }
 }
 
-/// Loads the exchanges of one run. A step names the folder of composed exchanges, for what was not
-/// recorded, or nothing for a recording.
+/// Loads the exchanges of one run. The first part of a step is the folder for composed exchanges,
+/// or empty for recorded ones.
 fn script(version: &str, steps: &[(&str, &str)]) -> Vec<RecordedExchange> {
     let folder = |from: &str| {
         if from.is_empty() {
@@ -68,7 +68,7 @@ fn program_runs_with_the_recordings_of_0_18_7() {
         ("", "sequence-instances"),
         ("", "instance-info-running-with-args"),
         ("composed", "instance-health"),
-        // The client asks once, when the first operation needs the version.
+        // The client requests the version once, before the first operation that needs it.
         ("", "version"),
         ("", "event-last-string"),
         ("", "input-end"),
@@ -81,11 +81,11 @@ fn program_runs_with_the_recordings_of_0_18_7() {
         ("composed", "sequence-delete"),
     ];
     let mut script = script("0.18.7", &steps);
-    // Recorded without options.
+    // This exchange was recorded without options.
     script[13].check = Check::ContentType;
     let server = Replayed::start(script);
     let host = server.host();
-    assert_eq!(program::run(&host).unwrap(), Seen::expected());
+    assert_eq!(program::run(&host).unwrap(), Outcome::expected());
     assert_eq!(
         server.server.connections(),
         1,
@@ -108,7 +108,7 @@ fn program_runs_with_the_recordings_of_1_0_1() {
             ("composed", "version"),
             ("", "event-last-string"),
             ("", "input-chunked-keep-open"),
-            // Does it live, after it has taken its input?
+            // The client checks whether the instance still runs after its input ended.
             ("", "instance-info-just-started"),
             ("", "input-output"),
             ("", "stop-with-keepalive"),
@@ -120,12 +120,12 @@ fn program_runs_with_the_recordings_of_1_0_1() {
             ("", "sequence-delete"),
         ],
     );
-    // Recorded without options.
+    // These exchanges were recorded without options.
     script[2].check = Check::ContentType;
     script[14].check = Check::ContentType;
     let server = Replayed::start(script);
     let host = server.host();
-    assert_eq!(program::run(&host).unwrap(), Seen::expected());
+    assert_eq!(program::run(&host).unwrap(), Outcome::expected());
     assert_eq!(
         server.server.connections(),
         1,
@@ -222,10 +222,10 @@ fn start_reports_each_refusal_of_the_hub() {
         assert!(
             refused
                 .to_string()
-                .contains(&format!("was refused: {found}")),
+                .contains(&format!("refused with status {found}")),
             "{name}: {refused}"
         );
-        // The connection can be used further.
+        // The connection is still usable.
         assert_eq!(host.version().unwrap().version, "0.18.7");
         assert_eq!(server.server.connections(), 1, "{name}");
         server.assert_done();

@@ -1,19 +1,21 @@
-//! Whom credentials are sent to, and that they are not shown. How errors of all kinds keep quiet about them is in `errors`.
+//! Credentials: which servers get them, and that no output shows them. Errors are checked in
+//! `errors`.
 
 use std::fmt::{Debug, Display};
 use std::iter::successors;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use scramjet_client_blocking::stream::WriteOptions;
+use scramjet_client_blocking::transport::{UreqConfig, UreqTransport};
 use scramjet_client_blocking::{
-    ContentType, Error, HostClient, HostClientBuilder, PoolOptions, StartOptions, Transport,
-    Upload, UreqConfig, UreqTransport, WriteOptions,
+    ContentType, Error, HostClient, HostClientBuilder, PoolOptions, StartOptions, Transport, Upload,
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 
 use crate::helpers::{Mailbox, recording, serving, within};
-use crate::stand_in::{Scene, StandIn};
+use crate::stub_hub::{Reply, StubHub};
 
 const SECRET: &str = "s3cr3t-t0k3n";
 
@@ -24,14 +26,14 @@ fn with_secrets(url: impl Into<String>) -> HostClientBuilder {
         .hub_version("1.0.1")
 }
 
-fn knows(request: &ReceivedRequest) -> bool {
+fn has_secret(request: &ReceivedRequest) -> bool {
     request
         .headers
         .values()
         .any(|value| value.to_str().unwrap().contains(SECRET))
 }
 
-/// What was shown, all of it.
+/// All texts that were shown.
 #[derive(Default)]
 struct Shown(Vec<String>);
 
@@ -53,7 +55,7 @@ impl Shown {
         self.0.extend([format!("{layer}"), format!("{layer:?}")]);
     }
 
-    /// Neither as text nor as what buffers show, which is a list of numbers.
+    /// Checks that no text contains the secret, either as text or as a list of byte values.
     fn check(&self) {
         let numbers = format!("{:?}", SECRET.as_bytes());
         let numbers = numbers.trim_matches(['[', ']']);
@@ -65,14 +67,14 @@ impl Shown {
 }
 
 #[test]
-fn nothing_that_a_program_holds_shows_them() {
+fn debug_of_handles_and_builders_shows_no_credentials() {
     within("calls", || {
-        let hub = StandIn::start("1.0.1", |words| match words {
-            // These stay open.
+        let hub = StubHub::start("1.0.1", |request| match request {
+            // These streams stay open.
             "GET /log" | "GET /topic/t" => {
-                Scene::Answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec())
+                Reply::Response(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec())
             }
-            _ => Scene::Usual,
+            _ => Reply::Default,
         });
         let transport = Arc::new(UreqTransport::new(&UreqConfig::default()).unwrap());
         let builder =
@@ -112,14 +114,14 @@ fn nothing_that_a_program_holds_shows_them() {
                 .unwrap(),
         );
         shown.debug(&Upload::bytes(SECRET));
-        // With connections that were used.
+        // The transport holds used connections.
         shown.debug(&transport);
         shown.check();
     });
 }
 
 #[test]
-fn no_failure_shows_them() {
+fn errors_and_panics_show_no_credentials() {
     let (garbled, _) = recording(b"garbage");
     let refusing =
         serving(|_| response("403 Forbidden", &[], br#"{"error":"Not with this token"}"#));
@@ -152,7 +154,7 @@ fn no_failure_shows_them() {
             );
 
             let platform = with_secrets(&*url).build_middleware().unwrap();
-            // A key that is sent as a header.
+            // This key is sent in a header.
             let _ = platform
                 .revoke_access_key("space", SECRET)
                 .map_err(|error| shown.error(&error));
@@ -162,7 +164,7 @@ fn no_failure_shows_them() {
                     .unwrap_err(),
             );
 
-            // As in a program that does not look.
+            // `unwrap` puts the error into the panic message.
             let panic =
                 catch_unwind(AssertUnwindSafe(|| drop(host.version().unwrap()))).unwrap_err();
             shown
@@ -174,7 +176,7 @@ fn no_failure_shows_them() {
 }
 
 #[test]
-fn no_redirect_takes_them_along() {
+fn redirects_are_not_followed_with_credentials() {
     within("calls", || {
         let (elsewhere, arrived) = recording(b"{}");
         for status in [301, 302, 303, 305, 307, 308] {
@@ -183,8 +185,9 @@ fn no_redirect_takes_them_along() {
             let hub = serving({
                 let asked = Arc::clone(&asked);
                 move |request| {
-                    asked.put(knows(request));
-                    // The same host, another one, and one that is named by the request.
+                    asked.put(has_secret(request));
+                    // The target is on the same host for one request, and on another host for all
+                    // others.
                     let target = if request.target.ends_with("/version") {
                         "/api/v1/sequences"
                     } else {
@@ -219,9 +222,9 @@ fn no_redirect_takes_them_along() {
                     Some(status),
                     "{error:?}"
                 );
-                assert!(asked.take(), "{status}: who is asked knows them");
+                assert!(asked.take(), "{status}: the hub gets the credentials");
             }
-            assert!(asked.is_empty(), "{status}: each asks once");
+            assert!(asked.is_empty(), "{status}: each call sends one request");
         }
         assert_eq!(elsewhere.connections(), 0);
         assert!(arrived.is_empty());
@@ -229,11 +232,11 @@ fn no_redirect_takes_them_along() {
 }
 
 #[test]
-fn each_hub_gets_its_own() {
+fn instance_on_sends_each_hub_its_own_credentials() {
     within("calls", || {
         let [(one, to_one), (other, to_other), (third, to_third)] =
             [(); 3].map(|()| recording(br#"{"id":"x","version":"1.0.1"}"#));
-        // They even share their connections.
+        // All clients share one transport, and so its connections.
         let transport: Arc<dyn Transport> = Arc::new(UreqTransport::default());
         let one = with_secrets(one.url())
             .transport(Arc::clone(&transport))
@@ -252,17 +255,17 @@ fn each_hub_gets_its_own() {
         let sequence = one.sequence("x").unwrap();
         for _ in 0..2 {
             sequence.instance("x").unwrap().info().unwrap();
-            assert!(knows(&to_one.take()));
+            assert!(has_secret(&to_one.take()));
             sequence.instance_on("x", &other).unwrap().info().unwrap();
             let request = to_other.take();
             assert_eq!(
-                (knows(&request), request.header("authorization")),
+                (has_secret(&request), request.header("authorization")),
                 (false, Some("Bearer other"))
             );
             sequence.instance_on("x", &third).unwrap().info().unwrap();
             let request = to_third.take();
             assert_eq!(
-                (knows(&request), request.header("authorization")),
+                (has_secret(&request), request.header("authorization")),
                 (false, None)
             );
         }
@@ -270,9 +273,9 @@ fn each_hub_gets_its_own() {
     });
 }
 
-/// What is reached through a platform is reached at its own address, whatever it says about where its hubs are.
+/// A platform is always used at its own URL, even if its responses name other addresses.
 #[test]
-fn behind_a_platform_they_go_to_the_platform() {
+fn manager_and_host_send_credentials_to_the_platform_only() {
     within("calls", || {
         let (elsewhere, arrived) = recording(b"{}");
         let address = elsewhere.url();
@@ -282,7 +285,8 @@ fn behind_a_platform_they_go_to_the_platform() {
             move |request| {
                 asked.put(request.clone());
                 let hub = format!(
-                    r#"{{"id":"the-hub","url":"{address}","apiBase":"{address}","location":"{address}","host":"{address}"}}"#
+                    r#"{{"id":"the-hub","url":"{address}","apiBase":"{address}",
+                    "location":"{address}","host":"{address}"}}"#
                 );
                 let list = request.target.ends_with("/list") || request.target.ends_with("/spaces");
                 let body = if list {
@@ -322,7 +326,7 @@ fn behind_a_platform_they_go_to_the_platform() {
         ] {
             let request = asked.take();
             assert!(
-                request.target.starts_with(path) && knows(&request),
+                request.target.starts_with(path) && has_secret(&request),
                 "{request:?}"
             );
         }
@@ -332,7 +336,7 @@ fn behind_a_platform_they_go_to_the_platform() {
 }
 
 #[test]
-fn what_a_server_wants_to_be_told_again_is_not() {
+fn cookies_and_authentication_challenges_are_ignored() {
     within("calls", || {
         let asked = Mailbox::new();
         let hub = serving({
@@ -367,7 +371,7 @@ fn what_a_server_wants_to_be_told_again_is_not() {
 }
 
 #[test]
-fn an_address_that_holds_them_is_refused() {
+fn host_client_new_rejects_a_url_with_credentials() {
     let addresses = [
         format!("http://user:{SECRET}@127.0.0.1:9/api/v1"),
         format!("http://{SECRET}@127.0.0.1:9/api/v1"),

@@ -1,4 +1,4 @@
-//! Hubs that come up, starts that wait for room, and instances that have to get ready.
+//! `wait_ready`, `start_when_available` and `start_and_wait`.
 
 use std::io::{BufReader, Read, Write};
 use std::net::TcpListener;
@@ -8,9 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
+use scramjet_client_blocking::transport::{Phase, RequestBody, TransportError, UreqTransport};
+use scramjet_client_blocking::types::RunnerExit;
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, Phase, Readiness, RequestBody, RunnerExit,
-    SequenceClient, StartOptions, Transport, TransportError, UreqTransport,
+    CancelToken, Error, ErrorKind, HostClient, Readiness, SequenceClient, StartOptions, Transport,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::on_each_hub;
@@ -19,13 +20,13 @@ use serde_json::json;
 
 use crate::helpers::{serving, within};
 use crate::live::{Uploaded, failed_at_once};
-use crate::model::{Model, Start};
-use crate::waiting::{PROMPT, acts, quickest};
+use crate::scripted_hub::{ScriptedHub, Start};
+use crate::wait_event::{PROMPT, acts, quickest};
 
-/// What goes over HTTP, and what to do when an attempt has failed.
-pub(crate) struct Noting<F>(pub(crate) UreqTransport, pub(crate) F);
+/// A transport that runs a closure after each failed attempt.
+pub(crate) struct OnFailure<F>(pub(crate) UreqTransport, pub(crate) F);
 
-impl<F: Fn() + Send + Sync> Transport for Noting<F> {
+impl<F: Fn() + Send + Sync> Transport for OnFailure<F> {
     fn send(
         &self,
         request: Request<RequestBody<'_>>,
@@ -34,8 +35,8 @@ impl<F: Fn() + Send + Sync> Transport for Noting<F> {
     }
 }
 
-/// Serves the version on this address, as soon as it can be had.
-fn come_up(url: &str) {
+/// Starts a server at this URL that answers with a version.
+fn serve_version(url: &str) {
     let address = url
         .trim_start_matches("http://")
         .trim_end_matches("/api/v1")
@@ -44,7 +45,7 @@ fn come_up(url: &str) {
     thread::spawn(move || {
         for connection in listener.incoming().map_while(Result::ok) {
             let mut reader = BufReader::new(&connection);
-            // Asked for nothing else, and for that in one piece.
+            // The client sends only this request, and in one segment.
             let _ = reader.read(&mut [0; 4096]);
             let _ = (&connection).write_all(&response(
                 "200 OK",
@@ -55,8 +56,8 @@ fn come_up(url: &str) {
     });
 }
 
-on_each_hub!(a_hub_that_is_up_is_ready_at_once);
-fn a_hub_that_is_up_is_ready_at_once(host: HostClient) {
+on_each_hub!(wait_ready_returns_at_once_if_the_hub_is_up);
+fn wait_ready_returns_at_once_if_the_hub_is_up(host: HostClient) {
     assert_eq!(
         host.wait_ready(Duration::from_secs(5)).unwrap(),
         host.version().unwrap()
@@ -65,16 +66,16 @@ fn a_hub_that_is_up_is_ready_at_once(host: HostClient) {
 }
 
 #[test]
-fn a_hub_that_comes_up_is_waited_for() {
+fn wait_ready_waits_until_the_hub_accepts_connections() {
     let url = refused_url();
     let failures = Arc::new(Mutex::new(0));
-    let transport = Noting(UreqTransport::default(), {
+    let transport = OnFailure(UreqTransport::default(), {
         let (url, failures) = (url.clone(), Arc::clone(&failures));
         move || {
             let mut failures = failures.lock().unwrap();
             *failures += 1;
             if *failures == 2 {
-                come_up(&url);
+                serve_version(&url);
             }
         }
     });
@@ -90,7 +91,7 @@ fn a_hub_that_comes_up_is_waited_for() {
 }
 
 #[test]
-fn a_hub_behind_a_proxy_is_waited_for() {
+fn wait_ready_retries_after_errors_of_a_proxy() {
     let answers = Mutex::new(vec![
         response("200 OK", &[], br#"{"version":"1.0.1"}"#),
         response("200 OK", &[("Content-Length", "100")], b""),
@@ -102,7 +103,7 @@ fn a_hub_behind_a_proxy_is_waited_for() {
     let server = ScriptedServer::start(move |connection| {
         let _ = connection.read_request();
         let answer = answers.lock().unwrap().pop();
-        // One is closed without an answer, and one in the midst of it.
+        // One connection closes without a response, one within the body.
         let _ = connection.send(answer.unwrap_or_default());
     });
     let host = HostClient::new(server.url()).unwrap();
@@ -111,7 +112,7 @@ fn a_hub_behind_a_proxy_is_waited_for() {
 }
 
 #[test]
-fn a_hub_that_never_comes_is_given_up_with_the_first_and_the_last_attempt() {
+fn wait_ready_times_out_with_the_first_and_the_last_error() {
     let url = refused_url();
     let host = HostClient::new(&url).unwrap();
     within("waiting", move || {
@@ -134,13 +135,15 @@ fn a_hub_that_never_comes_is_given_up_with_the_first_and_the_last_attempt() {
             assert!(
                 error.is_timeout()
                     && error.to_string()
-                        == format!("get version (GET {url}/version) failed 3 times"),
+                        == format!(
+                            "get version (GET {url}/version): all attempts failed (3 errors)"
+                        ),
                 "{error}"
             );
             late
         });
         assert!(late < PROMPT, "{late:?}");
-        // The handle's own deadline holds as well, and its token.
+        // The deadline and the token of the handle apply, too.
         let error = host.with_deadline(limit).wait_ready(None).unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
         let token = CancelToken::new();
@@ -153,7 +156,7 @@ fn a_hub_that_never_comes_is_given_up_with_the_first_and_the_last_attempt() {
 }
 
 #[test]
-fn what_refuses_or_is_no_hub_is_not_waited_for() {
+fn wait_ready_fails_at_once_if_the_server_refuses_or_is_no_hub() {
     for (status, body) in [
         ("401 Unauthorized", "{}"),
         ("403 Forbidden", ""),
@@ -170,7 +173,7 @@ fn what_refuses_or_is_no_hub_is_not_waited_for() {
     }
 }
 
-fn full(headers: &'static [(&'static str, &'static str)]) -> Start {
+fn overloaded(headers: &'static [(&'static str, &'static str)]) -> Start {
     Start::Refused(
         "419 Insufficient Space on Resource",
         headers,
@@ -179,34 +182,34 @@ fn full(headers: &'static [(&'static str, &'static str)]) -> Start {
 }
 
 #[test]
-fn a_start_waits_for_room_as_long_as_the_hub_says() {
+fn start_when_available_waits_for_retry_after() {
     within("starting", || {
-        let model = Model::start(
+        let hub = ScriptedHub::start(
             "1.0.1",
             vec![
-                full(&[("Retry-After", "2")]),
-                full(&[]),
-                Start::Up(Vec::new()),
+                overloaded(&[("Retry-After", "2")]),
+                overloaded(&[]),
+                Start::Running(Vec::new()),
             ],
         );
         let begin = Instant::now();
-        let instance = model
+        let instance = hub
             .sequence()
             .start_when_available(&StartOptions::new())
             .unwrap();
-        // A second where nothing is said.
+        // Without `Retry-After`, the client waits for one second.
         assert!(
             (3..8).contains(&begin.elapsed().as_secs()),
             "{:?}",
             begin.elapsed()
         );
-        assert_eq!(model.running(), [instance.id().to_string()]);
-        assert_eq!(model.story().len(), 3);
+        assert_eq!(hub.running(), [instance.id().to_string()]);
+        assert_eq!(hub.lifecycle().len(), 3);
 
-        // Another refusal is final.
+        // Other refusals are final.
         let refused = Start::Refused("503 Service Unavailable", &[], "");
-        let model = Model::start("1.0.1", vec![full(&[("Retry-After", "0")]), refused]);
-        let error = model
+        let hub = ScriptedHub::start("1.0.1", vec![overloaded(&[("Retry-After", "0")]), refused]);
+        let error = hub
             .sequence()
             .start_when_available(&StartOptions::new())
             .unwrap_err();
@@ -214,28 +217,28 @@ fn a_start_waits_for_room_as_long_as_the_hub_says() {
     });
 }
 
-/// A hub that says "at once", again and again.
+/// The hub always sends `Retry-After: 0`.
 #[test]
-fn a_start_that_waits_for_room_does_not_ask_without_pause() {
+fn start_when_available_pauses_even_if_retry_after_is_zero() {
     within("starting", || {
-        let full = (0..1000).map(|_| full(&[("Retry-After", "0")]));
-        let model = Model::start("1.0.1", full.collect());
-        let error = model
+        let overloaded = (0..1000).map(|_| overloaded(&[("Retry-After", "0")]));
+        let hub = ScriptedHub::start("1.0.1", overloaded.collect());
+        let error = hub
             .sequence()
             .with_deadline(Duration::from_secs(1))
             .start_when_available(&StartOptions::new())
             .unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
         assert!(
-            (2..=12).contains(&model.story().len()),
+            (2..=12).contains(&hub.lifecycle().len()),
             "{}",
-            model.story().len()
+            hub.lifecycle().len()
         );
     });
 }
 
 #[test]
-fn a_hub_that_stays_full_is_given_up_at_the_deadline() {
+fn start_when_available_ends_at_the_deadline_and_on_cancel() {
     if !shared().is_some_and(|hub| hub.is_local()) {
         return;
     }
@@ -251,7 +254,7 @@ fn a_hub_that_stays_full_is_given_up_at_the_deadline() {
                 .start_when_available(&StartOptions::new())
                 .unwrap_err();
             assert!(error.is_timeout() && begin.elapsed() >= limit, "{error:?}");
-            // What it was waiting for is told as well.
+            // The attempts include the refusal that the client waited for.
             assert!(
                 error.attempts().first().is_some_and(Error::is_overloaded),
                 "{error:?}"
@@ -272,12 +275,12 @@ fn a_hub_that_stays_full_is_given_up_at_the_deadline() {
     hub.stop().unwrap();
 }
 
-/// The sequence has no instance, at the latest when what is being killed is gone.
-fn until_none_is_left(sequence: &SequenceClient) {
+/// Waits until no instance of the sequence runs.
+fn until_no_instance_runs(sequence: &SequenceClient) {
     for id in sequence.list_instances().unwrap() {
         sequence.instance(id).unwrap().wait_ended().unwrap();
     }
-    // Where a hub keeps what has ended, all of it has.
+    // A hub may keep instances that have ended.
     for id in sequence.list_instances().unwrap() {
         assert!(
             sequence
@@ -289,8 +292,8 @@ fn until_none_is_left(sequence: &SequenceClient) {
     }
 }
 
-on_each_hub!(an_instance_is_started_and_ready);
-fn an_instance_is_started_and_ready(host: HostClient) {
+on_each_hub!(start_and_wait_returns_the_instance_and_its_ready_event);
+fn start_and_wait_returns_the_instance_and_its_ready_event(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
@@ -321,7 +324,7 @@ fn an_instance_is_started_and_ready(host: HostClient) {
             );
             last = Some(ready.instance);
         }
-        // The limit holds for each call, and does not end with the one that started it.
+        // The deadline applies to each call anew.
         let instance = last.unwrap();
         assert!(
             instance
@@ -334,9 +337,9 @@ fn an_instance_is_started_and_ready(host: HostClient) {
     });
 }
 
-on_each_hub!(an_instance_that_does_not_get_ready_is_killed);
-/// One row for each way in which an instance does not get ready.
-fn an_instance_that_does_not_get_ready_is_killed(host: HostClient) {
+on_each_hub!(start_and_wait_kills_an_instance_that_does_not_get_ready);
+/// The test tries each way in which an instance does not get ready.
+fn start_and_wait_kills_an_instance_that_does_not_get_ready(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
@@ -356,12 +359,12 @@ fn an_instance_that_does_not_get_ready_is_killed(host: HostClient) {
             "{error}"
         );
         assert!(
-            error
-                .to_string()
-                .ends_with(r#"failed: the instance says "fatal" with {"why":"no"}"#),
+            error.to_string().ends_with(
+                r#": the instance reported failure with the event "fatal": {"why":"no"}"#
+            ),
             "{error}"
         );
-        until_none_is_left(&sequence);
+        until_no_instance_runs(&sequence);
 
         let within = Duration::from_millis(700);
         for options in [
@@ -373,7 +376,7 @@ fn an_instance_that_does_not_get_ready_is_killed(host: HostClient) {
                 .start_and_wait(&options, &readiness.clone().timeout(within))
                 .unwrap_err();
             assert!(error.is_timeout() && begin.elapsed() >= within, "{error:?}");
-            until_none_is_left(&sequence);
+            until_no_instance_runs(&sequence);
         }
 
         for steps in [
@@ -384,13 +387,13 @@ fn an_instance_that_does_not_get_ready_is_killed(host: HostClient) {
                 .start_and_wait(&acts(steps), &readiness)
                 .unwrap_err();
             assert!(failed_at_once(&error), "{error:?}");
-            until_none_is_left(&sequence);
+            until_no_instance_runs(&sequence);
         }
     });
 }
 
-on_each_hub!(an_instance_of_a_package_that_cannot_be_loaded_has_ended);
-fn an_instance_of_a_package_that_cannot_be_loaded_has_ended(host: HostClient) {
+on_each_hub!(start_and_wait_fails_if_the_package_cannot_be_loaded);
+fn start_and_wait_fails_if_the_package_cannot_be_loaded(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "fails-at-load");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
@@ -403,44 +406,39 @@ fn an_instance_of_a_package_that_cannot_be_loaded_has_ended(host: HostClient) {
             exit.is_none_or(|exit| exit == RunnerExit::FailedOnStart),
             "{error:?}"
         );
-        until_none_is_left(&sequence);
+        until_no_instance_runs(&sequence);
     });
 }
 
 #[test]
-fn events_that_cannot_be_waited_for_are_refused_before_the_start() {
-    let model = Model::start("1.0.1", Vec::new());
+fn start_and_wait_rejects_bad_event_names_before_the_start() {
+    let hub = ScriptedHub::start("1.0.1", Vec::new());
     for readiness in [
         Readiness::event("a b"),
         Readiness::event("ready").or(""),
         Readiness::event("ready").fails_on("a/b"),
     ] {
         for error in [
-            model
-                .sequence()
+            hub.sequence()
                 .start_and_wait(&StartOptions::new(), &readiness)
                 .unwrap_err(),
-            model
-                .sequence()
+            hub.sequence()
                 .start_with_retry(&StartOptions::new(), &readiness, &Default::default())
                 .unwrap_err(),
         ] {
-            assert!(
-                error.to_string().contains("cannot be used as event name"),
-                "{error}"
-            );
+            assert!(error.to_string().contains("invalid event name"), "{error}");
         }
     }
-    assert_eq!(model.connections(), 0);
+    assert_eq!(hub.connections(), 0);
 }
 
-on_each_hub!(a_start_that_is_given_up_leaves_no_instance_on_the_hub);
-fn a_start_that_is_given_up_leaves_no_instance_on_the_hub(host: HostClient) {
+on_each_hub!(start_and_wait_that_times_out_or_is_cancelled_leaves_no_instance);
+fn start_and_wait_that_times_out_or_is_cancelled_leaves_no_instance(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
         let readiness = Readiness::event("ready");
-        // Given up before the answer, about when it comes, and after it.
+        // The limits end before, around and after the response to the start.
         for limit in [1, 20, 60, 120, 200, 400, 900].map(Duration::from_millis) {
             let error = sequence
                 .with_deadline(limit)
@@ -458,7 +456,7 @@ fn a_start_that_is_given_up_leaves_no_instance_on_the_hub(host: HostClient) {
         while sequence.list_instances().unwrap().is_empty() {}
         token.cancel();
         assert!(waiter.join().unwrap().is_cancelled());
-        // What is started yet is killed when its answer is there: the bound of this test is the bound for that.
+        // A start that is still pending is killed after its response. `within` bounds this loop.
         while !sequence
             .list_instances()
             .unwrap()
@@ -478,14 +476,14 @@ fn a_start_that_is_given_up_leaves_no_instance_on_the_hub(host: HostClient) {
 }
 
 #[test]
-fn a_start_that_is_answered_too_late_is_killed() {
+fn start_and_wait_kills_an_instance_whose_response_came_too_late() {
     within("starting", || {
         for version in ["0.18.7", "1.0.1"] {
-            let model = Model::start(version, vec![Start::Held(Vec::new())]);
+            let hub = ScriptedHub::start(version, vec![Start::Delayed(Vec::new())]);
             let limit = Duration::from_millis(300);
             let late = {
                 let begin = Instant::now();
-                let waiting = model.sequence().with_deadline(limit);
+                let waiting = hub.sequence().with_deadline(limit);
                 let error = waiting
                     .start_and_wait(&StartOptions::new(), &Readiness::event("ready"))
                     .unwrap_err();
@@ -502,14 +500,14 @@ fn a_start_that_is_answered_too_late_is_killed() {
                 begin.elapsed().checked_sub(limit).unwrap()
             };
             assert!(late < Duration::from_secs(2), "{late:?}");
-            assert!(!model.story().iter().any(|part| part.starts_with("kill")));
-            model.release();
-            model.wait_for_end("/_kill");
+            assert!(!hub.lifecycle().iter().any(|part| part.starts_with("kill")));
+            hub.release();
+            hub.wait_for_end("/_kill");
         }
 
-        let model = Model::start("1.0.1", vec![Start::Held(Vec::new())]);
+        let hub = ScriptedHub::start("1.0.1", vec![Start::Delayed(Vec::new())]);
         let token = CancelToken::new();
-        let waiting = model.sequence().with_cancel(&token);
+        let waiting = hub.sequence().with_cancel(&token);
         let (ends, ended) = channel();
         thread::spawn(move || {
             ends.send(
@@ -518,21 +516,21 @@ fn a_start_that_is_answered_too_late_is_killed() {
                     .unwrap_err(),
             )
         });
-        model.wait_for("POST sequence/s/start");
+        hub.wait_for("POST sequence/s/start");
         token.cancel();
         assert!(ended.recv().unwrap().is_cancelled());
-        model.release();
-        model.wait_for_end("/_kill");
+        hub.release();
+        hub.wait_for_end("/_kill");
     });
 }
 
-/// A hub after 1.0.1 does not kill what is starting, nor what is stopping.
+/// Hubs after 1.0.1 refuse to kill an instance that is starting or stopping.
 #[test]
-fn a_kill_that_is_refused_for_a_moment_is_tried_again_and_at_last_it_is_a_stop() {
+fn start_and_wait_retries_a_refused_kill_and_then_stops_the_instance() {
     within("starting", || {
-        let failing = || vec![Start::Up(vec![("error", Some(json!("e")))])];
+        let failing = || vec![Start::Running(vec![("error", Some(json!("e")))])];
         let readiness = Readiness::event("ready").fails_on("error");
-        for (refused, status, story) in [
+        for (refused, status, lifecycle) in [
             (0, "running", &["start", "kill made"][..]),
             (
                 2,
@@ -553,33 +551,33 @@ fn a_kill_that_is_refused_for_a_moment_is_tried_again_and_at_last_it_is_a_stop()
                 ],
             ),
         ] {
-            let model = Model::start("1.0.1", failing());
-            model.refuse_kills(refused, status);
-            let error = model
+            let hub = ScriptedHub::start("1.0.1", failing());
+            hub.refuse_kills(refused, status);
+            let error = hub
                 .sequence()
                 .start_and_wait(&StartOptions::new(), &readiness)
                 .unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Failed(_)), "{error:?}");
-            assert_eq!(model.story(), story, "{status}");
-            assert!(model.running().is_empty());
+            assert_eq!(hub.lifecycle(), lifecycle, "{status}");
+            assert!(hub.running().is_empty());
         }
     });
 }
 
-/// Neither does a hub that does not answer hold up one who has no time, nor is the instance forgotten.
+/// The cancelled caller returns at once, and the kill continues in the background.
 #[test]
-fn a_kill_that_is_not_answered_does_not_hold_up_what_was_cancelled() {
+fn start_and_wait_that_is_cancelled_does_not_wait_for_the_kill() {
     within("starting", || {
-        let model = Model::start("1.0.1", vec![Start::Up(Vec::new())]);
-        model.hold_kills();
+        let hub = ScriptedHub::start("1.0.1", vec![Start::Running(Vec::new())]);
+        hub.ignore_kills();
         let token = CancelToken::new();
-        let waiting = model.sequence().with_cancel(&token);
+        let waiting = hub.sequence().with_cancel(&token);
         let waiter = thread::spawn(move || {
             waiting
                 .start_and_wait(&StartOptions::new(), &Readiness::event("ready"))
                 .unwrap_err()
         });
-        model.wait_for_end("/event/ready");
+        hub.wait_for_end("/event/ready");
         let begin = Instant::now();
         token.cancel();
         assert!(waiter.join().unwrap().is_cancelled());
@@ -588,6 +586,6 @@ fn a_kill_that_is_not_answered_does_not_hold_up_what_was_cancelled() {
             "{:?}",
             begin.elapsed()
         );
-        model.wait_for_end("/_kill");
+        hub.wait_for_end("/_kill");
     });
 }

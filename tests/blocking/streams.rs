@@ -1,13 +1,15 @@
-//! Reading on a real hub: bytes, lines, values and records as they come, and what ends them.
+//! Reading streams as bytes, lines, values and records, and the end of streams.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::types::LogLine;
 use scramjet_client_blocking::{
     ByteStream, CancelToken, ContentType, ErrorKind, HostClient, Input, InstanceClient,
-    KillOptions, LogLine, OutputStream, ReplyError, Upload,
+    KillOptions, OutputStream, Upload,
 };
 use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};
@@ -15,13 +17,13 @@ use serde_json::{Value, json};
 use crate::helpers::{Mailbox, Numbered, SameNumbered, within};
 use crate::live::{running, started, until_killable};
 
-on_each_hub!(characters_that_are_cut_anywhere_come_back_whole);
-fn characters_that_are_cut_anywhere_come_back_whole(host: HostClient) {
+on_each_hub!(input_writer_keeps_characters_that_are_split_between_writes);
+fn input_writer_keeps_characters_that_are_split_between_writes(host: HostClient) {
     let (_sequence, instance) = running(&host, "echo");
     let text = "zażółć gęślą jaźń, 日本語, 🐢🦀\n";
     let mut output = BufReader::new(instance.output().unwrap());
     let mut input = instance.input_writer(ContentType::Text).unwrap();
-    // quirk (1.0.1): only the first piece of an input is decoded by itself.
+    // Quirk of 1.0.1: the hub decodes the first chunk separately.
     input.write_all(b"first\n").unwrap();
     input.flush().unwrap();
     let mut line = String::new();
@@ -44,8 +46,8 @@ fn characters_that_are_cut_anywhere_come_back_whole(host: HostClient) {
     assert_eq!(String::from_utf8(rest).unwrap(), text);
 }
 
-on_each_hub!(values_of_every_json_type_come_back);
-fn values_of_every_json_type_come_back(host: HostClient) {
+on_each_hub!(json_lines_returns_values_of_every_json_type);
+fn json_lines_returns_values_of_every_json_type(host: HostClient) {
     let (_sequence, instance) = running(&host, "types");
     let values = [
         ("string", json!("")),
@@ -77,8 +79,8 @@ fn values_of_every_json_type_come_back(host: HostClient) {
     assert_eq!(output.next().unwrap().unwrap(), json!({ "t": "END" }));
     assert!(output.next().is_none());
 }
-on_each_hub!(every_one_of_64_mib_comes_back);
-fn every_one_of_64_mib_comes_back(host: HostClient) {
+on_each_hub!(send_input_and_output_transfer_64_mib);
+fn send_input_and_output_transfer_64_mib(host: HostClient) {
     const LENGTH: u64 = 64 << 20;
     let (_sequence, instance) = running(&host, "echo");
     let mut output = instance.output().unwrap();
@@ -93,8 +95,8 @@ fn every_one_of_64_mib_comes_back(host: HostClient) {
     assert_eq!(reading.join().unwrap().unwrap(), 0);
     println!("64 MiB in and out in {:?}", begin.elapsed());
 }
-on_each_hub!(every_reader_of_an_output_gets_all_of_it);
-fn every_reader_of_an_output_gets_all_of_it(host: HostClient) {
+on_each_hub!(output_gives_all_data_to_every_reader);
+fn output_gives_all_data_to_every_reader(host: HostClient) {
     const LENGTH: u64 = 1 << 20;
     let (_sequence, instance) = running(&host, "echo");
     let readers = [(); 3].map(|()| {
@@ -115,7 +117,7 @@ fn every_reader_of_an_output_gets_all_of_it(host: HostClient) {
     }
 }
 
-/// The output of an instance that gives back this text.
+/// Passes the output of an instance that echoes this text.
 fn echoed(host: &HostClient, text: String, read: impl FnOnce(ByteStream)) {
     let (_sequence, instance) = running(host, "echo");
     let output = instance.output().unwrap();
@@ -123,8 +125,8 @@ fn echoed(host: &HostClient, text: String, read: impl FnOnce(ByteStream)) {
     read(output);
     sending.join().unwrap().unwrap();
 }
-on_each_hub!(lines_come_one_by_one_and_one_that_is_too_long_is_not_the_end);
-fn lines_come_one_by_one_and_one_that_is_too_long_is_not_the_end(host: HostClient) {
+on_each_hub!(lines_continues_after_a_line_that_is_too_long_unless_until_error);
+fn lines_continues_after_a_line_that_is_too_long_unless_until_error(host: HostClient) {
     let text = format!("one\r\n\nżółw\n{}\nlast", "x".repeat((1 << 20) + 1));
     echoed(&host, text.clone(), |output| {
         let lines: Vec<_> = output
@@ -164,8 +166,8 @@ fn assert_too_long(kind: &ErrorKind) {
         "{kind:?}"
     );
 }
-on_each_hub!(a_line_that_is_not_json_is_the_end_only_where_that_was_asked_for);
-fn a_line_that_is_not_json_is_the_end_only_where_that_was_asked_for(host: HostClient) {
+on_each_hub!(json_lines_continues_after_a_bad_line_unless_until_error);
+fn json_lines_continues_after_a_bad_line_unless_until_error(host: HostClient) {
     let text = "{\"a\":1}\nnot json\n\n{\"b\":2}\n{\"a\":3}\n";
     #[derive(Debug, PartialEq, serde::Deserialize)]
     struct A {
@@ -185,8 +187,8 @@ fn a_line_that_is_not_json_is_the_end_only_where_that_was_asked_for(host: HostCl
     });
 }
 
-on_each_hub!(a_log_is_read_as_records);
-fn a_log_is_read_as_records(host: HostClient) {
+on_each_hub!(log_lines_and_log_stream_return_records);
+fn log_lines_and_log_stream_return_records(host: HostClient) {
     let (_sequence, instance) = started(&host, "events");
     instance.last_event("ready").unwrap();
     let lines: Vec<LogLine> = instance
@@ -216,29 +218,29 @@ fn a_log_is_read_as_records(host: HostClient) {
     );
 }
 
-on_each_hub!(streams_end_when_the_instance_is_killed);
-/// Cleanly or with an error, but they end.
-fn streams_end_when_the_instance_is_killed(host: HostClient) {
+on_each_hub!(output_stdout_and_stderr_end_when_the_instance_is_killed);
+/// The streams end cleanly or with an error.
+fn output_stdout_and_stderr_end_when_the_instance_is_killed(host: HostClient) {
     let (_sequence, instance) = running(&host, "echo");
     instance.send_input(Input::text("x\n").end(false)).unwrap();
     let mut output = instance.output().unwrap();
-    // It runs, and the output is read.
+    // The instance runs, and its output is being read.
     output.read_exact(&mut [0; 2]).unwrap();
     let mut streams = vec![output];
     streams.extend(
         [OutputStream::Stdout, OutputStream::Stderr].map(|stream| instance.stream(stream).unwrap()),
     );
-    let (begun, readers) = (Mailbox::new(), streams.into_iter());
+    let (reading, readers) = (Mailbox::new(), streams.into_iter());
     let readers: Vec<_> = readers
         .map(|mut stream| {
-            let begun = Arc::clone(&begun);
+            let reading = Arc::clone(&reading);
             thread::spawn(move || {
-                begun.put(());
+                reading.put(());
                 io::copy(&mut stream, &mut io::sink())
             })
         })
         .collect();
-    readers.iter().for_each(|_| begun.take());
+    readers.iter().for_each(|_| reading.take());
     until_killable(&instance);
     instance.kill(&KillOptions::new()).unwrap();
     within("readers of a killed instance", move || {
@@ -248,42 +250,43 @@ fn streams_end_when_the_instance_is_killed(host: HostClient) {
     });
 }
 
-/// Runs what waits for ever with a token, cancels it, and sees that the instance can be asked as before.
-fn cancelled<T: Send + 'static>(
+/// Runs a wait on another thread and cancels it. Checks that other calls to the instance still
+/// work.
+fn cancel_while_waiting<T: Send + 'static>(
     instance: &InstanceClient,
     wait: impl FnOnce(InstanceClient, &Mailbox<()>) -> T + Send + 'static,
 ) -> T {
     let token = CancelToken::new();
-    let (waiting, at_it) = (instance.with_cancel(&token), Mailbox::new());
+    let (waiting, ready) = (instance.with_cancel(&token), Mailbox::new());
     let waiter = thread::spawn({
-        let at_it = Arc::clone(&at_it);
-        move || wait(waiting, &at_it)
+        let ready = Arc::clone(&ready);
+        move || wait(waiting, &ready)
     });
-    at_it.take();
+    ready.take();
     token.cancel();
-    let result = within("what was cancelled", move || waiter.join().unwrap());
+    let result = within("a cancelled wait", move || waiter.join().unwrap());
     assert!(instance.health().unwrap().healthy);
     result
 }
 
-on_each_hub!(a_wait_for_data_or_an_event_is_cancelled_and_other_calls_go_on);
-fn a_wait_for_data_or_an_event_is_cancelled_and_other_calls_go_on(host: HostClient) {
+on_each_hub!(with_cancel_ends_stdout_and_next_event_and_no_other_calls);
+fn with_cancel_ends_stdout_and_next_event_and_no_other_calls(host: HostClient) {
     let (_sequence, instance) = running(&host, "tees");
     instance
         .send_input(Input::text("1\n2\n3\n").end(false))
         .unwrap();
-    let (lines, error) = cancelled(&instance, |instance, at_it| {
+    let (lines, error) = cancel_while_waiting(&instance, |instance, ready| {
         let mut stdout = instance.stdout().unwrap().lines();
         let lines: Vec<_> = stdout.by_ref().take(3).map(Result::unwrap).collect();
-        // The input is open, and so is standard output.
-        at_it.put(());
+        // The input and standard output are still open.
+        ready.put(());
         (lines, stdout.next().unwrap().unwrap_err())
     });
     assert_eq!(lines, ["1", "2", "3"]);
     assert!(error.is_cancelled(), "{error:?}");
 
-    let error = cancelled(&instance, |instance, at_it| {
-        at_it.put(());
+    let error = cancel_while_waiting(&instance, |instance, ready| {
+        ready.put(());
         instance.next_event("never").unwrap_err()
     });
     assert!(error.is_cancelled(), "{error:?}");

@@ -1,4 +1,4 @@
-//! Both ways at once on a real hub: however much there is, and whatever fails in the midst of it.
+//! `transform`: input and output at the same time, with large data, failures and limits.
 
 use std::env;
 use std::io::{self, Read, Write};
@@ -15,8 +15,8 @@ use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::{Value, json};
 
-use crate::helpers::{Mailbox, Numbered, SameNumbered, in_child, peak_memory, within};
-use crate::live::{Uploaded, running};
+use crate::helpers::{Mailbox, Numbered, SameNumbered, client_1x, in_child, peak_memory, within};
+use crate::live::{Uploaded, running, unknown_instance};
 
 fn numbered(length: u64) -> Input {
     text(Numbered::new().take(length))
@@ -26,31 +26,31 @@ fn text(reader: impl Read + Send + 'static) -> Input {
     Input::bytes(Upload::reader(reader)).content_type(ContentType::Text)
 }
 
-/// This data, and word of the end of its use.
-fn told(reader: impl Read + Send + 'static) -> (Input, Receiver<()>) {
-    struct Told<R>(R, #[allow(dead_code)] Sender<()>);
-    impl<R: Read> Read for Told<R> {
+/// Returns an input, and a receiver that disconnects when the input is dropped.
+fn input_with_signal(reader: impl Read + Send + 'static) -> (Input, Receiver<()>) {
+    struct Signaling<R>(R, #[allow(dead_code)] Sender<()>);
+    impl<R: Read> Read for Signaling<R> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             self.0.read(buffer)
         }
     }
-    let (used, over) = channel();
-    (text(Told(reader, used)), over)
+    let (used, dropped) = channel();
+    (text(Signaling(reader, used)), dropped)
 }
 
 fn endless() -> (Input, Receiver<()>) {
-    told(Numbered::new())
+    input_with_signal(Numbered::new())
 }
 
-/// Nobody reads on.
-fn assert_given_up(over: &Receiver<()>) {
+/// Checks that the client has dropped the input.
+fn assert_reader_dropped(dropped: &Receiver<()>) {
     assert_eq!(
-        over.recv_timeout(Duration::from_secs(10)),
+        dropped.recv_timeout(Duration::from_secs(10)),
         Err(RecvTimeoutError::Disconnected)
     );
 }
-on_each_hub!(a_transform_takes_no_memory_however_long_it_is);
-fn a_transform_takes_no_memory_however_long_it_is(host: HostClient) {
+on_each_hub!(transform_uses_constant_memory);
+fn transform_uses_constant_memory(host: HostClient) {
     let transform = |sequence: &Uploaded, length: u64| {
         let instance = sequence.listening(&StartOptions::new());
         let mut same = SameNumbered::new(length);
@@ -77,8 +77,8 @@ fn a_transform_takes_no_memory_however_long_it_is(host: HostClient) {
     in_child(&[(PARENT_HUB, host.base_url())]);
 }
 
-on_each_hub!(a_transform_gives_what_the_sequence_makes_of_the_data);
-fn a_transform_gives_what_the_sequence_makes_of_the_data(host: HostClient) {
+on_each_hub!(transform_bytes_returns_the_output_of_the_sequence);
+fn transform_bytes_returns_the_output_of_the_sequence(host: HostClient) {
     let (sequence, instance) = running(&host, "shout");
     assert_eq!(
         instance.transform_bytes("jeden\nżółw\n").unwrap(),
@@ -105,10 +105,10 @@ fn a_transform_gives_what_the_sequence_makes_of_the_data(host: HostClient) {
     );
 }
 
-on_each_hub!(an_output_that_ends_before_the_input_is_all_there_is);
-fn an_output_that_ends_before_the_input_is_all_there_is(host: HostClient) {
+on_each_hub!(transform_returns_when_the_output_ends_before_the_input);
+fn transform_returns_when_the_output_ends_before_the_input(host: HostClient) {
     let (_sequence, instance) = running(&host, "first-line");
-    let (input, over) = endless();
+    let (input, dropped) = endless();
     let begin = Instant::now();
     let (done, output) = within("a transform of which only a line is read", move || {
         let mut output = Vec::new();
@@ -126,13 +126,13 @@ fn an_output_that_ends_before_the_input_is_all_there_is(host: HostClient) {
     let mut line = [0; 4096];
     Numbered::new().read_exact(&mut line).unwrap();
     assert!(output == line);
-    assert_given_up(&over);
+    assert_reader_dropped(&dropped);
 }
 
-/// Gives or takes so much, and then fails.
-struct Torn(usize);
+/// A reader and writer that fails after this many bytes.
+struct FailsAfter(usize);
 
-impl Torn {
+impl FailsAfter {
     fn pass(&mut self, length: usize) -> io::Result<usize> {
         self.0 = self
             .0
@@ -142,14 +142,14 @@ impl Torn {
     }
 }
 
-impl Read for Torn {
+impl Read for FailsAfter {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         buffer.fill(b'.');
         self.pass(buffer.len())
     }
 }
 
-impl Write for Torn {
+impl Write for FailsAfter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.pass(bytes.len())
     }
@@ -159,71 +159,73 @@ impl Write for Torn {
     }
 }
 
-fn torn(error: &io::Error) -> bool {
+fn is_storage_full(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::StorageFull && error.to_string() == "the tape is torn"
 }
 
-on_each_hub!(a_transform_ends_with_the_reader_or_the_writer_that_fails);
-fn a_transform_ends_with_the_reader_or_the_writer_that_fails(host: HostClient) {
+on_each_hub!(transform_fails_if_its_reader_or_writer_fails);
+fn transform_fails_if_its_reader_or_writer_fails(host: HostClient) {
     for left in [0, 1 << 20] {
         let (_sequence, instance) = running(&host, "echo");
         let error = within("a reader that fails", move || {
             instance
-                .transform(text(Torn(left)), &mut io::sink())
+                .transform(text(FailsAfter(left)), &mut io::sink())
                 .unwrap_err()
         });
         assert!(
-            matches!(error.kind(), ErrorKind::Upload(error) if torn(error)),
+            matches!(error.kind(), ErrorKind::Upload(error) if is_storage_full(error)),
             "{error:?}"
         );
 
         let (_sequence, instance) = running(&host, "echo");
-        let (input, over) = endless();
+        let (input, dropped) = endless();
         let error = within("a writer that fails", move || {
-            instance.transform(input, &mut Torn(left)).unwrap_err()
+            instance
+                .transform(input, &mut FailsAfter(left))
+                .unwrap_err()
         });
         assert!(
-            matches!(error.kind(), ErrorKind::Write(error) if torn(error)),
+            matches!(error.kind(), ErrorKind::Write(error) if is_storage_full(error)),
             "{error:?}"
         );
-        assert_given_up(&over);
+        assert_reader_dropped(&dropped);
     }
 
-    // It takes all of the output, and cannot keep it.
+    // The writer accepts all the output, but its flush fails.
     let (_sequence, instance) = running(&host, "first-line");
-    let (input, over) = endless();
+    let (input, dropped) = endless();
     let error = within("a flush that fails", move || {
-        instance.transform(input, &mut Torn(4096)).unwrap_err()
+        instance
+            .transform(input, &mut FailsAfter(4096))
+            .unwrap_err()
     });
     assert!(
-        matches!(error.kind(), ErrorKind::Write(error) if torn(error)),
+        matches!(error.kind(), ErrorKind::Write(error) if is_storage_full(error)),
         "{error:?}"
     );
-    assert_given_up(&over);
+    assert_reader_dropped(&dropped);
 }
 
-on_each_hub!(a_transform_by_nobody_is_not_found);
-fn a_transform_by_nobody_is_not_found(host: HostClient) {
-    let instance = host
-        .instance("00000000-0000-4000-8000-000000000000")
-        .unwrap();
-    let (input, over) = endless();
+on_each_hub!(transform_of_an_unknown_instance_is_not_found);
+fn transform_of_an_unknown_instance_is_not_found(host: HostClient) {
+    let instance = unknown_instance(&host);
+    let (input, dropped) = endless();
     let error = instance.transform(input, &mut io::sink()).unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
-    assert_given_up(&over);
+    assert_reader_dropped(&dropped);
 }
 
-/// Cancels when it is read or written to.
-struct Cancels(CancelToken);
+/// Cancels its token on each read and write.
+struct CancelsOnUse(CancelToken);
 
-impl Read for Cancels {
+impl Read for CancelsOnUse {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         self.0.cancel();
         Ok(0)
     }
 }
 
-impl Write for Cancels {
+impl Write for CancelsOnUse {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.cancel();
         Ok(bytes.len())
@@ -234,8 +236,9 @@ impl Write for Cancels {
     }
 }
 
-/// The error of a transform without end; nobody reads its input afterwards, and the instance can be asked as before.
-fn ended(
+/// Runs an endless transform, and returns its error. Checks that the input is dropped and the
+/// instance still works.
+fn transform_error(
     host: &HostClient,
     what: &str,
     sample: &str,
@@ -243,38 +246,38 @@ fn ended(
     run: impl FnOnce(InstanceClient, Input) -> Error + Send + 'static,
 ) -> Error {
     let (_sequence, instance) = running(host, sample);
-    let (input, over) = input;
+    let (input, dropped) = input;
     let error = within(what, {
         let instance = instance.clone();
         move || run(instance, input)
     });
-    assert_given_up(&over);
+    assert_reader_dropped(&dropped);
     assert!(instance.health().unwrap().healthy, "{what}");
     error
 }
-on_each_hub!(a_transform_is_ended_from_outside_in_the_midst_of_it);
-fn a_transform_is_ended_from_outside_in_the_midst_of_it(host: HostClient) {
+on_each_hub!(transform_ends_on_cancel_and_at_its_deadline);
+fn transform_ends_on_cancel_and_at_its_deadline(host: HostClient) {
     let token = CancelToken::new();
-    let error = ended(&host, "cancelled where data flows", "echo", endless(), {
+    let error = transform_error(&host, "cancelled while data flows", "echo", endless(), {
         move |instance, input| {
             instance
                 .with_cancel(&token)
-                .transform(input, &mut Cancels(token))
+                .transform(input, &mut CancelsOnUse(token))
                 .unwrap_err()
         }
     });
     assert!(error.is_cancelled(), "{error:?}");
 
     let token = CancelToken::new();
-    let input = told(
+    let input = input_with_signal(
         Numbered::new()
             .take(1 << 20)
-            .chain(Cancels(token.clone()))
+            .chain(CancelsOnUse(token.clone()))
             .chain(Numbered::new()),
     );
-    let error = ended(
+    let error = transform_error(
         &host,
-        "cancelled where no output comes",
+        "cancelled without output",
         "stays",
         input,
         move |instance, input| {
@@ -287,7 +290,7 @@ fn a_transform_is_ended_from_outside_in_the_midst_of_it(host: HostClient) {
     assert!(error.is_cancelled(), "{error:?}");
 
     for sample in ["echo", "stays"] {
-        let error = ended(
+        let error = transform_error(
             &host,
             "the deadline passes",
             sample,
@@ -303,8 +306,8 @@ fn a_transform_is_ended_from_outside_in_the_midst_of_it(host: HostClient) {
     }
 }
 
-on_each_hub!(an_input_that_is_refused_ends_a_transform_whose_output_is_silent);
-fn an_input_that_is_refused_ends_a_transform_whose_output_is_silent(host: HostClient) {
+on_each_hub!(transform_returns_the_refusal_of_its_input);
+fn transform_returns_the_refusal_of_its_input(host: HostClient) {
     let (_sequence, instance) = running(&host, "topic-input");
     instance.last_event("ready").unwrap();
     for input in [endless().0, Input::text("a little")] {
@@ -313,7 +316,7 @@ fn an_input_that_is_refused_ends_a_transform_whose_output_is_silent(host: HostCl
             instance.transform(input, &mut io::sink()).unwrap_err()
         });
         let refusal = error.api().unwrap_or_else(|| panic!("{error:?}"));
-        // Of 1.x and of 0.18.
+        // 1.x sends 405, 0.18 sends 500.
         assert!([405, 500].contains(&refusal.status.as_u16()), "{error:?}");
     }
     if host.dialect().unwrap().supports_topic_management() {
@@ -321,9 +324,9 @@ fn an_input_that_is_refused_ends_a_transform_whose_output_is_silent(host: HostCl
     }
 }
 
-/// What no hub does on demand: it refuses in the midst of the data, when some of the output is there.
+/// The server refuses the input while it still receives data, after it has sent some output.
 #[test]
-fn a_refusal_in_the_midst_of_the_data_is_what_a_transform_tells() {
+fn transform_returns_a_refusal_that_arrives_during_the_upload() {
     let read = Mailbox::new();
     let server = ScriptedServer::start({
         let read = Arc::clone(&read);
@@ -334,7 +337,7 @@ fn a_refusal_in_the_midst_of_the_data_is_what_a_transform_tells() {
             if request.method == "GET" {
                 let _ = connection
                     .send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n");
-                // And nothing more until the client is gone.
+                // Sends nothing more until the client disconnects.
                 let _ = connection.read_head();
             } else {
                 while connection
@@ -355,7 +358,7 @@ fn a_refusal_in_the_midst_of_the_data_is_what_a_transform_tells() {
         .unwrap()
         .instance("the-instance")
         .unwrap();
-    let (input, over) = endless();
+    let (input, dropped) = endless();
     let error = within("a refusal", move || {
         instance.transform(input, &mut io::sink()).unwrap_err()
     });
@@ -365,12 +368,13 @@ fn a_refusal_in_the_midst_of_the_data_is_what_a_transform_tells() {
         (refusal.status.as_u16(), refusal.message.as_str()),
         (507, "no more of this")
     );
-    assert_given_up(&over);
+    assert_reader_dropped(&dropped);
 }
 
-/// The hub's own route, as 1.0.1 has it: no word before the first output, and no end.
+/// On 1.0.1, this route sends no response head before the first output, and its response does not
+/// end.
 #[test]
-fn inout_sends_all_and_then_reads_what_is_there() {
+fn inout_sends_all_input_and_then_reads_the_output() {
     let server = ScriptedServer::start(|connection| {
         let request = connection.read_request().unwrap();
         assert_eq!(
@@ -389,10 +393,7 @@ fn inout_sends_all_and_then_reads_what_is_there() {
             connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nDATA\r\n");
         let _ = connection.read_head();
     });
-    let host = HostClient::builder(server.url())
-        .hub_version("1.0.1")
-        .build()
-        .unwrap();
+    let host = client_1x(&server);
     let instance = host
         .with_idle_timeout(Duration::from_millis(100))
         .instance("the-instance")

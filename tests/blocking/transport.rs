@@ -1,15 +1,18 @@
-//! What the default transport has beyond the contract of [`Transport`]; that it keeps that is shown in `tests/transports`.
+//! `UreqTransport` beyond the contract of [`Transport`], which `tests/transports` checks.
 
 use std::env;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
-use scramjet_client_blocking::{
-    CallLimits, CancelToken, ErrorKind, HostClient, Phase, ReasonPhrase, RequestBody, StopReason,
-    Timings, Transport, TransportError, TransportErrorKind, UreqTransport,
+use scramjet_client_blocking::transport::{
+    CallLimits, Phase, ReasonPhrase, RequestBody, StopReason, Timings, TransportError,
+    TransportErrorKind, UreqTransport,
 };
+use scramjet_client_blocking::{CancelToken, ErrorKind, HostClient, Transport};
+use scramjet_client_testing::fake_hub::{FakeHub, Generation};
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 
 use crate::helpers::{in_child, recording, serving, within};
@@ -38,12 +41,12 @@ fn text(response: Response<Body>) -> String {
     io::read_to_string(response.into_body()).unwrap()
 }
 
-/// What is known of one call must not get into another that is made in the midst of it.
+/// State of one call must not leak into a nested call.
 #[test]
-fn an_upload_may_make_calls_of_its_own() {
+fn ureq_transport_send_allows_calls_in_the_reader_of_an_upload() {
     struct Calling(Arc<UreqTransport>, ScriptedServer);
     impl Read for Calling {
-        /// One call that is answered and one that is not, and then the connection is of no use.
+        /// Makes one call that succeeds and one that fails, and then fails.
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
             let answered = get(&*self.0, &self.1);
             assert_eq!(
@@ -82,9 +85,9 @@ fn an_upload_may_make_calls_of_its_own() {
     });
 }
 
-/// A reader that goes on after a call of its own has panicked leaves the call around it as it was.
+/// After a panic in a nested call, the outer call still has its own state.
 #[test]
-fn a_call_in_a_call_that_panics_is_not_taken_for_the_outer_one() {
+fn ureq_transport_send_is_not_affected_by_a_nested_call_that_panics() {
     struct Panicking;
     impl Read for Panicking {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -94,7 +97,7 @@ fn a_call_in_a_call_that_panics_is_not_taken_for_the_outer_one() {
     within("nested calls", || {
         let transport = UreqTransport::default();
         let [inner, outer] = [(); 2].map(|()| serving(|_| response("200 OK", &[], b"")));
-        // The inner one has a connection already.
+        // The nested call reuses a connection.
         text(get(&transport, &inner));
         let mut panics = After(|| {
             drop(catch_unwind(AssertUnwindSafe(|| {
@@ -112,7 +115,7 @@ fn a_call_in_a_call_that_panics_is_not_taken_for_the_outer_one() {
     });
 }
 
-/// An end of data at which something happens.
+/// A reader without data that runs a closure when it is read.
 struct After<F>(F);
 
 impl<F: FnMut()> Read for After<F> {
@@ -123,7 +126,7 @@ impl<F: FnMut()> Read for After<F> {
 }
 
 #[test]
-fn proxy_settings_of_the_environment_are_not_looked_at() {
+fn host_client_new_ignores_the_proxy_variables_of_the_environment() {
     const HUB: &str = "TEST_PROXY_CHILD_HUB";
     if let Ok(url) = env::var(HUB) {
         assert!(env::var("HTTP_PROXY").is_ok());
@@ -134,7 +137,7 @@ fn proxy_settings_of_the_environment_are_not_looked_at() {
         return;
     }
     let server = serving(|_| response("200 OK", &[], br#"{"version":"1.0.1"}"#));
-    // A proxy where nobody listens: who asks it gets no answer.
+    // Nothing listens at this address, so a request through this proxy would fail.
     let proxy = refused_url();
     let names = [
         "HTTP_PROXY",
@@ -204,4 +207,14 @@ fn ureq_transport_errors_have_their_kinds() {
     let error = error.expect_err("it was canceled before");
     let stopped = TransportErrorKind::Stopped(StopReason::Cancelled);
     assert_eq!(error.kind, stopped);
+}
+
+#[test]
+fn tcp_keep_alive_accepts_any_duration() {
+    let hub = FakeHub::new(Generation::V1);
+    for silence in [Duration::ZERO, Duration::from_secs(40_000), Duration::MAX] {
+        let host = HostClient::builder(hub.url()).tcp_keep_alive(silence);
+        let version = host.build().and_then(|host| host.version());
+        assert!(version.is_ok(), "{silence:?}: {version:?}");
+    }
 }

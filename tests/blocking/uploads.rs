@@ -1,4 +1,4 @@
-//! What is uploaded, from wherever it comes: all of it, as it comes, or an error that says whose fault it is.
+//! Uploads from memory, files and readers: all the data arrives unchanged, or the call fails.
 
 use std::env;
 use std::error::Error as _;
@@ -9,17 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use scramjet_client_blocking::core::SendSequence;
-use scramjet_client_blocking::{
-    Error, ErrorKind, HostClient, Input, InstanceClient, Phase, RequestBody, Sent, TransportError,
-    Upload,
-};
+use scramjet_client_blocking::stream::Sent;
+use scramjet_client_blocking::transport::{Phase, RequestBody, TransportError};
+use scramjet_client_blocking::{Error, ErrorKind, HostClient, Input, InstanceClient, Upload};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_testing::script::from_fn;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 use crate::helpers::{Folder, Mailbox, in_child, peak_memory, recording, within};
 
-/// What the hub gets where the upload is sent as a sequence.
+/// Sends the upload as a sequence, and returns the request that the hub received.
 fn received(upload: impl Into<Upload>) -> ReceivedRequest {
     let (server, requests) = recording(br#"{"id":"the-sequence"}"#);
     let (sequence, _) = HostClient::new(server.url())
@@ -30,7 +29,7 @@ fn received(upload: impl Into<Upload>) -> ReceivedRequest {
     requests.take()
 }
 
-/// A package with a length.
+/// Checks that the package is sent with a length.
 fn assert_sized(upload: impl Into<Upload>, content: &[u8]) {
     let request = received(upload);
     assert_eq!(
@@ -49,7 +48,7 @@ fn assert_sized(upload: impl Into<Upload>, content: &[u8]) {
     assert!(request.body == content, "other bytes arrived");
 }
 
-/// A package without one.
+/// Checks that the package is sent chunked.
 fn assert_chunked(upload: impl Into<Upload>, content: &[u8]) {
     let request = received(upload);
     assert_eq!(
@@ -67,9 +66,9 @@ fn assert_chunked(upload: impl Into<Upload>, content: &[u8]) {
 }
 
 #[test]
-fn a_package_may_come_from_anywhere() {
+fn send_accepts_every_kind_of_upload() {
     let folder = Folder::new("anywhere");
-    // Longer than any buffer on the way.
+    // Larger than all buffers.
     let content: Vec<u8> = (0..=u8::MAX).cycle().take(300_001).collect();
     let path = folder.file("package.tar.gz", &content);
 
@@ -89,7 +88,7 @@ fn a_package_may_come_from_anywhere() {
         Upload::sized_reader(io::Cursor::new(content.clone()), 300_001),
         &content,
     );
-    // No more than was announced.
+    // A sized reader sends no more than its length.
     assert_sized(
         Upload::sized_reader(io::repeat(b'x'), 200_000),
         &vec![b'x'; 200_000],
@@ -98,7 +97,7 @@ fn a_package_may_come_from_anywhere() {
 }
 
 #[test]
-fn of_a_file_that_was_read_only_the_rest_is_sent() {
+fn upload_file_sends_only_the_data_after_its_position() {
     let folder = Folder::new("rest");
     let path = folder.file("data", b"0123456789");
     let at = |position| {
@@ -108,8 +107,8 @@ fn of_a_file_that_was_read_only_the_rest_is_sent() {
     };
     assert_sized(at(4), b"456789");
     assert_sized(at(10), b"");
-    // Beyond the end nothing is left, and no length is negative.
-    let beyond = within("a file that stands beyond its end", {
+    // At a position after the end, there is no data, and the length is not negative.
+    let beyond = within("a file whose position is after its end", {
         let file = at(20);
         move || received(file)
     });
@@ -118,12 +117,12 @@ fn of_a_file_that_was_read_only_the_rest_is_sent() {
 
 #[test]
 #[cfg(unix)]
-fn what_is_no_regular_file_is_sent_to_its_end() {
+fn upload_path_sends_a_special_file_chunked() {
     assert_chunked(File::open("/dev/null").unwrap(), b"");
     assert_chunked(Upload::path("/dev/null"), b"");
 }
 
-/// Gives some data and then an error.
+/// A reader that fails after some data.
 struct Failing {
     left: usize,
 }
@@ -147,8 +146,8 @@ impl Read for Failing {
     }
 }
 
-/// A server that tells of each request whether it arrived whole, and answers those.
-fn telling() -> (ScriptedServer, Arc<Mailbox<bool>>) {
+/// Starts a server that reports whether each request was complete, and responds to complete ones.
+fn completeness_server() -> (ScriptedServer, Arc<Mailbox<bool>>) {
     let whole = Mailbox::new();
     let server = ScriptedServer::start({
         let whole = Arc::clone(&whole);
@@ -167,7 +166,7 @@ fn telling() -> (ScriptedServer, Arc<Mailbox<bool>>) {
     (server, whole)
 }
 
-/// The cause of an abandoned upload.
+/// Returns the error of the reader.
 fn cause(error: &Error) -> &io::Error {
     let ErrorKind::Upload(cause) = error.kind() else {
         panic!("{error:?}")
@@ -181,11 +180,11 @@ fn cause(error: &Error) -> &io::Error {
 }
 
 #[test]
-fn an_upload_that_fails_is_abandoned_and_its_own_error_is_told() {
+fn send_returns_the_error_of_a_failing_reader() {
     for left in [0, 10, 500_000] {
         for length in [None, Some(1_000_000)] {
             within("an upload that fails", move || {
-                let (server, whole) = telling();
+                let (server, whole) = completeness_server();
                 let host = HostClient::new(server.url()).unwrap();
                 let upload = match length {
                     Some(length) => Upload::sized_reader(Failing { left }, length),
@@ -197,12 +196,12 @@ fn an_upload_that_fails_is_abandoned_and_its_own_error_is_told() {
                     (io::ErrorKind::PermissionDenied, Failing::MESSAGE)
                 );
                 let told = format!(
-                    "send sequence (POST {}/sequence) was abandoned: the data to upload cannot be used",
+                    "send sequence (POST {}/sequence): cannot upload the data",
                     server.url()
                 );
                 assert_eq!(error.to_string(), told);
-                assert!(!whole.take(), "the hub takes what arrived for the whole");
-                // And the client goes on, on another connection.
+                assert!(!whole.take(), "the hub got a complete upload");
+                // The client continues on another connection.
                 assert!(host.version().is_ok());
                 assert!(whole.take());
             });
@@ -211,10 +210,10 @@ fn an_upload_that_fails_is_abandoned_and_its_own_error_is_told() {
 }
 
 #[test]
-fn an_upload_shorter_than_announced_is_abandoned() {
+fn sized_reader_with_too_little_data_is_an_error() {
     for (content, left) in [(&b"12345"[..], 5), (b"", 10)] {
         within("a short upload", move || {
-            let (server, whole) = telling();
+            let (server, whole) = completeness_server();
             let host = HostClient::new(server.url()).unwrap();
             let error = host
                 .send(&SendSequence, Upload::sized_reader(content, 10))
@@ -224,13 +223,13 @@ fn an_upload_shorter_than_announced_is_abandoned() {
                 cause(&error).to_string(),
                 format!("the data ended {left} bytes before its announced length")
             );
-            assert!(!whole.take(), "the hub takes what arrived for the whole");
+            assert!(!whole.take(), "the hub got a complete upload");
         });
     }
 }
 
 #[test]
-fn a_file_that_shrinks_is_abandoned() {
+fn upload_file_that_shrinks_is_an_error() {
     let folder = Folder::new("shrinks");
     let path = folder.file("data", &[b'.'; 1000]);
     let upload = Upload::file(File::open(&path).unwrap());
@@ -241,7 +240,7 @@ fn a_file_that_shrinks_is_abandoned() {
         .set_len(400)
         .unwrap();
     within("a file that shrinks", move || {
-        let (server, whole) = telling();
+        let (server, whole) = completeness_server();
         let error = HostClient::new(server.url())
             .unwrap()
             .send(&SendSequence, upload)
@@ -255,7 +254,7 @@ fn a_file_that_shrinks_is_abandoned() {
 }
 
 #[test]
-fn what_cannot_be_opened_is_told_before_a_connection_is_made() {
+fn send_sequence_and_send_input_report_a_missing_file_before_connecting() {
     let folder = Folder::new("missing");
     let missing = folder.0.join("missing.tar.gz");
     let (server, _) = recording(b"{}");
@@ -288,7 +287,7 @@ fn what_cannot_be_opened_is_told_before_a_connection_is_made() {
 
 #[test]
 #[cfg(unix)]
-fn an_open_directory_is_abandoned() {
+fn send_sequence_of_an_open_directory_is_an_error() {
     let folder = Folder::new("directory");
     let directory = File::open(&folder.0).unwrap();
     within("a directory", move || {
@@ -301,9 +300,8 @@ fn an_open_directory_is_abandoned() {
     });
 }
 
-/// The reader's `Interrupted` is not an error.
 #[test]
-fn an_interrupted_read_is_made_again() {
+fn upload_reader_retries_an_interrupted_read() {
     struct Interrupted(bool, &'static [u8]);
     impl Read for Interrupted {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -322,7 +320,7 @@ fn an_interrupted_read_is_made_again() {
 }
 
 #[test]
-fn a_long_upload_takes_no_memory() {
+fn send_input_uses_constant_memory() {
     const HUB: &str = "TEST_UPLOAD_CHILD_HUB";
     const LENGTH: u64 = 64 << 20;
     if let Ok(url) = env::var(HUB) {
@@ -331,7 +329,7 @@ fn a_long_upload_takes_no_memory() {
                 .unwrap()
                 .instance("the-instance")
                 .unwrap();
-            // The buffers that any upload takes.
+            // Allocates the buffers that every upload needs.
             let little = Input::text("a little").end(false);
             instance.send_input(little).unwrap();
             let before = peak_memory();
@@ -347,7 +345,7 @@ fn a_long_upload_takes_no_memory() {
     let (server, requests) = recording(b"");
     in_child(&[(HUB, &server.url())]);
     assert_eq!(requests.take().body.len(), 8);
-    // The instance is asked for its state as well.
+    // The client also requests the state of the instance.
     let mut uploads = std::iter::from_fn(|| Some(requests.take()));
     let long = uploads.find(|request| request.method == "POST").unwrap();
     assert_eq!(long.header("transfer-encoding"), Some("chunked"));
@@ -355,7 +353,7 @@ fn a_long_upload_takes_no_memory() {
 }
 
 #[test]
-fn the_bytes_that_were_sent_are_counted() {
+fn send_input_returns_the_number_of_bytes() {
     let (server, requests) = recording(b"");
     let instance = HostClient::new(server.url())
         .unwrap()
@@ -391,9 +389,10 @@ fn the_bytes_that_were_sent_are_counted() {
     );
 }
 
-/// Hubs send the head of their answer at once, and its end when they have taken everything.
+/// Hubs send the response head at once, and the end of the response after they have received
+/// everything.
 #[test]
-fn sent_is_said_when_the_hub_has_taken_everything() {
+fn send_input_returns_after_the_hub_has_received_everything() {
     type Send = fn(&InstanceClient) -> Result<Sent, Error>;
     let sends: [(&str, Send); 3] = [
         ("text", |instance| instance.send_input("some text")),
@@ -423,13 +422,16 @@ fn sent_is_said_when_the_hub_has_taken_everything() {
             send(&instance).unwrap();
             taken.load(Ordering::SeqCst)
         });
-        assert!(whole.take() && said_after, "{name}: it was said before");
+        assert!(
+            whole.take() && said_after,
+            "{name}: the call returned too early"
+        );
     }
 }
 
-/// The same without a network, where nothing depends on who is quicker.
+/// The same without a network, so that it does not depend on timing.
 #[test]
-fn sent_is_said_at_the_end_of_the_answer() {
+fn send_input_returns_at_the_end_of_the_response() {
     struct Slow(Arc<AtomicUsize>);
     impl Read for Slow {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -464,9 +466,8 @@ fn sent_is_said_at_the_end_of_the_answer() {
     assert_eq!(reads.load(Ordering::SeqCst), 4, "three pieces and the end");
 }
 
-/// An answer that never ends is not "sent", and neither is one that is cut off.
 #[test]
-fn sent_is_not_said_where_the_answer_breaks_off() {
+fn send_input_fails_if_the_response_is_cut_off() {
     let server = ScriptedServer::start(|connection| {
         connection.read_request().unwrap();
         let _ = connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -479,13 +480,13 @@ fn sent_is_not_said_where_the_answer_breaks_off() {
     assert!(
         error
             .to_string()
-            .ends_with("the reply was cut off after 0 bytes"),
+            .ends_with("connection lost while reading the response (got 0 bytes)"),
         "{error}"
     );
 }
 
 #[test]
-fn debug_output_says_where_an_upload_comes_from() {
+fn upload_debug_names_the_source_of_the_data() {
     for (upload, text) in [
         (Upload::bytes(*b"secret"), "Upload(6 bytes)"),
         (Upload::path(Path::new("a").join("b")), "Upload(a/b)"),

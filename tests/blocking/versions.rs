@@ -1,4 +1,4 @@
-//! Telling a client the version of its hub.
+//! `hub_version`, and parsing of versions.
 
 use std::str::FromStr;
 
@@ -7,26 +7,28 @@ use scramjet_client_blocking::{HostClient, HostClientBuilder, Version};
 use scramjet_client_tests::scripted::refused_url;
 
 #[test]
-fn hub_version_takes_texts_and_versions() {
+fn hub_version_accepts_strings_and_versions() {
     let builders: [fn(HostClientBuilder) -> HostClientBuilder; 4] = [
         |builder| builder.hub_version("0.18.7"),
         |builder| builder.hub_version("v0.18.7-pre.1".to_owned()),
         |builder| builder.hub_version(Version::new(0, 18, 7)),
         |builder| builder.hub_version("0.18.7".parse::<Version>().unwrap()),
     ];
-    for told in builders {
-        // No hub answers there: only a client that was told the version knows this dialect.
-        let host = told(HostClient::builder(refused_url())).build().unwrap();
+    for set_version in builders {
+        // No hub listens at this URL, so the dialect can only come from the given version.
+        let host = set_version(HostClient::builder(refused_url()))
+            .build()
+            .unwrap();
         assert!(!host.dialect().unwrap().supports_topic_management());
     }
 }
 
 #[test]
-fn version_that_is_none_is_an_error() {
+fn version_from_str_rejects_text_that_is_no_version() {
     for (text, says) in [
         (
             "latest",
-            "\"latest\" is not a version; one looks like 1.0.1",
+            "\"latest\" is not a version; expected a version such as 1.0.1",
         ),
         ("", "\"\" is not a version"),
     ] {

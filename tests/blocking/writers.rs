@@ -1,4 +1,4 @@
-//! Writers to a real hub: what is written is there at once, and what becomes of it is told.
+//! Stream writers: flushed data is sent at once, and `finish` reports errors.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -7,9 +7,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::core::NullLine;
+use scramjet_client_blocking::stream::{Sent, WriteOptions};
 use scramjet_client_blocking::{
-    CancelToken, ContentType, Error, ErrorKind as Failure, HostClient, InstanceClient, Sent,
-    StartOptions, StreamWriter, WriteOptions,
+    CancelToken, ContentType, Error, ErrorKind as Failure, HostClient, InstanceClient,
+    StartOptions, StreamWriter,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::on_each_hub;
@@ -18,10 +19,11 @@ use serde_json::{Value, json};
 
 use crate::helpers::{Mailbox, Numbered, within};
 use crate::inputs::Topic;
-use crate::live::running;
+use crate::live::{running, unknown_instance};
 
-/// Writes lines, each when the answer to the one before is there, and prints how long the answers took. Gives what was written.
-fn ask_line_by_line(what: &str, writer: &mut StreamWriter, answers: &mut impl BufRead) -> u64 {
+/// Writes lines, and waits for the echo of each. Prints the latencies, and returns the number of
+/// bytes.
+fn exchange_lines(what: &str, writer: &mut StreamWriter, answers: &mut impl BufRead) -> u64 {
     let mut times = Vec::new();
     let mut bytes = 0;
     for n in 0..50 {
@@ -43,8 +45,8 @@ fn ask_line_by_line(what: &str, writer: &mut StreamWriter, answers: &mut impl Bu
     bytes
 }
 
-on_each_hub!(each_line_is_answered_before_the_next_is_written);
-fn each_line_is_answered_before_the_next_is_written(host: HostClient) {
+on_each_hub!(input_writer_and_topic_writer_exchange_line_by_line);
+fn input_writer_and_topic_writer_exchange_line_by_line(host: HostClient) {
     type Open = fn(&InstanceClient) -> Result<StreamWriter, Error>;
     let rows: [(&str, &str, Open); 2] = [
         ("input", "echo", |instance| {
@@ -58,9 +60,13 @@ fn each_line_is_answered_before_the_next_is_written(host: HostClient) {
         let (_sequence, instance) = running(&host, sample);
         let mut output = BufReader::new(instance.output().unwrap());
         let mut writer = open(&instance).unwrap();
-        let bytes = ask_line_by_line(what, &mut writer, &mut output);
+        let bytes = exchange_lines(what, &mut writer, &mut output);
         assert_eq!(writer.finish().unwrap().bytes, bytes, "{what}");
-        assert_eq!(output.read(&mut [0]).unwrap(), 0, "{what}: it goes on");
+        assert_eq!(
+            output.read(&mut [0]).unwrap(),
+            0,
+            "{what}: the output has not ended"
+        );
     }
 
     let topic = Topic::new(&host, "line-by-line");
@@ -68,18 +74,18 @@ fn each_line_is_answered_before_the_next_is_written(host: HostClient) {
     let mut writer = host
         .topic_writer(topic.name.as_str(), ContentType::Text)
         .unwrap();
-    let bytes = ask_line_by_line("topic", &mut writer, &mut reader);
+    let bytes = exchange_lines("topic", &mut writer, &mut reader);
     assert_eq!(writer.finish().unwrap().bytes, bytes);
-    // A topic goes on.
+    // `finish` does not end the topic.
     let mut writer = host
         .topic_writer(topic.name.as_str(), ContentType::Text)
         .unwrap();
-    ask_line_by_line("the same topic", &mut writer, &mut reader);
+    exchange_lines("the same topic", &mut writer, &mut reader);
     writer.finish().unwrap();
 }
 
-on_each_hub!(a_writer_that_is_dropped_ends_the_input_after_what_was_written);
-fn a_writer_that_is_dropped_ends_the_input_after_what_was_written(host: HostClient) {
+on_each_hub!(dropping_an_input_writer_sends_its_buffer_and_ends_the_input);
+fn dropping_an_input_writer_sends_its_buffer_and_ends_the_input(host: HostClient) {
     let (_sequence, instance) = running(&host, "echo");
     let output = instance.output().unwrap();
     let mut writer = instance.input_writer(ContentType::Text).unwrap();
@@ -92,8 +98,8 @@ fn a_writer_that_is_dropped_ends_the_input_after_what_was_written(host: HostClie
     );
 }
 
-on_each_hub!(an_input_that_is_kept_open_takes_another_writer);
-fn an_input_that_is_kept_open_takes_another_writer(host: HostClient) {
+on_each_hub!(input_writer_with_end_false_allows_another_writer);
+fn input_writer_with_end_false_allows_another_writer(host: HostClient) {
     let (_sequence, instance) = running(&host, "echo");
     let mut output = BufReader::new(instance.output().unwrap());
     for (text, end) in [
@@ -119,40 +125,41 @@ fn an_input_that_is_kept_open_takes_another_writer(host: HostClient) {
     assert_eq!(output.read(&mut [0]).unwrap(), 0);
 }
 
-/// Gives the error of the write that failed, and what the writer says to it.
+/// Returns the error of the failed write, and the result of `finish`.
 type Writing = JoinHandle<(std::io::Error, Result<Sent, Error>)>;
 
-/// Writes lines until that fails, and tells of each before.
-fn write_on(mut writer: StreamWriter) -> (Receiver<usize>, Writing) {
-    let (tell, told) = channel();
+/// Writes chunks until a write fails. Reports each chunk before it is written.
+fn write_until_error(mut writer: StreamWriter) -> (Receiver<usize>, Writing) {
+    let (sender, receiver) = channel();
     let writing = thread::spawn(move || {
         let (mut data, mut piece) = (Numbered::new(), vec![0; 64 << 10]);
         loop {
             data.read_exact(&mut piece).unwrap();
-            // Nobody listens after the end.
-            let _ = tell.send(piece.len());
+            // The receiver may be gone.
+            let _ = sender.send(piece.len());
             if let Err(error) = writer.write_all(&piece).and_then(|()| writer.flush()) {
                 return (error, writer.finish());
             }
         }
     });
-    (told, writing)
+    (receiver, writing)
 }
 
-fn ended(writing: Writing) -> Error {
+fn writer_error(writing: Writing) -> Error {
     let (error, result) = within("a writer", move || writing.join().unwrap());
     assert_eq!(error.kind(), ErrorKind::BrokenPipe);
-    assert!(error.to_string().contains("finish() tells why"), "{error}");
+    assert!(
+        error.to_string().contains("finish() returns the reason"),
+        "{error}"
+    );
     result.unwrap_err()
 }
 
-on_each_hub!(a_writer_to_nobody_is_told_so);
-fn a_writer_to_nobody_is_told_so(host: HostClient) {
-    let instance = host
-        .instance("00000000-0000-4000-8000-000000000000")
-        .unwrap();
+on_each_hub!(input_writer_to_an_unknown_instance_is_not_found);
+fn input_writer_to_an_unknown_instance_is_not_found(host: HostClient) {
+    let instance = unknown_instance(&host);
     for open in [InstanceClient::input_writer, InstanceClient::stdin_writer] {
-        let error = ended(write_on(open(&instance, ContentType::Text).unwrap()).1);
+        let error = writer_error(write_until_error(open(&instance, ContentType::Text).unwrap()).1);
         assert!(error.is_not_found(), "{error:?}");
         let error = open(&instance, ContentType::Text)
             .unwrap()
@@ -162,21 +169,21 @@ fn a_writer_to_nobody_is_told_so(host: HostClient) {
     }
 }
 
-/// Waits until nothing more is taken, and gives how much was.
-fn blocked(told: &Receiver<usize>) -> usize {
+/// Waits until the writer blocks, and returns the number of bytes that were written.
+fn read_until_blocked(receiver: &Receiver<usize>) -> usize {
     let mut taken = 0;
     loop {
-        // Much longer than a piece takes.
-        match told.recv_timeout(Duration::from_millis(800)) {
+        // Much longer than one write takes.
+        match receiver.recv_timeout(Duration::from_millis(800)) {
             Ok(piece) => taken += piece,
             Err(RecvTimeoutError::Timeout) => return taken,
             Err(RecvTimeoutError::Disconnected) => panic!("it ended"),
         }
     }
 }
-on_each_hub!(a_writer_to_what_does_not_read_waits_until_it_is_cancelled);
-fn a_writer_to_what_does_not_read_waits_until_it_is_cancelled(host: HostClient) {
-    // More than all buffers on the way.
+on_each_hub!(input_writer_blocks_if_the_instance_does_not_read_until_it_is_cancelled);
+fn input_writer_blocks_if_the_instance_does_not_read_until_it_is_cancelled(host: HostClient) {
+    // More than all buffers together.
     const MOST: usize = 64 << 20;
     let (_sequence, instance) = running(&host, "stays");
     let topic = Topic::new(&host, "unread");
@@ -192,22 +199,22 @@ fn a_writer_to_what_does_not_read_waits_until_it_is_cancelled(host: HostClient) 
                 .topic_writer(topic.name.as_str(), ContentType::Text),
         ),
     ];
-    let writers = writers.map(|(what, writer)| (what, write_on(writer.unwrap())));
-    for (what, (told, _)) in &writers {
-        let taken = blocked(told);
-        println!("{what}: {taken} bytes were taken by nobody");
+    let writers = writers.map(|(what, writer)| (what, write_until_error(writer.unwrap())));
+    for (what, (receiver, _)) in &writers {
+        let taken = read_until_blocked(receiver);
+        println!("{what}: {taken} bytes were written before it blocked");
         assert!(taken < MOST, "{what}");
     }
     token.cancel();
     for (what, (_, writing)) in writers {
-        let error = ended(writing);
+        let error = writer_error(writing);
         assert!(error.is_cancelled(), "{what}: {error:?}");
     }
     assert!(instance.health().unwrap().healthy);
 }
 
 #[test]
-fn a_writer_is_told_of_the_end_of_the_hub() {
+fn input_writer_fails_when_the_hub_ends() {
     if !shared().is_some_and(|hub| hub.is_local()) {
         return;
     }
@@ -221,21 +228,21 @@ fn a_writer_is_told_of_the_end_of_the_hub() {
         instance.last_event("ready").unwrap();
         instance.input_writer(ContentType::Text).unwrap()
     });
-    let (told, writing) = write_on(blocking);
-    blocked(&told);
+    let (receiver, writing) = write_until_error(blocking);
+    read_until_blocked(&receiver);
     let mut waiting = waiting;
     writeln!(waiting, "a line")
         .and_then(|()| waiting.flush())
         .unwrap();
     hub.stop().unwrap();
 
-    let error = ended(writing);
+    let error = writer_error(writing);
     assert!(
         matches!(error.kind(), Failure::Transport { .. } | Failure::Reply(_))
             && error.api().is_none(),
         "{error:?}"
     );
-    // The one in the midst of a pause hears of it when it goes on, or ends.
+    // An idle writer reports the error when it is finished.
     let error = within("a writer", move || waiting.finish()).unwrap_err();
     assert!(
         matches!(error.kind(), Failure::Transport { .. } | Failure::Reply(_))
@@ -244,8 +251,8 @@ fn a_writer_is_told_of_the_end_of_the_hub() {
     );
 }
 
-on_each_hub!(values_are_written_line_by_line_and_null_is_refused_and_harmless);
-fn values_are_written_line_by_line_and_null_is_refused_and_harmless(host: HostClient) {
+on_each_hub!(json_lines_send_writes_values_and_rejects_null);
+fn json_lines_send_writes_values_and_rejects_null(host: HostClient) {
     let (_sequence, instance) = running(&host, "types");
     let mut output = instance.output().unwrap().json_lines::<Value>();
     let mut writer = instance
@@ -271,7 +278,7 @@ fn values_are_written_line_by_line_and_null_is_refused_and_harmless(host: HostCl
             ErrorKind::InvalidInput
         );
     }
-    // Keys of JSON are text.
+    // JSON keys must be strings.
     assert_eq!(
         writer
             .send(&std::collections::BTreeMap::from([((1, 2), 3)]))
@@ -292,12 +299,12 @@ fn values_are_written_line_by_line_and_null_is_refused_and_harmless(host: HostCl
     assert!(output.next().is_none());
 }
 
-on_each_hub!(a_line_of_null_that_is_written_ends_the_writer_and_not_the_input);
-fn a_line_of_null_that_is_written_ends_the_writer_and_not_the_input(host: HostClient) {
+on_each_hub!(input_writer_fails_at_a_null_line_without_ending_the_input);
+fn input_writer_fails_at_a_null_line_without_ending_the_input(host: HostClient) {
     let (_sequence, instance) = running(&host, "types");
     let mut output = instance.output().unwrap().json_lines::<Value>();
     let mut writer = instance.input_writer(ContentType::Ndjson).unwrap();
-    // A flush waits for no line end, and a part of a `null` is held back.
+    // A flush does not wait for a line end, but the writer keeps a possible `null` in its buffer.
     for piece in ["1\n", "nu"] {
         write!(writer, "{piece}")
             .and_then(|()| writer.flush())
@@ -336,7 +343,7 @@ fn a_line_of_null_that_is_written_ends_the_writer_and_not_the_input(host: HostCl
 }
 
 #[test]
-fn what_is_flushed_is_sent_as_one_piece() {
+fn input_writer_flush_sends_one_chunk() {
     let pieces = Mailbox::new();
     let server = ScriptedServer::start({
         let pieces = Arc::clone(&pieces);
@@ -352,7 +359,7 @@ fn what_is_flushed_is_sent_as_one_piece() {
             }
         }
     });
-    // A hub that is not asked for the state of the instance afterwards.
+    // On 0.18, the client does not request the state of the instance afterwards.
     let builder = HostClient::builder(server.url()).hub_version("0.18.7");
     let host = builder.build().unwrap();
     let instance = host.instance("the-instance").unwrap();

@@ -1,72 +1,73 @@
-//! Which test shows what of each operation. A new operation without a row fails, and so does a row that names no test.
+//! The tests for each operation. Fails for an operation without a row, and for a row whose test
+//! does not exist.
 
 use std::{collections::BTreeSet, fs};
 
 use crate::drive::here;
 
-/// Where a hub of that version has no such route, or refuses it only as it refuses any request.
+/// Hubs of that version have no such route, or refuse it only with errors common to all requests.
 const NONE: &str = "-";
 
-/// One operation: a golden request; a recorded success and a recorded refusal of 0.18.7, the same of 1.0.1 (`+` marks a composed one);
-/// a test with the real hub, or with a platform.
+/// Rows: operation; golden request; recorded success and refusal of 0.18.7; the same of 1.0.1 (`+`:
+/// composed, not recorded); test with a hub or a platform.
 #[rustfmt::skip]
 const ROWS: &[[&str; 7]] = &[
-    ["GetVersion", "get-version", "version", "accept-not-acceptable", "+version", "accept-not-acceptable", "the_hub_tells_about_itself"],
-    ["GetStatus", "get-status", NONE, NONE, "status", NONE, "what_came_later_works_or_says_since_when_it_would"],
-    ["GetConfig", "get-config", NONE, "config", "+config", NONE, "what_came_later_works_or_says_since_when_it_would"],
-    ["GetLoadCheck", "get-load-check", "load-check", NONE, "load-check", NONE, "the_hub_tells_about_itself"],
-    ["ListEntities", "list-entities", NONE, "entities", "entities", NONE, "what_came_later_works_or_says_since_when_it_would"],
-    ["ReadLog", "read-log", "hub-log", NONE, NONE, "stream-accept-not-acceptable", "the_hub_tells_about_itself"],
-    ["ReadAudit", "read-audit", NONE, "audit", "audit", NONE, "what_came_later_works_or_says_since_when_it_would"],
-    ["ListSequences", "list-sequences", "+sequences-list", NONE, "sequences-list", NONE, "sequences_are_found_by_the_name_of_their_package"],
-    ["SendSequence", "send-sequence", "sequence-upload", "sequence-upload-garbage", "sequence-upload-chunked", "sequence-upload-empty", "a_package_comes_from_anywhere"],
-    ["GetSequence", "get-sequence", "+sequence-get", "sequence-get-unknown", "+sequence-get", "sequence-get-unknown", "info_keeps_all_that_the_hub_says"],
-    ["OverwriteSequence", "overwrite-sequence", NONE, "sequence-overwrite", "sequence-overwrite", "sequence-overwrite-in-use", "a_sequence_without_instances_is_overwritten"],
-    ["DeleteSequence", "delete-sequence-force", "+sequence-delete", "sequence-delete-unknown", "sequence-delete-force", "+sequence-delete-in-use", "a_sequence_in_use_is_deleted_by_force_alone"],
-    ["StartSequence", "start-sequence-every-option", "start-with-config-and-args", "start-overloaded", "+start", "start-two-engines", "a_sequence_gets_the_configuration_and_arguments_as_they_were_given"],
-    ["ListSequenceInstances", "list-sequence-instances", "sequence-instances", "+sequence-instances-unknown", "sequence-instances", "+sequence-instances-unknown", "instances_are_found_from_everywhere"],
-    ["ListInstances", "list-instances", "instances-list", NONE, "instances-list", NONE, "instances_are_found_from_everywhere"],
-    ["GetInstance", "get-instance", "instance-info-running", "instance-unknown", "instance-info-killed", "instance-accept-not-acceptable", "instances_are_found_from_everywhere"],
-    ["GetInstanceHealth", "get-instance-health", "+instance-health", "health-ended", "instance-health", NONE, "instances_are_found_from_everywhere"],
-    ["StopInstance", "stop-instance-0.18-1s-keepalive", "stop-with-keepalive", "stop-object-body", "stop", "stop-invalid-timeout", "stop_waits_for_its_timeout_and_the_instance_is_gone"],
-    ["KillInstance", "kill-instance", "kill-again", "kill-ended", "+kill", "kill-while-starting", "kill_ends_what_does_not_stop"],
-    ["SetMonitoringRate", "set-monitoring-rate", "monitoring-rate", "monitoring-rate-bad", "monitoring-rate", "monitoring-rate-bad", "events_are_sent_and_streamed"],
-    ["SendEvent", "send-event-object", "event-send-string", "event-send-object", "event-send-object", "event-send-no-name", "events_are_sent_and_streamed"],
-    ["NextEvent", "next-event", "event-once-object", NONE, "event-once-object", "event-once-op-status-bogus", "the_last_event_is_there_and_the_next_is_waited_for"],
-    ["LastEvent", "last-event", "event-last-string", NONE, "event-last-string", "event-last-op-status-not-found", "the_last_event_is_there_and_the_next_is_waited_for"],
-    ["ReadEvents", "read-events", "event-stream", "event-stream-ended", "event-stream", NONE, "events_are_sent_and_streamed"],
-    ["ReadStream", "read-stream-output", "stream-output", "stream-output-ended", "stream-stderr", NONE, "what_an_instance_prints_is_read_to_its_end"],
-    ["SendInput", "send-input-ndjson", "input-end", "input-ended", "input-chunked-keep-open", NONE, "every_line_is_answered_before_the_next_is_sent"],
-    ["InOut", "in-out-ndjson", NONE, NONE, "inout", NONE, "what_came_later_works_or_says_since_when_it_would"],
-    ["SendStdin", "send-stdin", "stdin-end", "stdin-wrong-content-type", "stdin-end", "stdin-wrong-content-type", "standard_input_reaches_the_process"],
-    ["ListTopics", "list-topics", "topics-list", NONE, "topics-list", NONE, "what_is_written_to_a_topic_is_read_from_it"],
-    ["CreateTopic", "create-topic-ndjson", NONE, "topic-create", "+topic-create", "topic-create-duplicate", "what_came_later_works_or_says_since_when_it_would"],
-    ["DeleteTopic", "delete-topic", NONE, "topic-delete", "topic-delete", "+topic-delete-unknown", "what_came_later_works_or_says_since_when_it_would"],
-    ["SendTopic", "send-topic-ndjson", "topic-send", NONE, "topic-send", "topic-send-content-type-mismatch", "what_is_written_to_a_topic_is_read_from_it"],
-    ["ReadTopic", "read-topic-ndjson", "topic-read", "topic-read-bad-accept", "topic-read", "topic-read-bad-content-type", "what_is_written_to_a_topic_is_read_from_it"],
-    ["ListHubs", "list-hubs", NONE, NONE, NONE, NONE, "a_manager_answers_on_all_its_routes"],
-    ["GetLoad", "get-load", NONE, NONE, NONE, NONE, "a_manager_answers_on_all_its_routes"],
-    ["GetManagerConfig", "get-manager-config", NONE, NONE, NONE, NONE, "a_manager_answers_on_all_its_routes"],
-    ["ListAllSequences", "list-all-sequences", NONE, NONE, NONE, NONE, "a_manager_answers_on_all_its_routes"],
-    ["ListManagerTopics", "list-manager-topics", NONE, NONE, NONE, NONE, "a_manager_answers_on_all_its_routes"],
-    ["ListStoreItems", "list-store-items", NONE, NONE, NONE, NONE, "a_manager_answers_on_all_its_routes"],
-    ["PutStoreItem", "put-store-item-id", NONE, NONE, NONE, NONE, "a_manager_answers_on_all_its_routes"],
-    ["DeleteStoreItem", "delete-store-item", NONE, NONE, NONE, NONE, "a_manager_answers_on_all_its_routes"],
-    ["ClearStore", "clear-store", NONE, NONE, NONE, NONE, "a_manager_answers_on_all_its_routes"],
-    ["DisconnectHubs", "disconnect-hubs-every-option", NONE, NONE, NONE, NONE, "a_manager_answers_on_all_its_routes"],
-    ["DeleteHub", "delete-hub-force", NONE, NONE, NONE, NONE, "a_manager_answers_on_all_its_routes"],
-    ["ListManagers", "list-managers", NONE, NONE, NONE, NONE, "a_multi_manager_answers_on_all_its_routes"],
-    ["GetMultiManagerInfo", "get-multi-manager-info", NONE, NONE, NONE, NONE, "a_multi_manager_answers_on_all_its_routes"],
-    ["StartManager", "start-manager", NONE, NONE, NONE, NONE, "a_multi_manager_answers_on_all_its_routes"],
-    ["ListSpaces", "list-spaces", NONE, NONE, NONE, NONE, "a_hub_is_reached_through_middleware_and_manager"],
-    ["ListAccessKeys", "list-access-keys", NONE, NONE, NONE, NONE, "a_middleware_answers_on_all_its_routes"],
-    ["CreateAccessKey", "create-access-key", NONE, NONE, NONE, NONE, "a_middleware_answers_on_all_its_routes"],
-    ["RevokeAccessKey", "revoke-access-key", NONE, NONE, NONE, NONE, "a_middleware_answers_on_all_its_routes"],
-    ["RevokeAllAccessKeys", "revoke-all-access-keys", NONE, NONE, NONE, NONE, "a_middleware_answers_on_all_its_routes"],
+    ["GetVersion", "get-version", "version", "accept-not-acceptable", "+version", "accept-not-acceptable", "version_load_check_and_log_stream_describe_the_hub"],
+    ["GetStatus", "get-status", NONE, NONE, "status", NONE, "config_status_inout_and_create_topic_work_or_name_the_required_version"],
+    ["GetConfig", "get-config", NONE, "config", "+config", NONE, "config_status_inout_and_create_topic_work_or_name_the_required_version"],
+    ["GetLoadCheck", "get-load-check", "load-check", NONE, "load-check", NONE, "version_load_check_and_log_stream_describe_the_hub"],
+    ["ListEntities", "list-entities", NONE, "entities", "entities", NONE, "config_status_inout_and_create_topic_work_or_name_the_required_version"],
+    ["ReadLog", "read-log", "hub-log", NONE, NONE, "stream-accept-not-acceptable", "version_load_check_and_log_stream_describe_the_hub"],
+    ["ReadAudit", "read-audit", NONE, "audit", "audit", NONE, "config_status_inout_and_create_topic_work_or_name_the_required_version"],
+    ["ListSequences", "list-sequences", "+sequences-list", NONE, "sequences-list", NONE, "sequence_ids_finds_sequences_by_package_name"],
+    ["SendSequence", "send-sequence", "sequence-upload", "sequence-upload-garbage", "sequence-upload-chunked", "sequence-upload-empty", "send_sequence_accepts_every_kind_of_upload"],
+    ["GetSequence", "get-sequence", "+sequence-get", "sequence-get-unknown", "+sequence-get", "sequence-get-unknown", "sequence_info_keeps_all_fields_of_the_response"],
+    ["OverwriteSequence", "overwrite-sequence", NONE, "sequence-overwrite", "sequence-overwrite", "sequence-overwrite-in-use", "overwrite_replaces_a_sequence_without_instances"],
+    ["DeleteSequence", "delete-sequence-force", "+sequence-delete", "sequence-delete-unknown", "sequence-delete-force", "+sequence-delete-in-use", "delete_of_a_sequence_in_use_is_a_conflict_and_force_delete_works"],
+    ["StartSequence", "start-sequence-every-option", "start-with-config-and-args", "start-overloaded", "+start", "start-two-engines", "start_passes_app_config_and_args_unchanged"],
+    ["ListSequenceInstances", "list-sequence-instances", "sequence-instances", "+sequence-instances-unknown", "sequence-instances", "+sequence-instances-unknown", "list_instances_and_instance_find_started_instances"],
+    ["ListInstances", "list-instances", "instances-list", NONE, "instances-list", NONE, "list_instances_and_instance_find_started_instances"],
+    ["GetInstance", "get-instance", "instance-info-running", "instance-unknown", "instance-info-killed", "instance-accept-not-acceptable", "list_instances_and_instance_find_started_instances"],
+    ["GetInstanceHealth", "get-instance-health", "+instance-health", "health-ended", "instance-health", NONE, "list_instances_and_instance_find_started_instances"],
+    ["StopInstance", "stop-instance-0.18-1s-keepalive", "stop-with-keepalive", "stop-object-body", "stop", "stop-invalid-timeout", "stop_ends_the_instance_after_its_timeout"],
+    ["KillInstance", "kill-instance", "kill-again", "kill-ended", "+kill", "kill-while-starting", "kill_ends_an_instance_that_does_not_stop"],
+    ["SetMonitoringRate", "set-monitoring-rate", "monitoring-rate", "monitoring-rate-bad", "monitoring-rate", "monitoring-rate-bad", "send_event_and_event_stream_exchange_events"],
+    ["SendEvent", "send-event-object", "event-send-string", "event-send-object", "event-send-object", "event-send-no-name", "send_event_and_event_stream_exchange_events"],
+    ["NextEvent", "next-event", "event-once-object", NONE, "event-once-object", "event-once-op-status-bogus", "last_event_returns_at_once_and_next_event_waits"],
+    ["LastEvent", "last-event", "event-last-string", NONE, "event-last-string", "event-last-op-status-not-found", "last_event_returns_at_once_and_next_event_waits"],
+    ["ReadEvents", "read-events", "event-stream", "event-stream-ended", "event-stream", NONE, "send_event_and_event_stream_exchange_events"],
+    ["ReadStream", "read-stream-output", "stream-output", "stream-output-ended", "stream-stderr", NONE, "stream_reads_stdout_stderr_and_output_to_their_end"],
+    ["SendInput", "send-input-ndjson", "input-end", "input-ended", "input-chunked-keep-open", NONE, "send_input_and_output_exchange_line_by_line"],
+    ["InOut", "in-out-ndjson", NONE, NONE, "inout", NONE, "config_status_inout_and_create_topic_work_or_name_the_required_version"],
+    ["SendStdin", "send-stdin", "stdin-end", "stdin-wrong-content-type", "stdin-end", "stdin-wrong-content-type", "send_stdin_reaches_the_process"],
+    ["ListTopics", "list-topics", "topics-list", NONE, "topics-list", NONE, "topic_returns_the_data_of_send_topic"],
+    ["CreateTopic", "create-topic-ndjson", NONE, "topic-create", "+topic-create", "topic-create-duplicate", "config_status_inout_and_create_topic_work_or_name_the_required_version"],
+    ["DeleteTopic", "delete-topic", NONE, "topic-delete", "topic-delete", "+topic-delete-unknown", "config_status_inout_and_create_topic_work_or_name_the_required_version"],
+    ["SendTopic", "send-topic-ndjson", "topic-send", NONE, "topic-send", "topic-send-content-type-mismatch", "topic_returns_the_data_of_send_topic"],
+    ["ReadTopic", "read-topic-ndjson", "topic-read", "topic-read-bad-accept", "topic-read", "topic-read-bad-content-type", "topic_returns_the_data_of_send_topic"],
+    ["ListHubs", "list-hubs", NONE, NONE, NONE, NONE, "manager_client_uses_all_its_routes"],
+    ["GetLoad", "get-load", NONE, NONE, NONE, NONE, "manager_client_uses_all_its_routes"],
+    ["GetManagerConfig", "get-manager-config", NONE, NONE, NONE, NONE, "manager_client_uses_all_its_routes"],
+    ["ListAllSequences", "list-all-sequences", NONE, NONE, NONE, NONE, "manager_client_uses_all_its_routes"],
+    ["ListManagerTopics", "list-manager-topics", NONE, NONE, NONE, NONE, "manager_client_uses_all_its_routes"],
+    ["ListStoreItems", "list-store-items", NONE, NONE, NONE, NONE, "manager_client_uses_all_its_routes"],
+    ["PutStoreItem", "put-store-item-id", NONE, NONE, NONE, NONE, "manager_client_uses_all_its_routes"],
+    ["DeleteStoreItem", "delete-store-item", NONE, NONE, NONE, NONE, "manager_client_uses_all_its_routes"],
+    ["ClearStore", "clear-store", NONE, NONE, NONE, NONE, "manager_client_uses_all_its_routes"],
+    ["DisconnectHubs", "disconnect-hubs-every-option", NONE, NONE, NONE, NONE, "manager_client_uses_all_its_routes"],
+    ["DeleteHub", "delete-hub-force", NONE, NONE, NONE, NONE, "manager_client_uses_all_its_routes"],
+    ["ListManagers", "list-managers", NONE, NONE, NONE, NONE, "multi_manager_client_uses_all_its_routes"],
+    ["GetMultiManagerInfo", "get-multi-manager-info", NONE, NONE, NONE, NONE, "multi_manager_client_uses_all_its_routes"],
+    ["StartManager", "start-manager", NONE, NONE, NONE, NONE, "multi_manager_client_uses_all_its_routes"],
+    ["ListSpaces", "list-spaces", NONE, NONE, NONE, NONE, "manager_host_reaches_a_hub_through_the_middleware"],
+    ["ListAccessKeys", "list-access-keys", NONE, NONE, NONE, NONE, "middleware_client_uses_all_its_routes"],
+    ["CreateAccessKey", "create-access-key", NONE, NONE, NONE, NONE, "middleware_client_uses_all_its_routes"],
+    ["RevokeAccessKey", "revoke-access-key", NONE, NONE, NONE, NONE, "middleware_client_uses_all_its_routes"],
+    ["RevokeAllAccessKeys", "revoke-all-access-keys", NONE, NONE, NONE, NONE, "middleware_client_uses_all_its_routes"],
 ];
 
 #[test]
-fn every_operation_is_shown_by_tests() {
+fn every_operation_has_golden_requests_recordings_and_a_live_test() {
     let tests: String = ["hub", "live", "platform"]
         .map(|file| {
             fs::read_to_string(here(&format!("blocking/{file}.rs"))).expect("the tests with a hub")
@@ -87,7 +88,7 @@ fn every_operation_is_shown_by_tests() {
                 Some(composed) => format!("fixtures/composed/{version}/{composed}.http"),
                 None => format!("fixtures/{version}/{name}.http"),
             };
-            // That each fixture has a row in the tables of replies is shown there.
+            // The tables in `replies` check that each fixture has a row there.
             assert!(
                 *name == NONE || here(&file).is_file(),
                 "{operation}: no recording {file}"
@@ -113,7 +114,7 @@ fn every_operation_is_shown_by_tests() {
 }
 
 #[test]
-fn the_table_of_the_readme_is_that_of_the_documentation() {
+fn readme_table_matches_coming_from_api_client() {
     let rows = |file| {
         let text = fs::read_to_string(here(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         text.lines()
@@ -123,6 +124,6 @@ fn the_table_of_the_readme_is_that_of_the_documentation() {
     };
     assert_eq!(
         rows("../README.md"),
-        rows("../crates/blocking/src/coming_from_api_client.md")
+        rows("../crates/blocking/src/docs/coming_from_api_client.md")
     );
 }

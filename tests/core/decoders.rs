@@ -1,4 +1,4 @@
-//! Decoders: their limits, their ends, and bodies that are not what they read.
+//! Decoders: limits, the end of the body, and bodies of the wrong type.
 
 use std::iter;
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::drive::{Head, MOST_ITEMS, every_split, hub, read};
 
-/// A sequence, an instance and an event of no importance.
+/// Returns a sequence ID, an instance ID and an event name.
 fn ids() -> (SequenceId, InstanceId, EventName) {
     let ids = (
         SequenceId::new("s"),
@@ -33,7 +33,7 @@ fn old() -> Endpoint {
     hub().with_dialect(Dialect::of(Version::new(0, 18, 7)))
 }
 
-/// Everything that a decoder makes of one piece and the end, and that it stays at its end.
+/// Decodes a body fed in one piece, and checks that the decoder stays at its end.
 fn whole<D: Decode + Default>(body: &[u8]) -> Result<Vec<D::Item>, ReplyError> {
     let mut decoder = D::default();
     decoder.feed(body);
@@ -62,7 +62,7 @@ fn whole<D: Decode + Default>(body: &[u8]) -> Result<Vec<D::Item>, ReplyError> {
     result
 }
 
-/// Exactly one item.
+/// Like [`whole`], for exactly one item.
 fn single<D: SingleItem + Default>(body: &[u8]) -> Result<D::Item, ReplyError> {
     let mut items = whole::<D>(body)?;
     assert_eq!(items.len(), 1);
@@ -82,7 +82,7 @@ fn limit_of<T>(result: Result<T, ReplyError>) -> usize {
 }
 
 #[test]
-fn json_of_exactly_the_limit_is_taken() {
+fn json_accepts_a_body_of_exactly_the_limit() {
     let limit = Json::<Value>::LIMIT;
     let mut body = spaces(limit);
     body[limit - 1] = b'1';
@@ -92,7 +92,7 @@ fn json_of_exactly_the_limit_is_taken() {
 }
 
 #[test]
-fn json_over_the_limit_is_reported_before_the_end_and_dropped() {
+fn json_over_the_limit_fails_before_the_end_and_is_freed() {
     let limit = Json::<Value>::LIMIT;
     let mut decoder = Json::<Value>::default();
     decoder.feed(&spaces(limit));
@@ -121,7 +121,7 @@ fn json_over_the_limit_is_reported_before_the_end_and_dropped() {
 }
 
 #[test]
-fn an_announced_length_takes_no_memory() {
+fn content_length_reserves_no_memory() {
     let head = Head::new(200, "OK").header("content-length", &u64::MAX.to_string());
     let mut reply = head.reply(&hub(), &GetVersion);
     reply.feed(b"{");
@@ -140,7 +140,7 @@ fn an_announced_length_takes_no_memory() {
 }
 
 #[test]
-fn discard_has_a_limit() {
+fn discard_fails_over_its_limit() {
     single::<Discard>(&[]).expect("nothing");
     single::<Discard>(&spaces(Discard::LIMIT)).expect("it fits");
     assert_eq!(
@@ -163,7 +163,7 @@ fn discard_has_a_limit() {
 }
 
 #[test]
-fn a_receipt_keeps_little() {
+fn receipt_keeps_only_the_beginning_of_a_body() {
     let mut decoder = Receipt::default();
     for _ in 0..1000 {
         decoder.feed(&spaces(1000));
@@ -185,7 +185,7 @@ fn a_receipt_keeps_little() {
 }
 
 #[test]
-fn chunks_hold_what_was_fed_and_not_pulled() {
+fn chunks_keep_only_unpulled_bytes() {
     let mut decoder = Chunks::default();
     decoder.feed(b"a");
     decoder.feed(b"");
@@ -213,7 +213,7 @@ fn chunks_hold_what_was_fed_and_not_pulled() {
 }
 
 #[test]
-fn a_refusal_is_read_up_to_its_limit() {
+fn api_error_keeps_the_body_up_to_its_limit() {
     let head = Head::new(500, "Internal Server Error");
     let mut reply = head.reply(&hub(), &GetVersion);
     reply.feed(&vec![b'x'; ApiError::BODY_LIMIT - 1]);
@@ -231,7 +231,7 @@ fn a_refusal_is_read_up_to_its_limit() {
     reply.feed(b"more");
     assert!(matches!(reply.next_item(), Ok(Step::End)));
 
-    // The same at once, and byte by byte.
+    // The same with one large piece, and byte by byte.
     let body = vec![b'x'; ApiError::BODY_LIMIT + 1000];
     for size in [1, 4096, body.len()] {
         let error =
@@ -242,7 +242,7 @@ fn a_refusal_is_read_up_to_its_limit() {
             "pieces of {size}"
         );
     }
-    // And exactly the limit, which may be all.
+    // A body of exactly the limit, which may be complete or not.
     let error = read(
         head.reply(&hub(), &GetVersion),
         [&body[..ApiError::BODY_LIMIT]],
@@ -255,7 +255,7 @@ fn a_refusal_is_read_up_to_its_limit() {
 }
 
 #[test]
-fn a_body_shorter_than_announced_is_truncated() {
+fn body_shorter_than_its_content_length_is_truncated() {
     let (_, id, _) = ids();
     let whole = br#"{"version":"1.0.1"}"#;
     let head = Head::new(200, "OK").header("content-length", &whole.len().to_string());
@@ -282,7 +282,7 @@ fn a_body_shorter_than_announced_is_truncated() {
     }
     read(head.reply(&hub(), &GetVersion), [&whole[..]]).expect("a whole body");
 
-    // For a stream too, whose bytes were handed out before.
+    // Also for a stream, whose bytes have already been returned.
     let head = Head::new(200, "OK").header("content-length", "5");
     let mut reply = head.reply(
         &hub(),
@@ -295,12 +295,12 @@ fn a_body_shorter_than_announced_is_truncated() {
     assert!(matches!(reply.next_item(), Ok(Step::Item(piece)) if piece == b"abc"));
     assert_eq!(
         reply.end().expect_err("two bytes are missing").to_string(),
-        "the reply was cut off after 3 of 5 bytes"
+        "connection lost while reading the response (got 3 of 5 bytes)"
     );
 }
 
 #[test]
-fn a_length_counts_only_where_it_frames_the_body() {
+fn content_length_counts_only_if_it_frames_the_body() {
     for head in [
         Head::new(200, "OK"),
         Head::new(200, "OK").header("content-length", "many"),
@@ -319,7 +319,7 @@ fn a_length_counts_only_where_it_frames_the_body() {
 }
 
 #[test]
-fn a_lost_connection_is_reported_with_what_came() {
+fn cut_off_returns_truncated_or_the_api_error() {
     let mut reply = Head::new(200, "OK").reply(&hub(), &GetVersion);
     reply.feed(br#"{"version":"1.0.1"}"#);
     let error = reply.cut_off();
@@ -342,7 +342,7 @@ fn a_lost_connection_is_reported_with_what_came() {
     reply.end().expect("an end after the end");
     assert!(matches!(reply.next_item(), Ok(Step::End)));
 
-    // A refusal that was cut short is still a refusal.
+    // A truncated error response is still an API error.
     let head = Head::new(404, "Not Found").header("content-length", "100");
     let mut reply = head.reply(&hub(), &GetVersion);
     reply.feed(b"no such");
@@ -362,7 +362,7 @@ fn a_lost_connection_is_reported_with_what_came() {
 }
 
 #[test]
-fn success_is_told_by_the_status() {
+fn is_success_for_2xx_only() {
     for (status, success) in [
         (200, true),
         (202, true),
@@ -384,7 +384,7 @@ fn success_is_told_by_the_status() {
 }
 
 #[test]
-fn with_decoder_reads_the_rest_of_the_body_and_counts_all_of_it() {
+fn with_decoder_reads_the_rest_and_counts_the_whole_body() {
     let head = Head::new(200, "OK").header("content-length", "10");
     let mut reply = head.reply(&hub(), &GetVersion);
     reply.feed(b"lost\n");
@@ -426,7 +426,7 @@ fn with_decoder_reads_the_rest_of_the_body_and_counts_all_of_it() {
 }
 
 #[test]
-fn body_length_counts_what_came_and_misses_what_was_announced() {
+fn body_length_end_fails_if_announced_bytes_are_missing() {
     let headers = Head::new(200, "").header("content-length", "5").headers;
     let mut length = BodyLength::new(StatusCode::OK, &headers);
     assert_eq!((length.received(), length.announced()), (0, Some(5)));
@@ -454,7 +454,7 @@ fn body_length_counts_what_came_and_misses_what_was_announced() {
 }
 
 #[test]
-fn an_empty_body_reads_as_null() {
+fn empty_body_decodes_as_null() {
     for empty in ["", " ", "\r\n"] {
         assert_eq!(
             single::<Json<Value>>(empty.as_bytes()).expect("null"),
@@ -495,7 +495,7 @@ fn an_empty_body_reads_as_null() {
             .expect("an event"),
         Value::Null
     );
-    // An old hub sends an envelope even for nothing.
+    // Old hubs send an envelope even without data.
     let event = every_split(
         &Head::new(200, "OK"),
         &old(),
@@ -510,7 +510,7 @@ fn an_empty_body_reads_as_null() {
 }
 
 #[test]
-fn acknowledgements_come_in_two_shapes() {
+fn kill_instance_reply_may_contain_instance_info() {
     let (_, id, _) = ids();
     let operation = KillInstance {
         id: &id,
@@ -544,7 +544,7 @@ fn acknowledgements_come_in_two_shapes() {
 }
 
 #[test]
-fn members_that_are_not_known_are_kept() {
+fn types_keep_unknown_members() {
     fn kept<T: DeserializeOwned + Serialize>(sent: Value) {
         let value = single::<Json<T>>(sent.to_string().as_bytes())
             .unwrap_or_else(|error| panic!("{sent}: {error:?}"));
@@ -567,7 +567,7 @@ fn members_that_are_not_known_are_kept() {
 }
 
 #[test]
-fn events_of_old_hubs_are_envelopes() {
+fn event_body_unwraps_envelopes_of_old_hubs() {
     let (_, id, name) = ids();
     let event = |hub: &Endpoint, body: &str| {
         let events = every_split(
@@ -593,7 +593,7 @@ fn events_of_old_hubs_are_envelopes() {
         (bare.name.as_str(), bare.data.to_string()),
         ("e", envelope.to_owned())
     );
-    // Bare since 0.38.0, and where nothing was told.
+    // Without an envelope since 0.38.0.
     for (minor, in_envelope) in [(37, true), (38, false)] {
         let hub = hub().with_dialect(Dialect::of(Version::new(0, minor, 0)));
         assert_eq!(
@@ -610,7 +610,7 @@ fn events_of_old_hubs_are_envelopes() {
 }
 
 #[test]
-fn bodies_that_are_not_text_are_refused() {
+fn body_that_is_not_utf_8_is_an_error() {
     let (id, ..) = ids();
     let read = |body| {
         every_split(
@@ -646,7 +646,7 @@ fn bodies_that_are_not_text_are_refused() {
             "{body:?}: {result:?}"
         );
     }
-    // A refusal is one all the same.
+    // An API error whose body is not UTF-8 is still an API error.
     for body in [&b"\xff\xfe"[..], b"{\"error\":\"\xff\"}"] {
         let result = every_split(
             &Head::new(500, ""),
@@ -665,7 +665,7 @@ fn bodies_that_are_not_text_are_refused() {
 }
 
 #[test]
-fn lone_surrogates_become_replacement_characters_in_every_decoder() {
+fn decoders_replace_lone_surrogates() {
     let (_, id, name) = ids();
     let info = r#"{"id":"i","sequence":"s","args":["x\ud83d"],"status":"running"}"#;
     let body = format!("[{info}]");
@@ -710,7 +710,7 @@ fn lone_surrogates_become_replacement_characters_in_every_decoder() {
 }
 
 #[test]
-fn deep_nesting_does_not_overflow_the_stack() {
+fn decoders_do_not_overflow_the_stack_for_deep_nesting() {
     const DEPTH: usize = 100_000;
     let (sequence, id, name) = ids();
     let arrays = "[".repeat(DEPTH) + &"]".repeat(DEPTH);
@@ -720,7 +720,7 @@ fn deep_nesting_does_not_overflow_the_stack() {
             Head::new(200, "OK").reply(hub, operation),
             [body.as_bytes()],
         );
-        // What no type names may be nested as deep as it likes.
+        // Values of unknown members may be nested to any depth.
         assert!(
             matches!(result, Ok(_) | Err(ReplyError::Body { .. })),
             "{}",
@@ -781,9 +781,10 @@ fn deep_nesting_does_not_overflow_the_stack() {
     .expect("not looked at");
 }
 
-/// One MiB, a byte at a time, pulled after each: this ends only if neither feeding nor pulling takes longer the more has come.
+/// Feeds one MiB byte by byte and pulls after each byte. Takes too long if feeding or pulling gets
+/// slower as the body grows.
 #[test]
-fn a_megabyte_in_single_bytes_is_read() {
+fn decoders_read_a_megabyte_byte_by_byte() {
     const LENGTH: usize = 1 << 20;
     let (sequence, id, name) = ids();
     let mut json = vec![b'x'; LENGTH];
@@ -837,7 +838,7 @@ fn a_megabyte_in_single_bytes_is_read() {
 }
 
 #[test]
-fn nothing_comes_before_the_end_of_a_single_item() {
+fn single_item_decoders_wait_for_the_end_of_the_body() {
     let (sequence, id, name) = ids();
     fn waits<O: Operation<Decoder: SingleItem>>(operation: &O, body: &[u8]) {
         let mut reply = Head::new(200, "OK").reply(&hub(), operation);

@@ -1,4 +1,4 @@
-//! Feeding replies and decoders, and the places that tests read from.
+//! Helpers that feed replies and decoders, and paths of this repository.
 
 use std::{
     fmt::Debug,
@@ -9,12 +9,12 @@ use std::{
 use scramjet_client_core::http::{HeaderMap, StatusCode};
 use scramjet_client_core::{ApiError, Decode, Endpoint, Operation, Reply, ReplyError, Step};
 
-/// An endpoint that was told nothing.
+/// Returns an endpoint with default settings.
 pub(crate) fn hub() -> Endpoint {
     Endpoint::new("http://hub.example:8000/api/v1").expect("a base URL")
 }
 
-/// The head of a reply.
+/// A response head.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Head {
     pub(crate) status: StatusCode,
@@ -43,10 +43,10 @@ impl Head {
     }
 }
 
-/// No body of these tests holds more items: a decoder that says more repeats itself.
+/// More items than any body of these tests holds. A decoder that returns more repeats itself.
 pub(crate) const MOST_ITEMS: usize = 2 << 20;
 
-/// What a reply says next, moved into `items` where it is an item. `None` while it needs more.
+/// Moves the available items into `items`. Returns `None` if the reply needs more data.
 fn pull<D: Decode>(
     reply: &mut Reply<D>,
     items: &mut Vec<D::Item>,
@@ -62,7 +62,7 @@ fn pull<D: Decode>(
     }
 }
 
-/// All items of a complete body that arrives in these pieces, pulled after each.
+/// Feeds the pieces, pulls after each, and returns all items of the complete body.
 pub(crate) fn read<'a, D: Decode>(
     mut reply: Reply<D>,
     pieces: impl IntoIterator<Item = &'a [u8]>,
@@ -83,8 +83,8 @@ pub(crate) fn read<'a, D: Decode>(
     end.map(|()| items)
 }
 
-/// What comes out of a reply that arrives whole; and byte by byte, and cut at every position, with the same result.
-/// `view` makes of the items what must not depend on the cuts.
+/// Reads a body whole, byte by byte, and cut in two at every position, and checks that the results
+/// are equal. `view` converts the items to a value that does not depend on the cuts.
 pub(crate) fn every_split<O: Operation, T: Debug>(
     head: &Head,
     hub: &Endpoint,
@@ -115,7 +115,7 @@ pub(crate) fn every_split<O: Operation, T: Debug>(
     whole
 }
 
-/// The refusal that a reply to `GET /version` becomes, however it is cut.
+/// Returns the API error of a response to `GET /version`, checked for every cut.
 pub(crate) fn refusal(head: &Head, body: &[u8]) -> ApiError {
     let outcome = every_split(
         head,
@@ -128,16 +128,16 @@ pub(crate) fn refusal(head: &Head, body: &[u8]) -> ApiError {
     error.api().unwrap_or_else(|| panic!("{error:?}")).clone()
 }
 
-/// A path in this crate.
+/// Returns a path in this package.
 pub(crate) fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-pub(crate) fn blessing() -> bool {
+pub(crate) fn is_blessing() -> bool {
     std::env::var_os("BLESS").is_some_and(|value| value == "1")
 }
 
-/// The sources of core: path below `crates/core/src`, and text.
+/// Returns the sources of the core: the path below `crates/core/src`, and the text.
 pub(crate) fn core_sources() -> Vec<(String, String)> {
     let root = here("../crates/core/src");
     let mut sources = Vec::new();

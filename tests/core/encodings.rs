@@ -1,4 +1,4 @@
-//! Bodies that are compressed although nobody asked for that, and responses without a body.
+//! Compressed bodies, which the client never requests, and responses without a body.
 
 use scramjet_client_core::{
     DeleteSequence, GetVersion, Lines, ListSequences, OutputStream, ReadStream, ReplyError,
@@ -17,7 +17,7 @@ fn encoding_of(error: &ReplyError) -> &str {
 }
 
 #[test]
-fn compressed_bodies_are_an_error_that_names_content_encoding() {
+fn compressed_body_is_an_error_that_names_content_encoding() {
     let (id, sequence) = ("i".try_into().unwrap(), "s".try_into().unwrap());
     for encoding in ["gzip", "br", "x-gzip", "identity, gzip", "GZIP"] {
         let head = Head::new(200, "OK").header("content-encoding", encoding);
@@ -47,7 +47,7 @@ fn compressed_bodies_are_an_error_that_names_content_encoding() {
         for error in errors {
             assert_eq!(encoding_of(&error), encoding);
             let text = error.to_string();
-            let says = format!("Content-Encoding: {encoding}, which nobody asked for");
+            let says = format!("(Content-Encoding: {encoding}), which the client did not request");
             assert!(
                 text.contains(&says) && text.contains("turn off compression"),
                 "{text}"
@@ -58,7 +58,7 @@ fn compressed_bodies_are_an_error_that_names_content_encoding() {
 }
 
 #[test]
-fn compressed_transfers_are_an_error_that_names_transfer_encoding() {
+fn compressed_transfer_is_an_error_that_names_transfer_encoding() {
     for (encoding, is_plain) in [
         ("gzip, chunked", false),
         ("deflate", false),
@@ -71,7 +71,8 @@ fn compressed_transfers_are_an_error_that_names_transfer_encoding() {
             Ok(()) => assert!(is_plain, "{encoding}"),
             Err(error) => {
                 assert_eq!(encoding_of(&error), encoding);
-                let says = format!("the response has Transfer-Encoding: {encoding}, which");
+                let says =
+                    format!("the response is encoded (Transfer-Encoding: {encoding}), which");
                 assert!(!is_plain && error.to_string().starts_with(&says), "{error}");
             }
         }
@@ -81,7 +82,7 @@ fn compressed_transfers_are_an_error_that_names_transfer_encoding() {
 }
 
 #[test]
-fn a_compressed_stream_is_an_error_before_its_first_byte() {
+fn compressed_read_stream_fails_before_its_first_byte() {
     let id = "i".try_into().unwrap();
     let stream = ReadStream {
         id: &id,
@@ -92,7 +93,7 @@ fn a_compressed_stream_is_an_error_before_its_first_byte() {
     assert!(!reply.is_success());
     assert_eq!(encoding_of(&reply.next_item().unwrap_err()), "gzip");
     assert_eq!(reply.next_item().unwrap(), Step::End, "once");
-    // Another decoder does not read it either.
+    // A replaced decoder does not read it either.
     let mut reply = head.reply(&hub(), &stream).with_decoder(Lines::default());
     assert_eq!(encoding_of(&reply.next_item().unwrap_err()), "gzip");
     let mut lost = head.reply(&hub(), &stream);
@@ -100,7 +101,7 @@ fn a_compressed_stream_is_an_error_before_its_first_byte() {
 }
 
 #[test]
-fn identity_and_empty_bodies_are_read() {
+fn identity_encoding_and_empty_bodies_are_accepted() {
     for encoding in ["", "identity", " Identity , identity", ","] {
         let head = Head::new(200, "OK").header("content-encoding", encoding);
         let list = every_split(&head, &hub(), &ListSequences, b"[]", |items| items[0].len());
@@ -115,7 +116,7 @@ fn identity_and_empty_bodies_are_read() {
 }
 
 #[test]
-fn a_compressed_refusal_is_the_refusal() {
+fn compressed_error_response_is_an_api_error() {
     let head = Head::new(404, "Not Found").header("content-encoding", "gzip");
     let error = refusal(&head, GZIP);
     assert_eq!(error.to_string(), "404 NOT_FOUND: Not Found");
@@ -123,7 +124,7 @@ fn a_compressed_refusal_is_the_refusal() {
 }
 
 #[test]
-fn statuses_without_a_body_have_none_whatever_is_announced() {
+fn content_length_is_ignored_for_statuses_without_a_body() {
     let sequence = "s".try_into().unwrap();
     let delete = DeleteSequence {
         id: &sequence,
@@ -138,7 +139,7 @@ fn statuses_without_a_body_have_none_whatever_is_announced() {
         let reply = head.reply(&hub(), &GetVersion);
         assert_eq!(reply.length().announced(), Some(0), "{status}");
     }
-    // A reset has one: what is announced is missing.
+    // 205 may have a body, so the announced bytes are missing.
     let head = Head::new(205, "x").header("content-length", "5");
     let error = read(head.reply(&hub(), &delete), []).unwrap_err();
     assert!(matches!(error, ReplyError::Truncated { .. }), "{error:?}");

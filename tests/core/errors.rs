@@ -48,9 +48,9 @@ fn every_shape_of_refusal() {
     let not_found_body = format!(r#"{{"error":"{not_found}"}}"#);
     let long = "ż".repeat(501);
     let shortened = "ż".repeat(500) + "…";
-    let html = "an HTML page (Log in); a proxy or another web server answered instead of the hub";
-    let untitled =
-        "an HTML page (without a title); a proxy or another web server answered instead of the hub";
+    let html =
+        "HTML page (Log in) from a proxy or another web server, which responded instead of the hub";
+    let untitled = "HTML page (without a title) from a proxy or another web server, which responded instead of the hub";
     let enoent =
         r#"{"error":{"errno":-2,"code":"ENOENT","syscall":"open","path":"/srv/package.json"}}"#;
     let all = r#"{"error":{"reason":"r","data":"d","message":"m"}}"#;
@@ -85,7 +85,7 @@ fn every_shape_of_refusal() {
         ("E7", 404, "Not Found", "", 404, "NOT_FOUND", "Not Found", &["not_found"]),
         ("E7 over a transport without reasons", 404, "", "", 404, "NOT_FOUND", "Not Found", &["not_found"]),
         ("E7 over a transport without reasons", 419, " ", " \r\n", 419, "INSUFFICIENT_RESOURCES", "Insufficient Space on Resource", &["overloaded"]),
-        ("E7 with an unknown status", 499, "", "", 499, "REQUEST_ERROR", "no explanation was sent", &[]),
+        ("E7 with an unknown status", 499, "", "", 499, "REQUEST_ERROR", "no reason given", &[]),
         ("E8", 500, "Internal Server Error", "415: Invalid content-type", 415, "REQUEST_ERROR", "Invalid content-type", &[]),
         ("E8", 500, "Internal Server Error", "400: Could not parse content", 400, "BAD_PARAMETERS", "Could not parse content", &[]),
         ("E8", 500, "Internal Server Error", "500: Internal error occurred", 500, "SERVER_ERROR", "Internal error occurred", &[]),
@@ -220,7 +220,7 @@ fn a_redirection_names_its_target() {
         Head::new(307, "Temporary Redirect").header("location", "https://hub.example/api/v1");
     let error = refusal(&head, b"<html><title>307</title>");
     assert_eq!(error.code, ErrorCode::UnknownError);
-    let words = "it redirects to https://hub.example/api/v1, and redirects are not followed; if that is the hub, make it the base URL";
+    let words = "redirect to https://hub.example/api/v1, which the client does not follow; if the hub is there, use that address as the base URL";
     assert_eq!(error.message, words);
     let error = refusal(&Head::new(302, "Found"), b"");
     assert_eq!(error.message, "Found", "without a target");
@@ -264,7 +264,7 @@ fn messages_are_short_and_move_no_cursor() {
         assert!(
             refusal_of(&Head::new(500, "Oh"), page.as_bytes())
                 .message
-                .starts_with(&format!("an HTML page ({tame})")),
+                .starts_with(&format!("HTML page ({tame})")),
             "a title"
         );
         let code = serde_json::json!({ "error": { "code": text, "message": "m" } }).to_string();
@@ -280,7 +280,7 @@ fn messages_are_short_and_move_no_cursor() {
         b"",
     );
     assert!(
-        error.message.len() < 700 && error.message.starts_with("it redirects to http://x/xxx"),
+        error.message.len() < 700 && error.message.starts_with("redirect to http://x/xxx"),
         "{}",
         error.message.len()
     );
@@ -386,7 +386,7 @@ fn a_meaning_replaces_what_was_read() {
     );
     assert_eq!(
         other.to_string(),
-        "404 NOT_FOUND: there is none (sent as 500)"
+        "404 NOT_FOUND: there is none (received with status 500)"
     );
 }
 
@@ -469,44 +469,44 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
     vec![
         (
             Endpoint::new("ftp://hub.example/").expect_err("a scheme"),
-            "cannot use \"ftp://hub.example/\" as the base URL of a hub: its scheme is neither http nor https; \
+            "invalid base URL \"ftp://hub.example/\": its scheme is neither http nor https; \
              a hub's address looks like http://localhost:8000/api/v1",
             &[],
         ),
         (
             SequenceId::new("a/b").expect_err("a slash"),
-            "\"a/b\" cannot be used as sequence id: it holds a character that ends a path segment (one of / \\ ? #)",
+            "invalid sequence id \"a/b\": it contains a character that ends a path segment (one of / \\ ? #)",
             &[],
         ),
         (
             host.expect_err("the connection's"),
-            "the header \"host\" cannot be sent: it describes the connection or the body, and is set by this library",
+            "invalid header \"host\": it describes the connection or the body; the client sets it",
             &[],
         ),
         (
             long.expect_err("long"),
-            "the header \"x-long\" cannot be sent: with it, the headers are longer than the 16 kB that hubs take",
+            "invalid header \"x-long\": with it, the headers are longer than the 16 kB that hubs accept",
             &[],
         ),
         (
             option.expect_err("not an object"),
-            "the option \"appConfig\" cannot be sent: it is not a JSON object; a sequence's configuration has to be one",
+            "invalid option \"appConfig\": a sequence's configuration must be a JSON object",
             &[],
         ),
         (
             RequestError::setting("ca_certificates", "there is no certificate in it"),
-            "the setting \"ca_certificates\" cannot be used: there is no certificate in it",
+            "invalid setting \"ca_certificates\": there is no certificate in it",
             &[],
         ),
         (
             unsupported.expect_err("old"),
-            "this hub (version 0.18.7) does not have \"overwrite sequence\", which came with version 0.38.0",
+            "the hub is too old (version 0.18.7); overwrite sequence requires version 0.38.0 or later",
             &[],
         ),
         (
             unknown.map(drop).expect_err("no version was told"),
-            "delete sequence depends on the version of the hub, which is not known yet: \
-             ask the hub for it, or set it",
+            "delete sequence depends on the version of the hub, which is not known yet; \
+             request it from the hub, or set it",
             &[],
         ),
         (
@@ -537,7 +537,7 @@ fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
         ),
         (
             refused(500, "x", "415: Invalid content-type"),
-            "415 REQUEST_ERROR: Invalid content-type (sent as 500)",
+            "415 REQUEST_ERROR: Invalid content-type (received with status 500)",
             &[],
         ),
         (
@@ -547,35 +547,38 @@ fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
         ),
         (
             refused(200, "OK", &page),
-            "the reply is not the JSON that was expected; it begins with \"<!DOCTYPE html>\\nééééééééééééééééééééééééééééééééé\
+            "the response is not the expected JSON; it begins with \"<!DOCTYPE html>\\nééééééééééééééééééééééééééééééééé\
              ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé…\"",
             &["expected value at line 1 column 1"],
         ),
         (
             refused(200, "OK", "{}"),
-            "the reply is not the JSON that was expected; it begins with \"{}\"",
+            "the response is not the expected JSON; it begins with \"{}\"",
             &["missing field `version` at line 1 column 2"],
         ),
         (
             not_text.next_item().expect_err("not UTF-8"),
-            "the reply is not the UTF-8 text that was expected; it begins with \"caf\u{fffd} au lait\"",
+            "the response is not UTF-8 text; it begins with \"caf\u{fffd} au lait\"",
             &["invalid utf-8 sequence of 1 bytes from index 3"],
         ),
         (
             read(reply(200, "OK"), [large.as_slice()]).expect_err("large"),
-            "the reply is longer than 4194304 bytes, more than a hub sends here; it was not read further",
+            "the response is longer than 4194304 bytes, more than a hub sends here; the rest was not read",
             &[],
         ),
         (
             read(encoded.reply(&hub(), &GetVersion), []).expect_err("compressed"),
-            "the response has Content-Encoding: gzip, which nobody asked for and this client does \
-             not decode; turn off compression in the proxy in front of the hub",
+            "the response is encoded (Content-Encoding: gzip), which the client did not request and cannot decode; turn off compression in the proxy in front of the hub",
             &[],
         ),
-        (cut_off, "the reply was cut off after 3 of 5 bytes", &[]),
+        (
+            cut_off,
+            "connection lost while reading the response (got 3 of 5 bytes)",
+            &[],
+        ),
         (
             reply(200, "OK").cut_off(),
-            "the reply was cut off after 0 bytes",
+            "connection lost while reading the response (got 0 bytes)",
             &[],
         ),
     ]

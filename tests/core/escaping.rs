@@ -1,4 +1,5 @@
-//! Text of a hub in messages: it forges no lines, turns no text around, and gives no address away.
+//! Error messages escape text of a hub: no line breaks, no bidirectional characters, no
+//! credentials.
 
 use std::error::Error;
 
@@ -10,7 +11,7 @@ use serde_json::json;
 
 use crate::drive::{Head, hub, read, refusal};
 
-/// With a line break, and characters that turn the rest of the line around.
+/// Contains a line break, a terminal escape, and characters that change the text direction.
 const ODD: &str = "x\n2026-01-01 INFO all is well\u{202e}\u{2066}\u{200f}\u{61c}\u{1b}[2J\u{2028}y";
 
 fn check(text: &str) {
@@ -30,7 +31,7 @@ fn check(text: &str) {
 }
 
 #[test]
-fn refusals_stay_on_their_line_wherever_the_text_stands() {
+fn api_error_display_escapes_text_of_the_hub() {
     let long = format!("{ODD}{}", "z".repeat(2000));
     for text in [ODD, &long] {
         let bodies = [
@@ -58,7 +59,7 @@ fn refusals_stay_on_their_line_wherever_the_text_stands() {
 }
 
 #[test]
-fn bodies_and_what_the_parser_says_of_them_stay_on_their_line() {
+fn reply_error_display_and_source_escape_the_body() {
     let id = InstanceId::new("i").unwrap();
     let get = GetInstance { id: &id };
     for body in [
@@ -77,7 +78,7 @@ fn bodies_and_what_the_parser_says_of_them_stay_on_their_line() {
 }
 
 #[test]
-fn what_an_instance_says_stays_on_its_line() {
+fn instance_info_and_ended_display_escape_text_of_the_hub() {
     let info: InstanceInfo = serde_json::from_value(json!({
         "id": ODD, "status": ODD, "ended": ODD, "terminated": { "reason": ODD, "exitcode": 1 },
     }))
@@ -95,7 +96,7 @@ fn what_an_instance_says_stays_on_its_line() {
 }
 
 #[test]
-fn a_redirect_is_named_without_its_secrets() {
+fn redirect_error_hides_credentials_and_query() {
     for (target, shown) in [
         ("https://hub.example/api/v1", "https://hub.example/api/v1"),
         ("/login", "/login"),
@@ -111,7 +112,7 @@ fn a_redirect_is_named_without_its_secrets() {
         let error = refusal(&Head::new(302, "Found").header("location", target), b"");
         let text = error.to_string();
         assert!(!text.contains("secret"), "{text}");
-        let words = format!("it redirects to {shown}, and");
+        let words = format!("redirect to {shown}, which");
         assert!(text.contains(&words) || shown.is_empty(), "{text}");
     }
 }

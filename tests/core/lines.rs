@@ -1,11 +1,11 @@
-//! Lines and lines of JSON: the same items however the bytes are cut.
+//! Decoders of lines and JSON lines return the same items for every split of the bytes.
 
 use std::fmt::Debug;
 
 use scramjet_client_core::{Decode, JsonLines, Lines, ReplyError, Step, TextLines};
 use serde_json::{Value, json};
 
-/// What comes out, errors included; fed in pieces of this length.
+/// Returns the items and errors of a body fed in pieces of this length.
 fn outcome<D: Decode + Default>(
     body: &[u8],
     piece: usize,
@@ -48,7 +48,7 @@ fn said(error: &ReplyError) -> String {
     }
 }
 
-/// The outcome, which is the same for every cut.
+/// Checks that all splits have the same outcome, and returns it.
 fn every_cut<D>(body: &[u8], ended: bool) -> Vec<Result<D::Item, String>>
 where
     D: Decode<Item: Debug + PartialEq> + Default,
@@ -65,7 +65,7 @@ where
 }
 
 #[test]
-fn lines_end_with_their_line_end() {
+fn lines_split_at_lf_and_crlf() {
     for (body, lines) in [
         ("", &[][..]),
         ("\n", &[""]),
@@ -88,13 +88,13 @@ fn lines_end_with_their_line_end() {
 }
 
 #[test]
-fn a_line_that_was_cut_off_is_none() {
+fn lines_drop_an_unterminated_line_if_the_body_is_cut_off() {
     let expected: Vec<Result<Vec<u8>, String>> = vec![Ok(b"a".to_vec())];
     assert_eq!(every_cut::<Lines>(b"a\nb", false), expected);
 }
 
 #[test]
-fn a_line_that_is_too_long_is_said_once_and_skipped() {
+fn lines_report_a_too_long_line_once_and_skip_it() {
     let longest = "x".repeat(Lines::LIMIT);
     let too_long = format!("longer than {}", Lines::LIMIT);
     for end in ["\n", "\r\n"] {
@@ -127,10 +127,10 @@ fn a_line_that_is_too_long_is_said_once_and_skipped() {
 }
 
 #[test]
-fn a_line_that_is_not_json_is_an_error_of_its_own() {
+fn json_lines_continue_after_a_line_that_is_not_json() {
     let body = "{\"a\":1}\n\n  \r\nnonsense\n[1,\n\"s\"\nnull\n5";
     let outcome = every_cut::<JsonLines<Value>>(body.as_bytes(), true);
-    let not_json = || Err("the reply is not the JSON that was expected".to_owned());
+    let not_json = || Err("the response is not the expected JSON".to_owned());
     assert_eq!(
         outcome,
         [
@@ -145,11 +145,11 @@ fn a_line_that_is_not_json_is_an_error_of_its_own() {
 }
 
 #[test]
-fn a_line_that_is_not_text_is_an_error_of_its_own() {
+fn text_lines_continue_after_a_line_that_is_not_utf_8() {
     let body = b"za\xc5\xbc\xc3\xb3\r\n\xff\n\n\xc5\na\xc5\nb\n\xc5";
     let outcome = every_cut::<TextLines>(body, true);
     let text = |text: &str| Ok(text.to_owned());
-    let not_text = || Err("the reply is not the UTF-8 text that was expected".to_owned());
+    let not_text = || Err("the response is not UTF-8 text".to_owned());
     assert_eq!(
         outcome,
         [
@@ -176,7 +176,7 @@ fn a_line_that_is_not_text_is_an_error_of_its_own() {
 }
 
 #[test]
-fn a_line_of_text_has_the_limit_of_any_line() {
+fn text_lines_have_the_limit_of_lines() {
     let longest = "x".repeat(Lines::LIMIT);
     let read = outcome::<TextLines>(format!("{longest}\n{longest}x\nb").as_bytes(), 4096, true);
     assert_eq!(
@@ -189,7 +189,7 @@ fn a_line_of_text_has_the_limit_of_any_line() {
     );
 }
 
-/// Lines of many kinds, more than are read at a time, with these among them.
+/// Returns more lines than a decoder reads at once, of many kinds, with `strangers` among them.
 fn many_lines(strangers: &[&[u8]]) -> Vec<Vec<u8>> {
     let mut strangers = strangers.iter().cycle();
     let line = |number: usize| match number % 7 {
@@ -205,9 +205,12 @@ fn many_lines(strangers: &[&[u8]]) -> Vec<Vec<u8>> {
     (0..700).map(line).collect()
 }
 
-/// However many of them are there at a time, they are what they are one by one.
+/// Checks that lines decoded together are equal to lines decoded one by one.
 #[track_caller]
-fn as_one_by_one<D: Decode<Item: Debug + PartialEq> + Default>(lines: &[Vec<u8>], end: &[u8]) {
+fn assert_same_as_one_by_one<D: Decode<Item: Debug + PartialEq> + Default>(
+    lines: &[Vec<u8>],
+    end: &[u8],
+) {
     let one_by_one: Vec<_> = lines
         .iter()
         .flat_map(|line| outcome::<D>(&[line, end].concat(), usize::MAX, true))
@@ -223,7 +226,7 @@ fn as_one_by_one<D: Decode<Item: Debug + PartialEq> + Default>(lines: &[Vec<u8>]
 }
 
 #[test]
-fn many_lines_at_a_time_are_what_they_are_one_by_one() {
+fn lines_decoded_in_batches_equal_lines_decoded_one_by_one() {
     let strangers: [&[&[u8]]; 3] = [
         &[],
         &[b"\xff"],
@@ -232,22 +235,22 @@ fn many_lines_at_a_time_are_what_they_are_one_by_one() {
     for strangers in strangers {
         for end in [&b"\n"[..], b"\r\n"] {
             let lines = many_lines(strangers);
-            as_one_by_one::<Lines>(&lines, end);
-            as_one_by_one::<TextLines>(&lines, end);
-            as_one_by_one::<JsonLines<Value>>(&lines, end);
+            assert_same_as_one_by_one::<Lines>(&lines, end);
+            assert_same_as_one_by_one::<TextLines>(&lines, end);
+            assert_same_as_one_by_one::<JsonLines<Value>>(&lines, end);
         }
     }
 }
 
 #[test]
-fn json_that_is_not_text_is_an_error_of_its_own() {
-    // Also where nobody would look at that member.
+fn json_lines_continue_after_a_line_that_is_not_utf_8() {
+    // Also in a member that the program may never read.
     let outcome = every_cut::<JsonLines<Value>>(b"1\n{\"a\":\"\xff\"}\n2\n", true);
     assert_eq!(
         outcome,
         [
             Ok(json!(1)),
-            Err("the reply is not the UTF-8 text that was expected".to_owned()),
+            Err("the response is not UTF-8 text".to_owned()),
             Ok(json!(2))
         ]
     );

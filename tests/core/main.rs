@@ -1,4 +1,4 @@
-//! The protocol without any IO: what is sent, what is made of what comes back, and what is refused before anything is sent.
+//! The sans-IO protocol: requests, decoded replies, and errors before a request is sent.
 
 mod coverage;
 mod decoders;
@@ -7,10 +7,11 @@ mod encodings;
 mod errors;
 mod escaping;
 mod lines;
+mod log_and_audit;
 mod misuse;
 mod ndjson;
 mod odd_values;
-mod records;
+
 mod replies;
 mod requests;
 mod retry;

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use scramjet_client_blocking::types::DryRun;
 use scramjet_client_core::http::{HeaderName, HeaderValue};
 use scramjet_client_core::{
-    ContentType, DeleteSequence, Dialect, DisconnectHubs, DryRun, Ended, Endpoint, EventName,
-    GetInstance, GetSequence, InOut, InstanceId, InstanceLimits, KillInstance, KillOptions,
-    LastEvent, NextEvent, Operation, OverwriteSequence, ReadEvents, RequestError, RevokeAccessKey,
-    SendEvent, SequenceId, SpaceId, StartManager, StartOptions, StartSequence, StopInstance,
-    StopOptions, Version,
+    ContentType, DeleteSequence, Dialect, DisconnectHubs, Ended, Endpoint, EventName, GetInstance,
+    GetSequence, InOut, InstanceId, InstanceLimits, KillInstance, KillOptions, LastEvent,
+    NextEvent, Operation, OverwriteSequence, ReadEvents, RequestError, RevokeAccessKey, SendEvent,
+    SequenceId, SpaceId, StartManager, StartOptions, StartSequence, StopInstance, StopOptions,
+    Version,
 };
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -44,7 +45,7 @@ fn body(options: &StartOptions) -> String {
 
 #[test]
 fn options_that_no_hub_takes_are_refused_by_name() {
-    let no_object = "it is not a JSON object; a sequence's configuration has to be one";
+    let no_object = "a sequence's configuration must be a JSON object";
     let options = StartOptions::new;
     for (options, option, problem) in [
         (options().app_config("text"), "appConfig", no_object),
@@ -75,17 +76,17 @@ fn options_that_no_hub_takes_are_refused_by_name() {
         (
             options().instance_id(&UUID[1..]),
             "instanceId",
-            "it has 35 characters; hubs take exactly 36",
+            "it has 35 characters; hubs accept exactly 36",
         ),
         (
             options().instance_id(format!("{UUID}x")),
             "instanceId",
-            "it has 37 characters; hubs take exactly 36",
+            "it has 37 characters; hubs accept exactly 36",
         ),
         (
             options().instance_id(""),
             "instanceId",
-            "it has 0 characters; hubs take exactly 36",
+            "it has 0 characters; hubs accept exactly 36",
         ),
         (options().input_topic(""), "inputTopic", "it is empty"),
         (options().output_topic(""), "outputTopic", "it is empty"),
@@ -105,7 +106,7 @@ fn options_that_no_hub_takes_are_refused_by_name() {
         assert_eq!(id.len(), 36);
         let (option, problem) = refused(&options().instance_id(id));
         assert!(
-            option == "instanceId" && problem.contains("cannot be used as instance id"),
+            option == "instanceId" && problem.contains("invalid instance id"),
             "{option}: {problem}"
         );
     }
@@ -339,7 +340,7 @@ fn a_stop_of_more_than_24_days_is_refused() {
         );
         assert_eq!(
             error.to_string(),
-            "the option \"timeout\" cannot be sent: a hub cannot wait longer than 24 days"
+            "invalid option \"timeout\": a hub cannot wait longer than 24 days"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The guard of JSON lines that are sent: a line `null` does not pass, and everything else does, at once.
+//! `NdjsonGuard` stops at a line `null` and passes everything else at once.
 
 use scramjet_client_core::{NdjsonGuard, NullLine};
 
@@ -18,7 +18,7 @@ fn trim(line: &[u8]) -> &[u8] {
     &line[start..end]
 }
 
-/// What of a complete input should come out, and which line should not.
+/// Returns the expected output for a complete input, and the number of the refused line.
 fn complete(input: &[u8]) -> (Vec<u8>, Option<u64>) {
     let mut passed = 0;
     for (line, number) in input.split(|byte| *byte == b'\n').zip(1..) {
@@ -31,7 +31,7 @@ fn complete(input: &[u8]) -> (Vec<u8>, Option<u64>) {
     (input.to_vec(), None)
 }
 
-/// What should have come out when no more than this is known: all but what may become a line `null`.
+/// Returns the expected output for an input that may continue: all but a possible line `null`.
 fn so_far(input: &[u8]) -> (Vec<u8>, Option<u64>) {
     let last = input
         .iter()
@@ -55,7 +55,7 @@ fn so_far(input: &[u8]) -> (Vec<u8>, Option<u64>) {
     (input[..input.len() - held].to_vec(), None)
 }
 
-/// What comes out of pieces, and which line does not. What should have come out is looked at after each.
+/// Returns the output for the pieces, and the refused line. Checks the output after each piece.
 fn guarded<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<u64>) {
     let (mut guard, mut fed, mut out) = (NdjsonGuard::default(), Vec::new(), Vec::new());
     for piece in pieces {
@@ -99,7 +99,7 @@ fn every_cut(input: &[u8]) -> (Vec<u8>, Option<u64>) {
 }
 
 #[test]
-fn a_line_null_does_not_pass() {
+fn ndjson_guard_refuses_a_line_null() {
     for (input, passed, line) in [
         ("null", "", 1),
         ("null\n", "", 1),
@@ -117,7 +117,7 @@ fn a_line_null_does_not_pass() {
 }
 
 #[test]
-fn everything_else_passes_unchanged() {
+fn ndjson_guard_passes_everything_else_unchanged() {
     for input in [
         "",
         "\n\n",
@@ -146,9 +146,9 @@ fn everything_else_passes_unchanged() {
     every_cut(b"\xff\nnul\xff\n\xffnull\n");
 }
 
-/// Whatever can be put together of five parts that matter.
+/// Combines up to five of the relevant parts.
 #[test]
-fn every_short_input_is_guarded() {
+fn ndjson_guard_handles_every_short_input() {
     const PARTS: [&str; 9] = ["null", "nul", "l", "n", " ", "\r", "\t", "\n", "x"];
     let mut inputs = vec![String::new()];
     for length in 1..=5 {
@@ -174,7 +174,7 @@ fn every_short_input_is_guarded() {
 }
 
 #[test]
-fn little_is_held_back() {
+fn ndjson_guard_buffers_no_more_than_its_limit() {
     let most = format!("null{}", " ".repeat(NdjsonGuard::LIMIT - 4));
     for (input, passes) in [
         (format!("{most}x"), true),
@@ -200,9 +200,9 @@ fn little_is_held_back() {
     }
 }
 
-/// Many megabytes at once and a megabyte in single bytes: this ends only if no byte is looked at again and again.
+/// Takes too long if the guard looks at a byte again and again.
 #[test]
-fn much_passes() {
+fn ndjson_guard_passes_megabytes() {
     let one_line = vec![b'n'; 32 << 20];
     let short_lines = b"{\"i\":1}\n".repeat(1 << 20);
     let blank = b" \r\n".repeat(1 << 20);
@@ -220,12 +220,12 @@ fn much_passes() {
 }
 
 #[test]
-fn a_refused_line_says_what_to_do() {
+fn null_line_display_names_a_remedy() {
     let refused: NullLine = NdjsonGuard::default()
         .pass(b"1\n\nnull\n", &mut Vec::new())
         .expect_err("the third line");
     assert_eq!(
         refused.to_string(),
-        "line 3 is `null`, which would end the input: nothing after it would be delivered; leave it out, or wrap it in an object"
+        "line 3 is `null`, which ends the input of an instance, so nothing after it would arrive; leave it out, or wrap it in an object"
     );
 }

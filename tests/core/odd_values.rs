@@ -1,4 +1,4 @@
-//! Values that users of a hub have sent, and that no library of theirs would.
+//! Unusual values that users of a hub have sent, and that this library would not send.
 
 use std::error::Error;
 
@@ -25,7 +25,7 @@ fn nested(depth: usize) -> String {
 }
 
 #[test]
-fn an_instance_with_odd_arguments_hides_no_other() {
+fn list_instances_survives_odd_arguments_of_one_instance() {
     let deep = nested(5000);
     let instances = format!(
         r#"[{{"id":"a"}},{{"id":"b","args":[1,{deep}],"appConfig":{{"x":{deep},"y":2}}}},
@@ -59,7 +59,7 @@ fn an_instance_with_odd_arguments_hides_no_other() {
 }
 
 #[test]
-fn data_that_is_nested_too_deep_is_an_error_and_never_changed() {
+fn deeply_nested_event_data_is_an_error() {
     let (id, name) = (InstanceId::new("i").unwrap(), EventName::new("e").unwrap());
     let (id, name) = (&id, &name);
     for (depth, fits) in [(127, true), (128, false), (5000, false)] {
@@ -83,9 +83,9 @@ fn data_that_is_nested_too_deep_is_an_error_and_never_changed() {
     }
 }
 
-/// The parser quotes the name of a variant as it came.
+/// serde quotes the name of an unknown variant unchanged.
 #[test]
-fn what_the_parser_quotes_stays_on_its_line() {
+fn json_errors_escape_quoted_variants() {
     #[derive(Debug, Deserialize)]
     enum Known {
         #[allow(dead_code)]

@@ -1,5 +1,5 @@
-//! What every operation sends: compared with golden requests in `fixtures/requests`, and with what the TypeScript client sent.
-//! `BLESS=1` writes the golden requests anew.
+//! The request of every operation, compared with golden requests in `fixtures/requests` and with
+//! requests of the TypeScript client. `BLESS=1` rewrites the golden requests.
 
 mod every;
 mod typescript;
@@ -8,27 +8,27 @@ use std::{collections::BTreeSet, fs, time::Duration};
 
 use scramjet_client_core::{Endpoint, Operation, Streamed};
 
-use crate::drive::{blessing, core_sources, here, hub};
+use crate::drive::{core_sources, here, hub, is_blessing};
 use every::goldens;
 
 /// A request as text.
 pub(super) struct Golden {
-    /// The operation's type, without path and lifetimes.
+    /// Type name of the operation, without path and lifetimes.
     pub(super) operation: String,
-    /// The name of the file: the operation in kebab case, and the variant.
+    /// File name: the operation in kebab case, and the variant.
     pub(super) name: String,
     pub(super) text: String,
-    pub(super) request: Sent,
+    pub(super) request: SentRequest,
     server_wait: Duration,
 }
 
-/// A request as it is compared with that of another client.
+/// A request, in a form that can be compared with those of another client.
 #[derive(Clone)]
-pub(super) struct Sent {
+pub(super) struct SentRequest {
     pub(super) method: String,
-    /// Below `/api/v1`.
+    /// Relative to `/api/v1`.
     pub(super) path: String,
-    /// In lower case.
+    /// With lower-case names.
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
 }
@@ -78,7 +78,7 @@ pub(super) fn golden<O: Operation<Payload: Body>>(
         name: kebab_case(&kind) + &variant,
         operation: kind,
         text,
-        request: Sent {
+        request: SentRequest {
             method: request.method().to_string(),
             path: request
                 .uri()
@@ -120,7 +120,7 @@ fn kebab_case(name: &str) -> String {
 }
 
 #[test]
-fn requests_are_the_golden_ones() {
+fn requests_match_the_golden_requests() {
     let folder = here("fixtures/requests");
     let goldens = goldens();
     let names: BTreeSet<String> = goldens.iter().map(|golden| golden.name.clone()).collect();
@@ -131,7 +131,7 @@ fn requests_are_the_golden_ones() {
     );
     for golden in &goldens {
         let file = folder.join(format!("{}.http", golden.name));
-        if blessing() {
+        if is_blessing() {
             fs::write(&file, &golden.text).expect("a golden request is written");
         }
         let committed = fs::read_to_string(&file)
@@ -159,22 +159,22 @@ fn requests_are_the_golden_ones() {
     );
 }
 
-/// The names of the operations that core has, from its sources.
+/// Returns the names of core's operations, from its sources.
 pub(crate) fn implemented() -> BTreeSet<String> {
     let mut operations = BTreeSet::new();
     for (_, text) in core_sources() {
-        for line in text
-            .lines()
-            .map(str::trim_start)
+        let lines = text.lines().map(str::trim_start);
+        let implementations = lines
             .filter(|line| line.starts_with("impl"))
-        {
-            if let Some((_, name)) = line.split_once(" Operation for ") {
-                operations.insert(
-                    name.chars()
-                        .take_while(char::is_ascii_alphanumeric)
-                        .collect::<String>(),
-                );
-            }
+            .filter_map(|line| line.split_once(" Operation for "));
+        let uses = text.split("\nget! {").skip(1);
+        let uses = uses.filter_map(|text| text.split_once("pub struct "));
+        for (_, name) in implementations.chain(uses) {
+            operations.insert(
+                name.chars()
+                    .take_while(char::is_ascii_alphanumeric)
+                    .collect::<String>(),
+            );
         }
     }
     operations
@@ -194,7 +194,7 @@ fn every_operation_has_a_golden_request() {
 }
 
 #[test]
-fn a_stop_is_answered_when_its_timeout_is_over() {
+fn only_stop_instance_has_a_server_wait() {
     let waiting = goldens()
         .into_iter()
         .filter(|golden| !golden.server_wait.is_zero());
@@ -221,7 +221,7 @@ fn a_stop_is_answered_when_its_timeout_is_over() {
 }
 
 #[test]
-fn secrets_are_not_shown() {
+fn tokens_are_sensitive_headers() {
     let with_token: Vec<_> = goldens()
         .into_iter()
         .filter(|golden| golden.name.ends_with("with-token"))

@@ -1,4 +1,4 @@
-//! When to try again, and when to stop.
+//! Retry policies: delays and limits.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// The delays of a policy in milliseconds, with this chance each time, while no time passes.
+/// Returns the delays of a policy in ms, always with this random number and no elapsed time.
 fn delays(policy: &RetryPolicy, random: u64) -> Vec<u128> {
     (1..)
         .map_while(|attempt| policy.delay(attempt, NONE, random))
@@ -19,7 +19,7 @@ fn delays(policy: &RetryPolicy, random: u64) -> Vec<u128> {
 }
 
 #[test]
-fn linear_delays_grow_by_the_first_and_exponential_ones_double() {
+fn linear_and_exponential_delays_grow_as_documented() {
     assert_eq!(
         delays(&RetryPolicy::linear(ms(100)).max_attempts(6), 7),
         [100, 200, 300, 400, 500]
@@ -43,7 +43,7 @@ fn linear_delays_grow_by_the_first_and_exponential_ones_double() {
 }
 
 #[test]
-fn chance_takes_up_to_half_of_a_delay_away() {
+fn jitter_subtracts_up_to_half_of_a_delay() {
     let policy = RetryPolicy::exponential(ms(1000)).max_attempts(4);
     assert_eq!(delays(&policy, 0), [500, 1000, 2000]);
     assert_eq!(delays(&policy, 1024), [1000, 2000, 4000]);
@@ -52,12 +52,12 @@ fn chance_takes_up_to_half_of_a_delay_away() {
         let delay = policy.delay(1, NONE, random).unwrap();
         assert!((ms(500)..=ms(1000)).contains(&delay), "{random}: {delay:?}");
     }
-    // All of the range comes about.
+    // All of the range is used.
     let seen: std::collections::BTreeSet<_> = (0..1025)
         .map(|random| policy.delay(1, NONE, random).unwrap())
         .collect();
     assert_eq!(seen.len(), 1025);
-    // Where it is asked for, and not otherwise.
+    // Only with `jitter(true)`.
     assert_eq!(
         delays(&RetryPolicy::linear(ms(100)).jitter(true), 0),
         [50, 100]
@@ -66,7 +66,7 @@ fn chance_takes_up_to_half_of_a_delay_away() {
 }
 
 #[test]
-fn there_is_at_least_one_attempt_and_no_more_than_said() {
+fn max_attempts_limits_the_attempts_to_at_least_one() {
     for attempts in [0, 1] {
         assert_eq!(
             delays(&RetryPolicy::linear(ms(1)).max_attempts(attempts), 0),
@@ -82,7 +82,7 @@ fn there_is_at_least_one_attempt_and_no_more_than_said() {
 }
 
 #[test]
-fn no_delay_is_longer_than_the_longest() {
+fn max_delay_limits_each_delay() {
     let policy = RetryPolicy::exponential(ms(10))
         .max_attempts(8)
         .max_delay(ms(50));
@@ -90,9 +90,9 @@ fn no_delay_is_longer_than_the_longest() {
         delays(&policy.jitter(false), 0),
         [10, 20, 40, 50, 50, 50, 50]
     );
-    // Shortened by chance, it does not come to the same for all either.
+    // Jitter applies to the limited delay, so clients do not all wait equally long.
     assert_eq!(delays(&policy, 0), [5, 10, 20, 25, 25, 25, 25]);
-    // 30 seconds where it is not said.
+    // The default maximum is 30 seconds.
     assert_eq!(
         delays(&RetryPolicy::linear(ms(20_000)).max_attempts(4), 0),
         [20_000, 30_000, 30_000]
@@ -100,14 +100,14 @@ fn no_delay_is_longer_than_the_longest() {
 }
 
 #[test]
-fn no_attempt_begins_after_its_time() {
+fn max_elapsed_ends_the_attempts() {
     let policy = RetryPolicy::linear(ms(100))
         .max_attempts(100)
         .max_elapsed(ms(1000));
     assert_eq!(policy.delay(1, ms(900), 0), Some(ms(100)));
     assert_eq!(policy.delay(1, ms(901), 0), None);
     assert_eq!(policy.delay(1, Duration::MAX, 0), None);
-    // One after another, with no time for the attempts themselves: 100 + 200 + 300 + 400.
+    // The attempts themselves take no time here: 100 + 200 + 300 + 400.
     let mut elapsed = NONE;
     let delays: Vec<_> = (1..)
         .map_while(|attempt| {
@@ -126,7 +126,7 @@ fn no_attempt_begins_after_its_time() {
 }
 
 #[test]
-fn numbers_that_overflow_come_to_the_longest_delay() {
+fn overflowing_delays_become_max_delay() {
     for policy in [
         RetryPolicy::linear(Duration::MAX),
         RetryPolicy::exponential(Duration::MAX).jitter(false),
@@ -144,7 +144,7 @@ fn numbers_that_overflow_come_to_the_longest_delay() {
         assert_eq!(endless.delay(5, NONE, 0), Some(Duration::MAX));
         assert_eq!(endless.max_elapsed(ms(1)).delay(5, NONE, 0), None);
     }
-    // By chance as well: half of the longest that there is, and no panic.
+    // With jitter: half of the largest duration, and no panic.
     let jittered = RetryPolicy::exponential(Duration::MAX)
         .max_attempts(9)
         .max_delay(Duration::MAX);

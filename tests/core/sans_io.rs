@@ -1,11 +1,11 @@
-//! That core does no IO: it cannot, because it is built without the standard library, and it depends on nothing that was not looked at.
+//! The core does no IO: it is `no_std` and has only reviewed dependencies.
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use crate::drive::{blessing, core_sources, here};
+use crate::drive::{core_sources, here, is_blessing};
 
 #[test]
-fn core_is_built_without_the_standard_library() {
+fn core_is_no_std() {
     let sources = core_sources();
     let (_, root) = sources
         .iter()
@@ -32,7 +32,8 @@ fn core_is_built_without_the_standard_library() {
     }
 }
 
-/// The lines of code with their numbers: no comments, no doc examples, and nothing from the test module on, which ends a file.
+/// Returns the lines of code with their numbers, without comments, doc examples and the test
+/// module, which ends a file.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text
         .lines()
@@ -45,7 +46,7 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 #[test]
-fn the_loopholes_are_seen() {
+fn code_finds_std_in_code_but_not_in_comments_and_tests() {
     let seen = |text: &str| code(text).any(|(_, line)| line.contains("std"));
     assert!(seen("extern crate std;"));
     assert!(seen("let x = std::time::Instant::now(); // why"));
@@ -56,7 +57,7 @@ fn the_loopholes_are_seen() {
 }
 
 #[test]
-fn json_is_parsed_in_one_place() {
+fn core_parses_json_only_in_json_rs() {
     for (name, text) in core_sources() {
         for (number, line) in code(&text) {
             let parses = line.contains("serde_json::from_") && !line.contains("from_value");
@@ -66,7 +67,7 @@ fn json_is_parsed_in_one_place() {
 }
 
 #[test]
-fn core_depends_on_nothing_new() {
+fn core_has_only_known_dependencies() {
     let mut tree = Command::new(env!("CARGO"));
     tree.args([
         "tree",
@@ -93,7 +94,7 @@ fn core_depends_on_nothing_new() {
         .collect();
     let names: String = names.iter().map(|name| format!("{name}\n")).collect();
     let file = here("core/deps.txt");
-    if blessing() {
+    if is_blessing() {
         fs::write(&file, &names).expect("the list is written");
     }
     let committed = fs::read_to_string(&file)

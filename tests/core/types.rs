@@ -1,4 +1,4 @@
-//! What a hub adds later survives: every type keeps members and values that it does not know.
+//! Types keep members and values that they do not know, so later hubs lose no data.
 
 use std::fmt::Debug;
 
@@ -6,7 +6,8 @@ use scramjet_client_core::*;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-/// The JSON comes back as it went in. Every object in it has a member `later`, which no type knows.
+/// Checks that JSON is equal after decoding and encoding. Every object in it has an unknown member
+/// `later`.
 fn survives<T: DeserializeOwned + Serialize + Debug>(sent: Value) {
     let decoded: T =
         serde_json::from_value(sent.clone()).unwrap_or_else(|error| panic!("{sent}: {error}"));
@@ -15,7 +16,7 @@ fn survives<T: DeserializeOwned + Serialize + Debug>(sent: Value) {
 }
 
 #[test]
-fn members_that_are_not_known_survive() {
+fn types_round_trip_unknown_members() {
     let config = || json!({ "name": "n", "version": "1", "engines": { "node": ">=16" }, "type": "wasm", "entrypointPath": "x", "later": [1] });
     let sequence = || json!({ "id": "s", "config": config(), "instances": ["i"], "location": "STH", "later": {} });
     let time = "2026-11-23T19:31:57.434Z";
@@ -94,7 +95,7 @@ fn members_that_are_not_known_survive() {
 }
 
 #[test]
-fn values_that_are_not_known_are_kept_as_text() {
+fn enums_keep_unknown_values_as_text() {
     for (text, known) in [
         ("process", Adapter::Process),
         ("docker", Adapter::Docker),
@@ -140,7 +141,7 @@ fn values_that_are_not_known_are_kept_as_text() {
 }
 
 #[test]
-fn exit_codes_mean_what_hubs_mean_by_them() {
+fn runner_exit_maps_the_exit_codes_of_hubs() {
     use RunnerExit::*;
     let codes = [
         (-1, Completed),
@@ -170,7 +171,7 @@ fn exit_codes_mean_what_hubs_mean_by_them() {
 }
 
 #[test]
-fn a_dialect_tells_what_a_hub_can_do() {
+fn dialect_supports_features_by_version() {
     type Capability = fn(Dialect) -> bool;
     let capabilities: [(Capability, Version); 7] = [
         (Dialect::remembers_ended_instances, Version::new(0, 27, 0)),

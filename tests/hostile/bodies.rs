@@ -1,9 +1,10 @@
-//! Bodies without end, and bodies that are not what was asked for.
+//! Endless bodies, and bodies of the wrong type.
 
-use scramjet_client_blocking::{ErrorKind, ReplyError};
+use scramjet_client_blocking::ErrorKind;
+use scramjet_client_blocking::error::ReplyError;
 
-use crate::cases::{Ask, Case, encoded, no_text, refused, too_large, useless};
-use crate::server::{Act, Fault, ok, status};
+use crate::cases::{Call, Case, is_compressed, is_not_json, is_not_utf_8, is_status, is_too_large};
+use crate::server::{Fault, Step, ok, status};
 
 const EMPTY: &str = "0 sequences";
 
@@ -43,144 +44,149 @@ pub(crate) fn bodies() -> Vec<Case> {
         Case::fails(
             "a list without end",
             Fault::endless(ok(&[], "["), [b' '; 64 << 10]),
-            too_large,
+            is_too_large,
             "longer than 4194304 bytes",
         ),
         Case::fails(
             "a list without end, in chunks",
             endless_chunks("200 OK", &[b' '; 4096]),
-            too_large,
+            is_too_large,
             "longer than 4194304 bytes",
         ),
         Case::fails(
             "a list of more than the limit",
             Fault::reply(ok(&["Content-Length: 4194305"], ""))
-                .and(Act::Times(65, vec![b' '; 65 << 10])),
-            too_large,
+                .and(Step::Times(65, vec![b' '; 65 << 10])),
+            is_too_large,
             "longer than 4194304 bytes",
         ),
         Case::fails(
             "a text of many megabytes for a list",
             Fault::reply(ok(&[&format!("Content-Length: {}", much + 2)], "\""))
-                .and(Act::Times(much >> 16, vec![b'x'; 64 << 10]))
-                .and(Act::Send(b"\"".to_vec())),
-            useless,
+                .and(Step::Times(much >> 16, vec![b'x'; 64 << 10]))
+                .and(Step::Send(b"\"".to_vec())),
+            is_not_json,
             "invalid type: string",
         ),
         Case::fails(
             "a deletion without end",
             endless_chunks("200 OK", &[b' '; 4096]),
-            too_large,
+            is_too_large,
             "1048576",
         )
-        .asking(Ask::Deletion),
+        .calling(Call::Deletion),
         Case::fails(
             "a line without end",
             endless_chunks("200 OK", &[b'a'; 4096]),
-            too_large,
+            is_too_large,
             "1048576",
         )
-        .asking(Ask::Lines),
+        .calling(Call::Lines),
         Case::fails(
-            "an explanation without end",
+            "an error body without end",
             endless_chunks("500 Oh", b"Alas! :("),
-            refused::<500>,
+            is_status::<500>,
             "500 SERVER_ERROR: Alas! :(Alas! :(",
         ),
         Case::fails(
-            "an explanation without end or framing",
+            "an error body without end or framing",
             Fault::endless(status("404 Not Found", &[], b""), [b' '; 64 << 10]),
-            refused::<404>,
+            is_status::<404>,
             "404 NOT_FOUND",
         ),
         Case::fails(
             "arrays 100,000 deep",
             Fault::reply(sized(&nested("[", "]"))),
-            useless,
+            is_not_json,
             "recursion limit",
         )
-        .asking(Ask::Event),
+        .calling(Call::Event),
         Case::fails(
             "objects in arrays 100,000 deep",
             Fault::reply(sized(&nested("[{\"\":", "}]"))),
-            useless,
+            is_not_json,
             "recursion limit",
         )
-        .asking(Ask::Event),
+        .calling(Call::Event),
         Case::fails(
             "objects 100,000 deep",
             Fault::reply(sized(&nested("[{\"id\":", "}]"))),
-            useless,
+            is_not_json,
             "begins with",
         ),
         Case::fails(
-            "an explanation 100,000 deep",
+            "an error body 100,000 deep",
             refusal("400 Bad Request", &[], &nested("{\"error\":", "}")),
-            refused::<400>,
+            is_status::<400>,
             "400",
         ),
         Case::fails(
             "JSON that breaks off",
             Fault::reply(sized(b"[{\"id\":")),
-            useless,
+            is_not_json,
             "EOF while parsing",
         ),
         Case::fails(
             "JSON with something behind it",
             Fault::reply(sized(b"[]]")),
-            useless,
+            is_not_json,
             "trailing characters",
         ),
         Case::fails(
             "other JSON",
             Fault::reply(sized(br#"{"status":"fine"}"#)),
-            useless,
+            is_not_json,
             r#"begins with "{\"status\":\"fine\"}""#,
         ),
         Case::fails(
-            "a list of other things",
+            "a list of other values",
             Fault::reply(sized(b"[1,2,3]")),
-            useless,
+            is_not_json,
             "[1,2,3]",
         ),
         Case::fails(
             "a number that is too long",
             Fault::reply(sized(&[b"[".as_slice(), &[b'9'; 100_000], b"]"].concat())),
-            useless,
+            is_not_json,
             "number",
         ),
         Case::fails(
             "nothing",
             Fault::reply(sized(b"")),
-            useless,
+            is_not_json,
             r#"begins with """#,
         ),
-        Case::fails("a zero", Fault::reply(sized(b"\0")), useless, "begins with"),
+        Case::fails(
+            "a zero",
+            Fault::reply(sized(b"\0")),
+            is_not_json,
+            "begins with",
+        ),
         Case::fails(
             "zeros in the list",
             Fault::reply(sized(b"[\0\0]")),
-            useless,
+            is_not_json,
             "begins with",
         ),
         Case::fails(
             "JSON that is not UTF-8",
             Fault::reply(sized(b"[{\"id\":\"\xff\xfe\"}]")),
-            no_text,
+            is_not_utf_8,
             "invalid utf-8",
         ),
         Case::fails(
             "JSON in UTF-16",
             Fault::reply(sized(b"\xff\xfe[\0]\0")),
-            no_text,
+            is_not_utf_8,
             "begins with",
         ),
         Case::fails(
             "JSON with a mark before it",
             Fault::reply(sized(b"\xef\xbb\xbf[]")),
-            useless,
+            is_not_json,
             "begins with",
         ),
-        Case::gives(
+        Case::returns(
             "JSON with white space around it",
             Fault::reply(sized(b" \r\n\t[]\n ")),
             EMPTY,
@@ -189,89 +195,89 @@ pub(crate) fn bodies() -> Vec<Case> {
             "a line that is not UTF-8",
             Fault::reply(sized(b"a\n\xff\xfe\n")),
             |kind| matches!(kind, ErrorKind::Reply(ReplyError::Text { .. })),
-            "not the UTF-8 text",
+            "not UTF-8 text",
         )
-        .asking(Ask::Lines),
-        Case::gives(
+        .calling(Call::Lines),
+        Case::returns(
             "zeros in lines",
             Fault::reply(sized(b"a\0b\n\0\n")),
             r#"["a\0b", "\0"]"#,
         )
-        .asking(Ask::Lines),
+        .calling(Call::Lines),
         Case::fails(
             "JSON that is compressed",
             compressed("gzip", gzip),
-            encoded,
+            is_compressed,
             "Content-Encoding: gzip",
         ),
         Case::fails(
             "JSON in an old compression",
             compressed("br", b"\x0b\x00\x80[]\x03"),
-            encoded,
+            is_compressed,
             "Content-Encoding: br",
         ),
         Case::fails(
             "JSON in a compression that nobody asked for",
             compressed("zstd", zstd),
-            encoded,
+            is_compressed,
             "turn off compression in the proxy",
         ),
         Case::fails(
             "JSON that is only said to be compressed",
             compressed("gzip", b"[]"),
-            encoded,
+            is_compressed,
             "Content-Encoding: gzip",
         ),
         Case::fails(
             "a stream that is compressed",
             compressed("gzip", gzip),
-            encoded,
+            is_compressed,
             "Content-Encoding: gzip",
         )
-        .asking(Ask::Stream),
+        .calling(Call::Stream),
         Case::fails(
             "a compressed stream that never begins",
-            Fault::reply(status("200 OK", &compressed_chunks, b"")).and(Act::Wait),
-            encoded,
+            Fault::reply(status("200 OK", &compressed_chunks, b"")).and(Step::Wait),
+            is_compressed,
             "Content-Encoding: gzip",
         )
-        .asking(Ask::Stream),
+        .calling(Call::Stream),
         Case::fails(
             "lines that are compressed",
             compressed("deflate", b"x\x9cK\xe4\x02\0\0l\0l"),
-            encoded,
+            is_compressed,
             "Content-Encoding: deflate",
         )
-        .asking(Ask::Lines),
+        .calling(Call::Lines),
         Case::fails(
             "an encoding that forges a line",
             compressed("gzip\t\u{202e}", gzip),
-            encoded,
+            is_compressed,
             r"Content-Encoding: gzip\t\u{202e}, which",
         ),
-        Case::gives(
+        Case::returns(
             "JSON that is said not to be compressed",
             compressed("identity", b"[]"),
             EMPTY,
         ),
-        Case::gives("an encoding without a name", compressed("", b"[]"), EMPTY),
+        Case::returns("an encoding without a name", compressed("", b"[]"), EMPTY),
         Case::fails(
-            "an explanation that is compressed",
+            "an error body that is compressed",
             refusal("404 Not Found", &["Content-Encoding: gzip"], gzip),
-            refused::<404>,
+            is_status::<404>,
             "404",
         ),
         Case::fails(
             "a page for a list",
             Fault::reply(sized(b"<!DOCTYPE html>\n<html>Welcome to nginx!</html>")),
-            useless,
+            is_not_json,
             "<!DOCTYPE html>",
         ),
         Case::fails(
             "a page of a proxy",
             refusal("502 Bad Gateway", &html, nginx),
-            refused::<502>,
-            "an HTML page (502 Bad Gateway); a proxy",
+            is_status::<502>,
+            "HTML page (502 Bad Gateway) from a proxy",
         ),
         Case::fails(
             "a page of a proxy that asks for patience",
@@ -281,36 +287,36 @@ pub(crate) fn bodies() -> Vec<Case> {
                 b"<html><title>Later</title>",
             ),
             |kind| matches!(kind, ErrorKind::Reply(ReplyError::Api(refusal)) if refusal.retry_after == Some(120) && refusal.is_transient()),
-            "an HTML page (Later)",
+            "HTML page (Later)",
         ),
         Case::fails(
             "a proxy without words",
             refusal("504 Gateway Timeout", &[], b""),
-            refused::<504>,
+            is_status::<504>,
             "504 SERVER_ERROR: Gateway Timeout",
         ),
         Case::fails(
             "a pause that is no number",
             refusal("503 Oh", &["Retry-After: -5"], b""),
-            refused::<503>,
+            is_status::<503>,
             "503 SERVER_ERROR: Oh",
         ),
         Case::fails(
-            "an explanation that is not UTF-8",
+            "an error body that is not UTF-8",
             refusal("500 Oh", &[], b"\xff\xfe\xfd"),
-            refused::<500>,
+            is_status::<500>,
             "\u{fffd}",
         ),
         Case::fails(
-            "an explanation that moves the cursor",
+            "an error body that moves the cursor",
             refusal("500 Oh", &[], escapes.as_bytes()),
-            refused::<500>,
+            is_status::<500>,
             r"]0;title\u{7}\u{1b}[2J\u{9b}31mAll is well\r\u{8}\u{8}",
         ),
         Case::fails(
-            "an explanation that forges a line and turns it around",
+            "an error body that forges a line and turns it around",
             refusal("500 Oh", &[], "a\n2026-01-01 INFO fine\u{202e}".as_bytes()),
-            refused::<500>,
+            is_status::<500>,
             r"a\n2026-01-01 INFO fine\u{202e}",
         ),
         Case::fails(
@@ -330,33 +336,33 @@ pub(crate) fn bodies() -> Vec<Case> {
             "503 SERVER_ERROR: Oh",
         ),
         Case::fails(
-            "an explanation that is cut off",
+            "an error body that is cut off",
             Fault::cut(status(
                 "404 Not Found",
                 &["Content-Length: 100"],
                 b"{\"error\":\"Not fo",
             )),
-            refused::<404>,
+            is_status::<404>,
             r#"404 NOT_FOUND: {"error":"Not fo"#,
         ),
         Case::fails(
-            "an explanation that is damaged",
+            "an error body that is damaged",
             Fault::cut(status(
                 "404 Not Found",
                 &["Transfer-Encoding: chunked"],
                 b"zz\r\n",
             )),
-            refused::<404>,
+            is_status::<404>,
             "404 NOT_FOUND: Not Found",
         ),
         Case::fails(
-            "an explanation that breaks off in a chunk",
+            "an error body that breaks off in a chunk",
             Fault::cut(status(
                 "409 Conflict",
                 &["Transfer-Encoding: chunked"],
                 b"10\r\nStill in",
             )),
-            refused::<409>,
+            is_status::<409>,
             "409 CONFLICT: Still in",
         ),
     ]

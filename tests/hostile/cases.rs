@@ -1,8 +1,8 @@
-//! What a row of the table is made of.
+//! The parts of a row of the table.
 
-use scramjet_client_blocking::{
-    ErrorKind, HostClient, OutputStream, Phase, ReplyError, TransportError,
-};
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::transport::{Phase, TransportError};
+use scramjet_client_blocking::{ErrorKind, HostClient, OutputStream};
 use std::io::Read;
 use std::time::Duration;
 
@@ -11,24 +11,24 @@ use scramjet_client_blocking::core::{EventName, InstanceId, LastEvent};
 
 use crate::server::Fault;
 
-/// What the client asks for.
+/// The call of a row.
 #[derive(Clone, Copy)]
-pub(crate) enum Ask {
-    /// A list, which is JSON and read whole.
+pub(crate) enum Call {
+    /// A JSON list, which is read whole.
     Sequences,
-    /// A deletion, of whose answer only the end matters.
+    /// A deletion, whose response body is discarded.
     Deletion,
     /// The data of an event, which may be any JSON.
     Event,
-    /// A stream of bytes, read to its end.
+    /// A byte stream, read to its end.
     Stream,
-    /// The same line by line, up to the first error.
+    /// A stream read by lines, up to the first error.
     Lines,
 }
 
-impl Ask {
-    /// What came, in words.
-    pub(crate) fn of(self, host: &HostClient) -> Result<String, Error> {
+impl Call {
+    /// Runs the call and returns the result as text.
+    pub(crate) fn run(self, host: &HostClient) -> Result<String, Error> {
         match self {
             Self::Sequences => host
                 .list_sequences()
@@ -57,43 +57,45 @@ impl Ask {
     }
 }
 
-/// What becomes of a call.
+/// The expected outcome of a call.
 pub(crate) enum Outcome {
-    /// This came, in words.
-    Gives(&'static str),
-    /// It failed: what kind of error it is, and what the error and its causes say of it.
+    /// The call returns this result, as text.
+    Returns(&'static str),
+    /// The call fails with this kind of error. The text is part of the error and its causes.
     Fails(fn(&ErrorKind) -> bool, &'static str),
 }
 
-/// One fault.
+/// A row: a fault, a call and its outcome.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
-    pub(crate) ask: Ask,
+    pub(crate) call: Call,
     pub(crate) fault: Fault,
     pub(crate) outcome: Outcome,
-    /// Over https, where it is another one: an encrypted connection tells an end from a cut.
+    /// The outcome over https, if it differs. TLS distinguishes an orderly end from a lost
+    /// connection.
     pub(crate) encrypted: Option<Outcome>,
     pub(crate) deadline: Duration,
-    /// The next call is made when the server has sent all that it has to send: what comes later than that call, nobody can tell from its answer.
-    pub(crate) settles: bool,
+    /// Waits until the server has sent everything before the next call. A client cannot recognize
+    /// additional bytes that arrive after its next request.
+    pub(crate) waits_for_server: bool,
 }
 
-/// Longer than any of them takes, also on a busy machine: a case that needs its deadline says so.
+/// Longer than any call takes on a busy machine. Cases that reach their deadline set another one.
 const ENOUGH: Duration = Duration::from_secs(20);
 
-/// For those that would take for ever.
+/// For calls that would never return.
 const SHORT: Duration = Duration::from_millis(400);
 
 impl Case {
-    pub(crate) fn gives(name: &'static str, fault: Fault, what: &'static str) -> Self {
+    pub(crate) fn returns(name: &'static str, fault: Fault, what: &'static str) -> Self {
         Self {
             name,
-            ask: Ask::Sequences,
+            call: Call::Sequences,
             fault,
-            outcome: Outcome::Gives(what),
+            outcome: Outcome::Returns(what),
             encrypted: None,
             deadline: ENOUGH,
-            settles: false,
+            waits_for_server: false,
         }
     }
 
@@ -105,12 +107,12 @@ impl Case {
     ) -> Self {
         Self {
             outcome: Outcome::Fails(kind, says),
-            ..Self::gives(name, fault, "")
+            ..Self::returns(name, fault, "")
         }
     }
 
-    /// A server that would keep the client for ever.
-    pub(crate) fn never_ends(name: &'static str, fault: Fault, phase: Phase) -> Self {
+    /// Returns a case that only ends with its deadline, in this phase.
+    pub(crate) fn ends_with_deadline(name: &'static str, fault: Fault, phase: Phase) -> Self {
         let kind: fn(&ErrorKind) -> bool = match phase {
             Phase::Wait => |kind| {
                 matches!(
@@ -133,16 +135,16 @@ impl Case {
         };
         Self {
             deadline: SHORT,
-            ..Self::fails(name, fault, kind, "was given up after 400ms, its deadline")
+            ..Self::fails(name, fault, kind, ": timed out after 400ms ")
         }
     }
 
-    pub(crate) fn asking(self, ask: Ask) -> Self {
-        Self { ask, ..self }
+    pub(crate) fn calling(self, call: Call) -> Self {
+        Self { call, ..self }
     }
 
-    /// One that would take for ever, and has something to say when it is given up.
-    pub(crate) fn within_short(self) -> Self {
+    /// Sets a short deadline, for an endless response whose error is more useful than a timeout.
+    pub(crate) fn with_short_deadline(self) -> Self {
         Self {
             deadline: SHORT,
             ..self
@@ -157,8 +159,8 @@ impl Case {
     }
 }
 
-/// No answer that can be read.
-pub(crate) fn unread(kind: &ErrorKind) -> bool {
+/// The response could not be parsed.
+pub(crate) fn is_unreadable(kind: &ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::Transport(TransportError {
@@ -168,8 +170,8 @@ pub(crate) fn unread(kind: &ErrorKind) -> bool {
     )
 }
 
-/// The connection was gone before all of the request was there, or before the answer.
-pub(crate) fn gone(kind: &ErrorKind) -> bool {
+/// The connection was lost before the end of the request, or before the response.
+pub(crate) fn is_connection_lost(kind: &ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::Transport(TransportError {
@@ -179,8 +181,8 @@ pub(crate) fn gone(kind: &ErrorKind) -> bool {
     )
 }
 
-/// A body whose framing is none.
-pub(crate) fn damaged(kind: &ErrorKind) -> bool {
+/// The framing of the body is invalid.
+pub(crate) fn is_bad_framing(kind: &ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::Transport(TransportError {
@@ -190,30 +192,30 @@ pub(crate) fn damaged(kind: &ErrorKind) -> bool {
     )
 }
 
-/// A body that ended before its end.
+/// The body is shorter than announced.
 pub(crate) fn cut(kind: &ErrorKind) -> bool {
     matches!(kind, ErrorKind::Reply(ReplyError::Truncated { .. }))
 }
 
-/// A success whose body is not the JSON that was expected.
-pub(crate) fn useless(kind: &ErrorKind) -> bool {
+/// The body of a success is not the expected JSON.
+pub(crate) fn is_not_json(kind: &ErrorKind) -> bool {
     matches!(kind, ErrorKind::Reply(ReplyError::Body { .. }))
 }
 
-/// A success whose body is not even text.
-pub(crate) fn no_text(kind: &ErrorKind) -> bool {
+/// The body of a success is not UTF-8.
+pub(crate) fn is_not_utf_8(kind: &ErrorKind) -> bool {
     matches!(kind, ErrorKind::Reply(ReplyError::Text { .. }))
 }
 
-/// A success whose body is compressed.
-pub(crate) fn encoded(kind: &ErrorKind) -> bool {
+/// The body of a success is compressed.
+pub(crate) fn is_compressed(kind: &ErrorKind) -> bool {
     matches!(kind, ErrorKind::Reply(ReplyError::Encoded { .. }))
 }
 
-pub(crate) fn too_large(kind: &ErrorKind) -> bool {
+pub(crate) fn is_too_large(kind: &ErrorKind) -> bool {
     matches!(kind, ErrorKind::Reply(ReplyError::TooLarge { .. }))
 }
 
-pub(crate) fn refused<const STATUS: u16>(kind: &ErrorKind) -> bool {
+pub(crate) fn is_status<const STATUS: u16>(kind: &ErrorKind) -> bool {
     matches!(kind, ErrorKind::Reply(ReplyError::Api(refusal)) if refusal.status.as_u16() == STATUS)
 }

@@ -1,154 +1,154 @@
-//! Connections that end, and lengths and chunks that are not what they should be.
+//! Closed connections, and invalid lengths and chunks.
 
-use scramjet_client_blocking::Phase;
+use scramjet_client_blocking::transport::Phase;
 
-use crate::cases::{Ask, Case, Outcome, cut, damaged, gone, unread};
-use crate::server::{Act, Fault, chunked, ok};
+use crate::cases::{Call, Case, Outcome, cut, is_bad_framing, is_connection_lost, is_unreadable};
+use crate::server::{Fault, Step, chunked, ok};
 
 const EMPTY: &str = "0 sequences";
 
-/// What a connection that is lost, and not closed, makes of a body that ends with it.
-const LOST: Outcome = Outcome::Fails(cut, "the reply was cut off");
+/// The outcome if the connection is lost instead of closed, for a body that ends with it.
+const LOST: Outcome = Outcome::Fails(cut, "connection lost while reading the response");
 
 pub(crate) fn ends() -> Vec<Case> {
     let length = |length: usize, body: &str| ok(&[&format!("Content-Length: {length}")], body);
     vec![
         Case::fails(
             "closes before the request",
-            Fault::at_once(Act::Cut),
-            gone,
+            Fault::at_once(Step::Cut),
+            is_connection_lost,
             "(3 attempts in ",
         ),
         Case::fails(
             "resets before the request",
-            Fault::at_once(Act::Reset),
-            gone,
+            Fault::at_once(Step::Reset),
+            is_connection_lost,
             "(3 attempts in ",
         ),
         Case::fails(
             "closes after the request",
             Fault::cut(""),
-            unread,
-            "got no answer",
+            is_unreadable,
+            "no valid response received",
         ),
         Case::fails(
             "closes after the request with a word",
             Fault::close(""),
-            unread,
-            "got no answer",
+            is_unreadable,
+            "no valid response received",
         ),
         Case::fails(
             "closes in the version",
             Fault::cut("HT"),
-            unread,
-            "got no answer",
+            is_unreadable,
+            "no valid response received",
         ),
         Case::fails(
             "closes in the status line",
             Fault::cut("HTTP/1.1 20"),
-            unread,
-            "got no answer",
+            is_unreadable,
+            "no valid response received",
         ),
         Case::fails(
             "closes after the status line",
             Fault::cut("HTTP/1.1 200 OK\r\n"),
-            unread,
-            "got no answer",
+            is_unreadable,
+            "no valid response received",
         ),
         Case::fails(
             "closes in a header",
             Fault::cut("HTTP/1.1 200 OK\r\nContent-Le"),
-            unread,
-            "got no answer",
+            is_unreadable,
+            "no valid response received",
         ),
         Case::fails(
             "closes before the empty line",
             Fault::cut("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"),
-            unread,
-            "got no answer",
+            is_unreadable,
+            "no valid response received",
         ),
         Case::fails(
             "closes after the head",
             Fault::cut(length(2, "")),
             cut,
-            "cut off after 0 of 2 bytes",
+            "(got 0 of 2 bytes)",
         ),
         Case::fails(
             "closes in the body",
             Fault::cut(length(100, "[{\"id\":")),
             cut,
-            "cut off after 7 of 100 bytes",
+            "(got 7 of 100 bytes)",
         ),
-        // Without its length, this would be a proper list.
+        // Without its length, this would be a valid list.
         Case::fails(
             "closes one byte before the end",
             Fault::close(length(3, "[]")),
             cut,
-            "cut off after 2 of 3 bytes",
+            "(got 2 of 3 bytes)",
         ),
         Case::fails(
             "closes in a chunk's size",
             Fault::cut(chunked("2\r\n[]\r\n1")),
             cut,
-            "cut off after 2 bytes",
+            "(got 2 bytes)",
         ),
         Case::fails(
             "closes in a chunk",
             Fault::cut(chunked("9\r\n[{}")),
             cut,
-            "cut off after 3 bytes",
+            "(got 3 bytes)",
         ),
         Case::fails(
             "closes after a chunk",
             Fault::close(chunked("2\r\n[]\r\n")),
             cut,
-            "cut off after 2 bytes",
+            "(got 2 bytes)",
         ),
-        // The last chunk was there, and it says that it is the last.
-        Case::gives(
+        // The last chunk is complete; only the final line end is missing.
+        Case::returns(
             "closes before the last line end",
             Fault::cut(chunked("2\r\n[]\r\n0\r\n")),
             EMPTY,
         )
         .encrypted(LOST),
-        Case::gives(
+        Case::returns(
             "a body that ends with the connection",
             Fault::close(ok(&[], "[]")),
             EMPTY,
         ),
-        Case::gives(
+        Case::returns(
             "a body that ends with the cut of it",
             Fault::cut(ok(&[], "[]")),
             EMPTY,
         )
         .encrypted(LOST),
-        Case::gives(
+        Case::returns(
             "a stream that ends with the connection",
             Fault::close(ok(&[], "abc")),
             "\"abc\"",
         )
-        .asking(Ask::Stream),
-        Case::gives(
+        .calling(Call::Stream),
+        Case::returns(
             "a stream that ends with the cut of it",
             Fault::cut(ok(&[], "abc")),
             "\"abc\"",
         )
-        .asking(Ask::Stream)
+        .calling(Call::Stream)
         .encrypted(LOST),
         Case::fails(
             "a stream that is cut off",
             Fault::cut(length(9, "abc")),
             cut,
-            "cut off after 3 of 9 bytes",
+            "(got 3 of 9 bytes)",
         )
-        .asking(Ask::Stream),
+        .calling(Call::Stream),
         Case::fails(
             "a deletion that is cut off",
             Fault::cut(length(9, "{")),
             cut,
-            "cut off after 1 of 9 bytes",
+            "(got 1 of 9 bytes)",
         )
-        .asking(Ask::Deletion),
+        .calling(Call::Deletion),
     ]
 }
 
@@ -162,30 +162,35 @@ pub(crate) fn lengths() -> Vec<Case> {
         ok(&lines, "[]")
     };
     let no_number = |name, length: &str| {
-        Case::fails(name, Fault::cut(with(&[length])), unread, "got no answer")
+        Case::fails(
+            name,
+            Fault::cut(with(&[length])),
+            is_unreadable,
+            "no valid response received",
+        )
     };
     vec![
-        Case::never_ends(
+        Case::ends_with_deadline(
             "a length that is too long",
             Fault::reply(with(&["3"])),
             Phase::Read,
         ),
-        Case::gives(
+        Case::returns(
             "a length that is too short",
             Fault::reply(ok(&["Content-Length: 2"], "[]garbage")),
             EMPTY,
         ),
-        Case::never_ends(
+        Case::ends_with_deadline(
             "no length, and no end",
             Fault::reply(ok(&[], "[]")),
             Phase::Read,
         ),
-        Case::gives(
+        Case::returns(
             "the same length twice",
             Fault::reply(with(&["2", "2"])),
             EMPTY,
         ),
-        Case::gives(
+        Case::returns(
             "the same length twice in a line",
             Fault::reply(with(&["2, 2"])),
             EMPTY,
@@ -193,14 +198,14 @@ pub(crate) fn lengths() -> Vec<Case> {
         Case::fails(
             "two lengths",
             Fault::reply(with(&["2", "9"])),
-            unread,
-            "got no answer",
+            is_unreadable,
+            "no valid response received",
         ),
         Case::fails(
             "two lengths in a line",
             Fault::reply(with(&["2, 9"])),
-            unread,
-            "got no answer",
+            is_unreadable,
+            "no valid response received",
         ),
         no_number("a negative length", "-2"),
         no_number("a length with a sign", "+2"),
@@ -219,13 +224,13 @@ pub(crate) fn lengths() -> Vec<Case> {
             cut,
             "2 of 18446744073709551615 bytes",
         ),
-        Case::never_ends(
+        Case::ends_with_deadline(
             "the longest length, and no end",
             Fault::reply(with(&["18446744073709551615"])),
             Phase::Read,
         ),
-        Case::gives(
-            "a length beside chunks",
+        Case::returns(
+            "a length with chunks",
             Fault::reply(ok(
                 &["Content-Length: 100", "Transfer-Encoding: chunked"],
                 "2\r\n[]\r\n0\r\n\r\n",
@@ -233,13 +238,13 @@ pub(crate) fn lengths() -> Vec<Case> {
             EMPTY,
         ),
         Case::fails(
-            "a bad length beside chunks",
+            "an invalid length with chunks",
             Fault::reply(ok(
                 &["Content-Length: -1", "Transfer-Encoding: chunked"],
                 "2\r\n[]\r\n0\r\n\r\n",
             )),
-            unread,
-            "got no answer",
+            is_unreadable,
+            "no valid response received",
         ),
     ]
 }
@@ -249,11 +254,11 @@ pub(crate) fn chunks() -> Vec<Case> {
         Case::fails(
             name,
             Fault::cut(chunked(chunks)),
-            damaged,
-            "was interrupted while the answer was read",
+            is_bad_framing,
+            "reading the response failed",
         )
     };
-    let good = |name, chunks: &str| Case::gives(name, Fault::reply(chunked(chunks)), EMPTY);
+    let good = |name, chunks: &str| Case::returns(name, Fault::reply(chunked(chunks)), EMPTY);
     let as_chunks = |encoding: &str| {
         ok(
             &[&format!("Transfer-Encoding: {encoding}")],
@@ -261,9 +266,9 @@ pub(crate) fn chunks() -> Vec<Case> {
         )
     };
     vec![
-        bad("a chunk size that is none", "2\r\n[]\r\nzz\r\n"),
+        bad("an invalid chunk size", "2\r\n[]\r\nzz\r\n"),
         bad("a negative chunk size", "-2\r\n[]\r\n0\r\n\r\n"),
-        // Nobody should send this, and it can mean one thing only.
+        // No server should send this, but the meaning is clear.
         good("a chunk size with a sign", "+2\r\n[]\r\n0\r\n\r\n"),
         bad("a chunk size with a prefix", "0x2\r\n[]\r\n0\r\n\r\n"),
         bad("an empty chunk size", "\r\n[]\r\n0\r\n\r\n"),
@@ -275,7 +280,7 @@ pub(crate) fn chunks() -> Vec<Case> {
             "the longest chunk size",
             Fault::cut(chunked("ffffffffffffffff\r\n[]")),
             cut,
-            "cut off after 2 bytes",
+            "(got 2 bytes)",
         ),
         bad("a chunk longer than its size", "1\r\n[]\r\n0\r\n\r\n"),
         bad("a chunk without its line end", "2\r\n[]0\r\n\r\n"),
@@ -297,44 +302,44 @@ pub(crate) fn chunks() -> Vec<Case> {
             "an extension without end",
             Fault::endless(chunked("2;"), [b'a'; 4096]),
             cut,
-            "cut off after 0 bytes",
+            "(got 0 bytes)",
         ),
         Case::fails(
             "a chunk size without end",
             Fault::endless(chunked(""), [b'0'; 4096]),
             cut,
-            "cut off after 0 bytes",
+            "(got 0 bytes)",
         ),
-        Case::never_ends(
+        Case::ends_with_deadline(
             "a trailer without end",
             Fault::endless(chunked("2\r\n[]\r\n0\r\n"), b"X-A: b\r\n".repeat(512)),
             Phase::Read,
         ),
-        Case::never_ends(
+        Case::ends_with_deadline(
             "chunks without an end",
             Fault::reply(chunked("2\r\n[]\r\n")),
             Phase::Read,
         ),
-        Case::gives(
-            "chunks, said twice",
+        Case::returns(
+            "Transfer-Encoding twice",
             Fault::reply(as_chunks("chunked, chunked")),
             EMPTY,
         ),
-        Case::gives(
+        Case::returns(
             "chunks in capitals",
             Fault::reply(as_chunks("CHUNKED")),
             EMPTY,
         ),
         Case::fails(
-            "an encoding that nobody knows",
+            "an unknown encoding",
             Fault::close(as_chunks("xchunked")),
-            crate::cases::encoded,
+            crate::cases::is_compressed,
             "Transfer-Encoding: xchunked",
         ),
         Case::fails(
-            "an encoding that is none",
+            "an invalid encoding",
             Fault::close(as_chunks("identity")),
-            crate::cases::useless,
+            crate::cases::is_not_json,
             "begins with \"2",
         ),
     ]

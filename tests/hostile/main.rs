@@ -1,7 +1,9 @@
-//! Servers that mean harm, or know no better, over http and https: what comes out of the client, how long it takes, and how much memory.
+//! Malicious and broken servers over http and https: the outcome of a call, its time and its memory
+//! use.
 //!
-//! A row of the table says what a server does and what becomes of the call. Each is played twice, plain and encrypted, and after each the
-//! same client makes an ordinary call. A program of its own, for the memory of the whole process is measured.
+//! Each row of the table is a fault of the server and the expected outcome of a call. It runs with
+//! and without TLS, and afterwards the same client makes an ordinary call. The suite is a program
+//! of its own because it measures the memory of the process.
 
 mod bodies;
 mod cases;

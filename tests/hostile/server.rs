@@ -1,4 +1,4 @@
-//! A server with a fault, until it is told to behave.
+//! A server with a fault, which can be repaired later.
 
 use std::io::Read as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,95 +9,98 @@ use std::time::Duration;
 
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
-/// A part of what a server does.
+/// A step of a faulty server.
 #[derive(Clone)]
-pub(crate) enum Act {
-    /// Sends this, in one piece.
+pub(crate) enum Step {
+    /// Sends these bytes at once.
     Send(Vec<u8>),
-    /// Sends this over and over, until the client is gone.
+    /// Sends these bytes repeatedly until the client is gone.
     Endless(Vec<u8>),
-    /// Sends this so many times.
+    /// Sends these bytes this many times.
     Times(usize, Vec<u8>),
-    /// Sends this byte by byte, with a pause after each.
+    /// Sends these bytes one by one, with a pause before each.
     Slowly(Vec<u8>),
-    /// Says and does nothing until the client is gone.
+    /// Sends nothing until the client is gone.
     Wait,
-    /// Closes in an orderly way.
+    /// Closes the connection properly.
     Close,
-    /// Closes without a word.
+    /// Drops the connection, without TLS close_notify.
     Cut,
-    /// Resets a connection from which not everything was read.
+    /// Resets the connection, with unread bytes of the client.
     Reset,
 }
 
-/// What a server does instead of answering: before it has read a request, and then.
+/// The steps of a server before it reads a request, and after it.
 #[derive(Clone, Default)]
 pub(crate) struct Fault {
-    before: Vec<Act>,
-    then: Vec<Act>,
+    before: Vec<Step>,
+    then: Vec<Step>,
 }
 
-/// As short as that of the slowest one can be: what matters is that there is one.
+/// Short, because the number of bytes is large.
 const PAUSE: Duration = Duration::from_millis(2);
 
 impl Fault {
-    /// Answers with this, and goes on as if nothing was wrong.
+    /// Sends a response and keeps the connection open.
     pub(crate) fn reply(reply: impl AsRef<[u8]>) -> Self {
         Self {
             before: Vec::new(),
-            then: vec![Act::Send(reply.as_ref().to_vec())],
+            then: vec![Step::Send(reply.as_ref().to_vec())],
         }
     }
 
-    /// Answers with this, and closes without a word.
+    /// Sends a response and drops the connection.
     pub(crate) fn cut(reply: impl AsRef<[u8]>) -> Self {
-        Self::reply(reply).and(Act::Cut)
+        Self::reply(reply).and(Step::Cut)
     }
 
-    /// Answers with this, and closes in an orderly way.
+    /// Sends a response and closes the connection properly.
     pub(crate) fn close(reply: impl AsRef<[u8]>) -> Self {
-        Self::reply(reply).and(Act::Close)
+        Self::reply(reply).and(Step::Close)
     }
 
-    /// Answers with the first, and then with the second without end.
+    /// Sends the first bytes, then repeats the second ones.
     pub(crate) fn endless(begin: impl AsRef<[u8]>, then: impl AsRef<[u8]>) -> Self {
-        Self::reply(begin).and(Act::Endless(then.as_ref().to_vec()))
+        Self::reply(begin).and(Step::Endless(then.as_ref().to_vec()))
     }
 
-    /// Does this before it reads a request.
-    pub(crate) fn at_once(act: Act) -> Self {
+    /// Performs the step before it reads a request.
+    pub(crate) fn at_once(act: Step) -> Self {
         Self {
             before: vec![act],
             then: Vec::new(),
         }
     }
 
-    pub(crate) fn and(mut self, act: Act) -> Self {
+    pub(crate) fn and(mut self, act: Step) -> Self {
         self.then.push(act);
         self
     }
 
-    /// Starts the server. It has the fault on every connection, until `calm`: then it answers everything as a hub of 1.0.1 does. `done` is told
-    /// when all was done that follows a request.
+    /// Starts the server. Every connection has the fault until `repaired` is set; then the server
+    /// responds like a hub of 1.0.1. `done` receives a message after the steps that follow a
+    /// request.
     pub(crate) fn serve(
         self,
         encrypted: bool,
-        calm: &Arc<AtomicBool>,
+        repaired: &Arc<AtomicBool>,
         done: Sender<()>,
     ) -> ScriptedServer {
-        let (calm, done) = (Arc::clone(calm), Mutex::new(done));
+        let (repaired, done) = (Arc::clone(repaired), Mutex::new(done));
         let handler = move |connection: &mut Connection| {
-            if !calm.load(Ordering::SeqCst) && !self.before.iter().all(|act| act.play(connection)) {
+            if !repaired.load(Ordering::SeqCst)
+                && !self.before.iter().all(|act| act.play(connection))
+            {
                 return;
             }
             while connection.read_request().is_ok() {
-                let go_on = if calm.load(Ordering::SeqCst) {
+                let go_on = if repaired.load(Ordering::SeqCst) {
                     connection
                         .send(response("200 OK", &[], br#"{"version":"1.0.1"}"#))
                         .is_ok()
                 } else {
                     let go_on = self.then.iter().all(|act| act.play(connection));
-                    // Not every row waits for it.
+                    // Only some rows receive it.
                     let _ = done.lock().expect("nobody panics with it").send(());
                     go_on
                 };
@@ -114,8 +117,8 @@ impl Fault {
     }
 }
 
-impl Act {
-    /// False where the connection is over.
+impl Step {
+    /// Performs the step. Returns `false` if the connection has ended.
     fn play(&self, connection: &mut Connection) -> bool {
         match self {
             Self::Send(bytes) => connection.send(bytes).is_ok(),
@@ -145,18 +148,19 @@ impl Act {
     }
 }
 
-/// `HTTP/1.1 200 OK`, and these lines.
+/// Returns a response with status 200 and these header lines.
 pub(crate) fn ok(headers: &[&str], body: &str) -> Vec<u8> {
     status("200 OK", headers, body.as_bytes())
 }
 
-/// A reply with just these lines in its head: its length is said only where one of them says it.
+/// Returns a response with exactly these header lines, so without a length unless one of them is
+/// one.
 pub(crate) fn status(status: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
     let head: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
     [format!("HTTP/1.1 {status}\r\n{head}\r\n").as_bytes(), body].concat()
 }
 
-/// A reply in chunks, with just these bytes for them.
+/// Returns a chunked response with these bytes as its body.
 pub(crate) fn chunked(chunks: &str) -> Vec<u8> {
     ok(&["Transfer-Encoding: chunked"], chunks)
 }

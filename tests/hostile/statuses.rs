@@ -1,8 +1,10 @@
-//! Statuses that are none, that mean no success, or that come too often; and redirects.
+//! Invalid statuses, error statuses, interim responses, and redirects.
 
-use scramjet_client_blocking::{ErrorKind, Phase, ReplyError};
+use scramjet_client_blocking::ErrorKind;
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::transport::Phase;
 
-use crate::cases::{Ask, Case, refused, unread, useless};
+use crate::cases::{Call, Case, is_not_json, is_status, is_unreadable};
 use crate::server::{Fault, ok, status};
 use crate::table::SECRET;
 
@@ -14,8 +16,8 @@ pub(crate) fn statuses() -> Vec<Case> {
         Case::fails(
             name,
             Fault::cut(status(code, TWO, b"[]")),
-            unread,
-            "got no answer",
+            is_unreadable,
+            "no valid response received",
         )
     };
     let answer = ok(TWO, "[]");
@@ -32,47 +34,47 @@ pub(crate) fn statuses() -> Vec<Case> {
         none("a status with a sign", "+20 OK"),
         none("no status at all", ""),
         Case::fails(
-            "a status that nobody knows",
+            "an unknown status",
             Fault::reply(status("999 Who knows", TWO, b"[]")),
-            refused::<999>,
+            is_status::<999>,
             "Who knows",
         ),
         Case::fails(
             "a status of the sixth hundred",
             Fault::reply(status("600 Beyond", TWO, b"[]")),
-            refused::<600>,
+            is_status::<600>,
             "Beyond",
         ),
-        Case::gives(
-            "a success that nobody knows",
+        Case::returns(
+            "an unknown 2xx status",
             Fault::reply(status("299 Fine", TWO, b"[]")),
             EMPTY,
         ),
         Case::fails(
             "a 204 where something is expected",
             Fault::reply(status("204 No Content", &[], b"")),
-            useless,
+            is_not_json,
             "begins with \"\"",
         ),
         Case::fails(
             "a 304",
             Fault::reply(status("304 Not Modified", &[], b"")),
-            refused::<304>,
-            "was refused: 304",
+            is_status::<304>,
+            "refused with status 304",
         ),
         Case::fails(
             "a 304 with a length",
             Fault::reply(status("304 Not Modified", &["Content-Length: 500"], b"")),
-            refused::<304>,
+            is_status::<304>,
             "304",
         ),
-        Case::gives(
+        Case::returns(
             "a 204 with a length",
             Fault::reply(status("204 No Content", &["Content-Length: 500"], b"")),
             "deleted",
         )
-        .asking(Ask::Deletion),
-        Case::gives(
+        .calling(Call::Deletion),
+        Case::returns(
             "a 204 in chunks that never come",
             Fault::reply(status(
                 "204 No Content",
@@ -81,50 +83,50 @@ pub(crate) fn statuses() -> Vec<Case> {
             )),
             "deleted",
         )
-        .asking(Ask::Deletion),
+        .calling(Call::Deletion),
         Case::fails(
             "a 204 with a length where something is expected",
             Fault::reply(status("204 No Content", &["Content-Length: 500"], b"")),
-            useless,
+            is_not_json,
             "begins with \"\"",
         ),
         Case::fails(
             "a 300",
             Fault::reply(status("300 Multiple Choices", TWO, b"[]")),
-            refused::<300>,
-            "was refused: 300",
+            is_status::<300>,
+            "refused with status 300",
         ),
         Case::fails(
             "a 407 of a proxy",
             Fault::reply(status("407 Proxy Authentication Required", TWO, b"[]")),
-            refused::<407>,
+            is_status::<407>,
             "407",
         ),
-        Case::gives(
-            "a word before the answer",
+        Case::returns(
+            "an interim response",
             after(&interim("100 Continue"), 1),
             EMPTY,
         ),
-        Case::gives(
-            "a word with headers before the answer",
+        Case::returns(
+            "an interim response with headers",
             after(&status("103 Early Hints", &["Link: </x>"], b""), 3),
             EMPTY,
         ),
-        Case::gives(
-            "a hundred words before the answer",
+        Case::returns(
+            "a hundred interim responses",
             after(&interim("102 Processing"), 100),
             EMPTY,
         ),
-        Case::never_ends(
-            "interim answers, and no answer",
+        Case::ends_with_deadline(
+            "interim responses, and no response",
             Fault::reply(interim("100 Continue").repeat(3)),
             Phase::Wait,
         ),
         Case::fails(
-            "interim answers without end",
+            "interim responses without end",
             Fault::endless("", interim("100 Continue").repeat(100)),
-            unread,
-            "got no answer",
+            is_unreadable,
+            "no valid response received",
         ),
         Case::fails(
             "hints without end",
@@ -132,8 +134,8 @@ pub(crate) fn statuses() -> Vec<Case> {
                 "",
                 status("103 Early Hints", &["Link: </x>"], b"").repeat(100),
             ),
-            unread,
-            "got no answer",
+            is_unreadable,
+            "no valid response received",
         ),
         Case::fails(
             "another protocol from here on",
@@ -142,19 +144,19 @@ pub(crate) fn statuses() -> Vec<Case> {
                 &["Connection: upgrade", "Upgrade: h2c"],
                 b"\0\0\x12\x04\0\0\0\0\0",
             )),
-            refused::<101>,
-            "was refused: 101",
+            is_status::<101>,
+            "refused with status 101",
         ),
-        Case::gives(
+        Case::returns(
             "a 205 with a body",
             Fault::reply(status("205 Reset Content", TWO, b"{}")),
             "deleted",
         )
-        .asking(Ask::Deletion),
+        .calling(Call::Deletion),
     ]
 }
 
-/// Refusals as hubs and what stands before them write them.
+/// Error responses of hubs and proxies.
 pub(crate) fn refusals() -> Vec<Case> {
     let says = |code: &str, headers: &[&str], body: &str| {
         let length = format!("Content-Length: {}", body.len());
@@ -170,19 +172,19 @@ pub(crate) fn refusals() -> Vec<Case> {
                 &["Content-Type: text/plain"],
                 "Something went wrong\n",
             ),
-            refused::<500>,
+            is_status::<500>,
             "500 SERVER_ERROR: Something went wrong",
         ),
         Case::fails(
             "a reason phrase",
             says("400 Could not parse content", &[], ""),
-            refused::<400>,
+            is_status::<400>,
             "400 BAD_PARAMETERS: Could not parse content",
         ),
         Case::fails(
             "words of JSON",
             says("409 Conflict", &[], r#"{"error":"in use"}"#),
-            refused::<409>,
+            is_status::<409>,
             "409 CONFLICT: in use",
         ),
         Case::fails(
@@ -202,19 +204,19 @@ pub(crate) fn refusals() -> Vec<Case> {
             "403 NOT_AUTHORIZED: Not yours",
         ),
         Case::fails(
-            "a code that is none",
+            "an invalid code",
             says(
                 "500 Oh",
                 &[],
                 r#"{"error":{"code":"\u001b[2J","message":"x"}}"#,
             ),
-            refused::<500>,
+            is_status::<500>,
             "500 SERVER_ERROR: x",
         ),
     ]
 }
 
-/// To another server, where nobody may come.
+/// Redirects to another server, which must not receive a request.
 pub(crate) fn redirects(elsewhere: &str) -> Vec<Case> {
     let to = |code: &str, target: &str| {
         Fault::reply(status(
@@ -227,7 +229,7 @@ pub(crate) fn redirects(elsewhere: &str) -> Vec<Case> {
             b"",
         ))
     };
-    let says = "it redirects to";
+    let says = "redirect to";
     let target = &format!("{elsewhere}/sequences");
     let same_port = target
         .trim_start_matches("https:")
@@ -236,63 +238,63 @@ pub(crate) fn redirects(elsewhere: &str) -> Vec<Case> {
         Case::fails(
             "a 301 to another server",
             to("301 Moved Permanently", target),
-            refused::<301>,
+            is_status::<301>,
             says,
         ),
         Case::fails(
             "a 302 to another server",
             to("302 Found", target),
-            refused::<302>,
+            is_status::<302>,
             says,
         ),
         Case::fails(
             "a 303 to another server",
             to("303 See Other", target),
-            refused::<303>,
+            is_status::<303>,
             says,
         ),
         Case::fails(
             "a 307 to another server",
             to("307 Temporary Redirect", target),
-            refused::<307>,
+            is_status::<307>,
             says,
         ),
         Case::fails(
             "a 308 to another server",
             to("308 Permanent Redirect", target),
-            refused::<308>,
+            is_status::<308>,
             says,
         ),
         Case::fails(
             "a deletion that is redirected",
             to("307 Temporary Redirect", target),
-            refused::<307>,
+            is_status::<307>,
             says,
         )
-        .asking(Ask::Deletion),
+        .calling(Call::Deletion),
         Case::fails(
             "a stream that is redirected",
             to("302 Found", target),
-            refused::<302>,
+            is_status::<302>,
             says,
         )
-        .asking(Ask::Stream),
+        .calling(Call::Stream),
         Case::fails(
             "a redirect without a scheme",
             to("302 Found", same_port),
-            refused::<302>,
+            is_status::<302>,
             says,
         ),
         Case::fails(
             "a redirect to itself",
             to("302 Found", "/api/v1/sequences"),
-            refused::<302>,
+            is_status::<302>,
             says,
         ),
         Case::fails(
             "a redirect to a file",
             to("302 Found", "file:///etc/passwd"),
-            refused::<302>,
+            is_status::<302>,
             says,
         ),
         Case::fails(
@@ -301,25 +303,25 @@ pub(crate) fn redirects(elsewhere: &str) -> Vec<Case> {
                 "302 Found",
                 &format!("https://u:{SECRET}@h/a?{SECRET}#{SECRET}"),
             ),
-            refused::<302>,
-            "it redirects to …@h/a, and",
+            is_status::<302>,
+            "redirect to …@h/a, which",
         ),
         Case::fails(
             "a redirect to nowhere",
             to("302 Found", ""),
-            refused::<302>,
+            is_status::<302>,
             "302 UNKNOWN_ERROR",
         ),
         Case::fails(
             "a redirect that is no address",
             to("302 Found", "http://[::1"),
-            refused::<302>,
+            is_status::<302>,
             says,
         ),
         Case::fails(
             "a redirect without a target",
             Fault::reply(status("302 Found", TWO, b"[]")),
-            refused::<302>,
+            is_status::<302>,
             "302 UNKNOWN_ERROR",
         ),
         Case::fails(
@@ -329,10 +331,10 @@ pub(crate) fn redirects(elsewhere: &str) -> Vec<Case> {
                 &[&format!("Refresh: 0; url={target}"), "Content-Length: 6"],
                 b"<html>",
             )),
-            useless,
+            is_not_json,
             "<html>",
         ),
-        Case::gives(
+        Case::returns(
             "a place that is elsewhere",
             Fault::reply(status(
                 "200 OK",

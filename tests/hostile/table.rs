@@ -1,4 +1,4 @@
-//! All rows, played.
+//! Runs all rows.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,13 +14,13 @@ use scramjet_client_tests::scripted::ScriptedServer;
 use crate::cases::{Case, Outcome};
 use crate::{bodies, framing, heads, statuses};
 
-/// What no server gets to see that it was not meant for.
+/// Only the intended server may receive this.
 pub(crate) const SECRET: &str = "s3cret-t0ken";
 
-/// What the process may need at most beyond what it had.
+/// Maximum growth of the process's memory.
 const MOST_MEMORY: u64 = 32 << 20;
 
-/// The client of every row.
+/// Returns the client of a row.
 fn client(server: &ScriptedServer) -> HostClient {
     let builder = HostClient::builder(server.url())
         .bearer_token(SECRET)
@@ -32,8 +32,8 @@ fn client(server: &ScriptedServer) -> HostClient {
     builder.build().expect("a client")
 }
 
-/// The error and its causes.
-fn in_full(error: &Error) -> String {
+/// Returns the error with its causes.
+fn with_causes(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -43,7 +43,7 @@ fn in_full(error: &Error) -> String {
     text
 }
 
-/// A line of `/proc/self/status`, in bytes.
+/// Returns a value of `/proc/self/status` in bytes.
 fn memory(what: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("the status of this process");
     let line = status
@@ -58,33 +58,34 @@ fn memory(what: &str) -> u64 {
         << 10
 }
 
-/// Forgets the most memory that there ever was, where that can be done; otherwise a row is charged with what the ones before it took.
+/// Resets the peak memory, if the system supports it. Otherwise the figure of a row includes
+/// earlier rows.
 fn forget_peak() {
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
-/// Ends a line, or changes how it is shown.
+/// Returns `true` for characters that end a line or change how it is displayed.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')
         || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-struct Played {
+struct Measured {
     outcome: String,
     time: Duration,
     memory: u64,
 }
 
-fn play(case: &Case, encrypted: bool) -> Played {
-    let calm = Arc::new(AtomicBool::new(false));
+fn play(case: &Case, encrypted: bool) -> Measured {
+    let repaired = Arc::new(AtomicBool::new(false));
     let (tell, done) = channel();
-    let server = case.fault.clone().serve(encrypted, &calm, tell);
+    let server = case.fault.clone().serve(encrypted, &repaired, tell);
     let host = client(&server);
     forget_peak();
     let before = memory("VmRSS");
     let begin = Instant::now();
-    let result = case.ask.of(&host.with_deadline(case.deadline));
+    let result = case.call.run(&host.with_deadline(case.deadline));
     let time = begin.elapsed();
     let used = memory("VmHWM").saturating_sub(before);
     let expected = case
@@ -93,18 +94,18 @@ fn play(case: &Case, encrypted: bool) -> Played {
         .filter(|_| encrypted)
         .unwrap_or(&case.outcome);
     let outcome = match (&result, expected) {
-        (Ok(value), Outcome::Gives(expected)) => {
+        (Ok(value), Outcome::Returns(expected)) => {
             assert_eq!(value, expected);
             format!("gives {value}")
         }
         (Err(error), Outcome::Fails(kind, says)) => {
-            let text = in_full(error);
+            let text = with_causes(error);
             let (method, url) = (
                 error.method().expect("a request").as_str(),
                 error.url().expect("a request"),
             );
             assert!(
-                url.starts_with(&server.url()) && text.contains(&format!(" ({method} {url}) ")),
+                url.starts_with(&server.url()) && text.contains(&format!(" ({method} {url}): ")),
                 "the request is not named: {text}"
             );
             assert!(kind(error.kind()), "{:?}: {text}", error.kind());
@@ -118,7 +119,7 @@ fn play(case: &Case, encrypted: bool) -> Played {
             text
         }
         (Ok(value), Outcome::Fails(..)) => panic!("it gives {value}"),
-        (Err(error), Outcome::Gives(_)) => panic!("it fails: {}", in_full(error)),
+        (Err(error), Outcome::Returns(_)) => panic!("it fails: {}", with_causes(error)),
     };
     assert!(
         time < case.deadline + Duration::from_secs(10),
@@ -127,19 +128,19 @@ fn play(case: &Case, encrypted: bool) -> Played {
     );
     assert!(used < MOST_MEMORY, "{used} bytes of memory");
 
-    if case.settles {
+    if case.waits_for_server {
         done.recv_timeout(case.deadline).expect("all is sent");
     }
-    calm.store(true, Ordering::SeqCst);
+    repaired.store(true, Ordering::SeqCst);
     let version = host.with_deadline(Duration::from_secs(20)).version();
     assert_eq!(
         version
             .map(|version| version.version)
-            .map_err(|error| in_full(&error)),
+            .map_err(|error| with_causes(&error)),
         Ok("1.0.1".to_owned()),
         "the client is of no use"
     );
-    Played {
+    Measured {
         outcome,
         time,
         memory: used,
@@ -147,7 +148,7 @@ fn play(case: &Case, encrypted: bool) -> Played {
 }
 
 #[test]
-fn whatever_a_server_does_the_client_stays_whole() {
+fn client_survives_every_faulty_server() {
     let start = memory("VmRSS");
     let (mut most, mut peak) = (0, start);
     let mut failed = Vec::new();
@@ -157,7 +158,7 @@ fn whatever_a_server_does_the_client_stays_whole() {
         "fault", "", "ms", "KiB"
     );
     for encrypted in [false, true] {
-        // Nobody is to come here, whatever the others say.
+        // No redirect may lead to this server.
         let elsewhere = ScriptedServer::start(|_| {});
         let cases = [
             framing::ends(),
@@ -180,7 +181,7 @@ fn whatever_a_server_does_the_client_stays_whole() {
         for case in cases.iter().flatten() {
             let scheme = if encrypted { "https" } else { "http" };
             match catch_unwind(AssertUnwindSafe(|| play(case, encrypted))) {
-                Ok(Played {
+                Ok(Measured {
                     outcome,
                     time,
                     memory,

@@ -1,4 +1,4 @@
-//! Certificates made on the fly: authorities, and what they vouch for.
+//! Certificates and certificate authorities, generated at run time.
 
 use pem::Pem;
 use rcgen::{
@@ -7,15 +7,15 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// An authority, which vouches for others with its certificate.
+/// A certificate authority.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
-    /// Its own certificate and those up to the first authority, where it is not the first.
+    /// Its own certificate and those of the authorities above it, without the root.
     between: Vec<CertificateDer<'static>>,
 }
 
 impl Authority {
-    /// One that vouches for itself.
+    /// Returns a self-signed root authority.
     pub fn new(name: &str) -> Self {
         let issuer = CertifiedIssuer::self_signed(authority(name), key()).expect("an authority");
         Self {
@@ -24,7 +24,7 @@ impl Authority {
         }
     }
 
-    /// One that this one vouches for.
+    /// Returns an intermediate authority, signed by this one.
     pub fn below(&self, name: &str) -> Self {
         let issuer =
             CertifiedIssuer::signed_by(authority(name), key(), &self.issuer).expect("an authority");
@@ -32,7 +32,7 @@ impl Authority {
         Self { issuer, between }
     }
 
-    /// The certificate to trust, in PEM.
+    /// Returns the certificate to trust, in PEM.
     pub fn pem(&self) -> String {
         self.issuer.pem()
     }
@@ -41,12 +41,12 @@ impl Authority {
         self.issuer.der()
     }
 
-    /// A certificate for these names and addresses, or for a person of this name.
+    /// Issues a certificate for these DNS names and addresses, or for a client with this name.
     pub fn identity(&self, names: &[&str]) -> Identity {
         self.identity_between(names, 2020, 2099)
     }
 
-    /// A certificate that is valid from the beginning of the one year to the beginning of the other.
+    /// Issues a certificate that is valid from January 1 of `from` to January 1 of `until`.
     pub fn identity_between(&self, names: &[&str], from: i32, to: i32) -> Identity {
         let key = key();
         let certificate = leaf(names, from, to)
@@ -59,14 +59,14 @@ impl Authority {
     }
 }
 
-/// A certificate, those between it and the authority, and its key.
+/// A certificate with its key and intermediate certificates.
 pub struct Identity {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     key: KeyPair,
 }
 
 impl Identity {
-    /// One for which nobody vouches but itself.
+    /// Returns a self-signed certificate.
     pub fn self_signed(names: &[&str]) -> Self {
         let key = key();
         let certificate = leaf(names, 2020, 2099)
@@ -78,7 +78,7 @@ impl Identity {
         }
     }
 
-    /// Returns one as `openssl req -x509` makes it: it vouches for itself as an authority.
+    /// Returns a self-signed certificate marked as an authority, as `openssl req -x509` makes it.
     pub fn self_signed_authority(names: &[&str]) -> Self {
         let (key, mut params) = (key(), leaf(names, 2020, 2099));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -89,7 +89,7 @@ impl Identity {
         }
     }
 
-    /// The certificates in PEM, its own one first.
+    /// Returns the certificates in PEM, the leaf first.
     pub fn pem(&self) -> String {
         self.chain
             .iter()
@@ -97,14 +97,14 @@ impl Identity {
             .collect()
     }
 
-    /// The key in PEM, in PKCS#8.
+    /// Returns the key as PKCS#8 in PEM.
     pub fn key_pem(&self) -> String {
         self.key.serialize_pem()
     }
 
-    /// The key in PEM, in SEC1.
+    /// Returns the key as SEC1 in PEM.
     pub fn sec1_key_pem(&self) -> String {
-        // In PKCS#8 it is within octets (type 4), the first of which says that they are a sequence.
+        // PKCS#8 wraps the SEC1 key, a SEQUENCE, in an OCTET STRING (tag 4).
         let pkcs8 = self.key.serialized_der();
         let at = pkcs8
             .windows(3)

@@ -1,4 +1,4 @@
-//! An address at which somebody listens but nobody answers.
+//! A listening address that answers no connection attempts.
 
 use std::{
     io::ErrorKind,
@@ -6,25 +6,28 @@ use std::{
     time::Duration,
 };
 
-/// A listener that accepts nothing and whose queue is full: Linux drops what arrives then, so that further clients wait for an
-/// answer. Refused again when dropped.
+/// A listener that accepts nothing and whose backlog is full.
+///
+/// Linux drops further connection attempts, so clients wait until they time out. When dropped,
+/// the address refuses connections.
 pub struct FullBacklog {
     address: SocketAddr,
     _listener: TcpListener,
-    /// As many as the queue takes, which is 129 for a listener of the standard library: an open file each.
+    /// Fills the backlog: 129 connections for a listener of the standard library, an open file
+    /// each.
     _queue: Vec<TcpStream>,
 }
 
 impl FullBacklog {
     pub fn start() -> Self {
-        /// On loopback, connections that are taken are taken at once.
-        const ANSWER: Duration = Duration::from_millis(200);
+        /// Upper bound for one connection. On loopback, the kernel accepts connections at once.
+        const CONNECT_TIMEOUT: Duration = Duration::from_millis(200);
 
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
         let address = listener.local_addr().expect("an address of the listener");
         let mut queue = Vec::new();
         loop {
-            match TcpStream::connect_timeout(&address, ANSWER) {
+            match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
                 Ok(waiting) => queue.push(waiting),
                 Err(error) if error.kind() == ErrorKind::TimedOut => break,
                 Err(error) => panic!("{} connections do not fill the queue: {error}", queue.len()),
@@ -37,7 +40,7 @@ impl FullBacklog {
         }
     }
 
-    /// The base address, in the form in which clients take it.
+    /// Returns the base URL for clients.
     pub fn url(&self) -> String {
         format!("http://{}/api/v1", self.address)
     }
@@ -48,18 +51,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connecting_ends_in_a_timeout_and_later_in_a_refusal() {
+    fn full_backlog_times_out_and_refuses_once_dropped() {
         let backlog = FullBacklog::start();
         let address = backlog.address;
         assert_eq!(backlog.url(), format!("http://{address}/api/v1"));
-        let connect = |patience| {
-            TcpStream::connect_timeout(&address, Duration::from_millis(patience))
+        let connect = |timeout| {
+            TcpStream::connect_timeout(&address, Duration::from_millis(timeout))
                 .map_err(|error| error.kind())
         };
-        // The second is long enough for Linux to ask again, which it does after a second.
-        for patience in [300, 1300] {
+        // Linux retransmits the SYN after a second, so the second timeout covers a retransmission.
+        for timeout in [300, 1300] {
             assert_eq!(
-                connect(patience).expect_err("an unanswered connection"),
+                connect(timeout).expect_err("an unanswered connection"),
                 ErrorKind::TimedOut
             );
         }

@@ -1,7 +1,8 @@
-//! What the benchmarks share: sides that do the same work in turns, their costs, and what one costs in terms of another.
+//! A benchmark harness that compares sides doing the same work.
 //!
-//! A figure is never compared with one of another run or another machine: the sides of a comparison run in one process, one after the other
-//! in each round, each round beginning with the next one, and what is told is the median of the ratios of the rounds.
+//! Figures are never compared across runs or machines. All sides of a comparison run in one
+//! process, one after the other in each round, and each round begins with another side. The result
+//! is the median of the ratios of the rounds.
 
 mod figures;
 pub mod process;
@@ -19,26 +20,27 @@ pub use self::table::Section;
 
 const MIB: f64 = (1 << 20) as f64;
 
-/// A run of a benchmark, as its arguments say.
+/// The options of one benchmark run.
 #[derive(Clone, Debug)]
 pub struct Bench {
     rounds: usize,
-    /// The arguments say how many rounds there are.
-    is_told_rounds: bool,
+    /// `--rounds` was given.
+    has_explicit_rounds: bool,
     quick: bool,
     only: Vec<String>,
 }
 
 impl Bench {
-    /// What was asked for: `--quick` for few rounds and little data, `--rounds N`, and words that the names of the comparisons to make hold.
+    /// Reads the arguments: `--quick` (few rounds and little data), `--rounds N`, and words that
+    /// select the comparisons whose names contain one of them.
     ///
-    /// Does not return where this process is a part of another benchmark: then it is one of `parts`, or the server; nor with `--table`, for
-    /// which it prints what all benchmarks have written down.
+    /// Does not return in a process that runs one of `parts` or the server, nor with `--table`,
+    /// which prints the recorded figures of all benchmarks.
     pub fn start(parts: &[Part]) -> Self {
         process::run_part(parts);
         let mut bench = Self {
             rounds: 9,
-            is_told_rounds: false,
+            has_explicit_rounds: false,
             quick: false,
             only: Vec::new(),
         };
@@ -46,7 +48,7 @@ impl Bench {
         let mut args = env::args().skip(1);
         while let Some(arg) = args.next() {
             match arg.as_str() {
-                // Cargo's own word for it.
+                // Cargo passes this to all benchmarks.
                 "--bench" => {}
                 "--quick" => bench.quick = true,
                 "--rounds" => {
@@ -63,14 +65,14 @@ impl Bench {
                 _ => bench.only.push(arg),
             }
         }
-        bench.is_told_rounds = rounds.is_some();
+        bench.has_explicit_rounds = rounds.is_some();
         bench.rounds = rounds.unwrap_or(if bench.quick { 3 } else { 9 }).max(1);
         bench
     }
 
-    /// The same with so many rounds, where the arguments do not say how many; with fewer, where it has to be quick.
+    /// Changes the number of rounds, unless `--rounds` was given. `--quick` only reduces it.
     pub fn in_rounds(&self, rounds: usize) -> Self {
-        let rounds = match (self.is_told_rounds, self.quick) {
+        let rounds = match (self.has_explicit_rounds, self.quick) {
             (true, _) => self.rounds,
             (false, true) => rounds.min(self.rounds),
             (false, false) => rounds,
@@ -81,29 +83,30 @@ impl Bench {
         }
     }
 
-    /// So much, or the sixteenth part where it has to be quick.
+    /// Returns `amount`, or a sixteenth of it with `--quick`.
     pub fn scaled(&self, amount: u64) -> u64 {
         if self.quick { amount / 16 } else { amount }
     }
 
-    /// How often something is to be done in a round that costs this: each round takes about as long, whatever it is, and a pause of the machine's is
-    /// to be little beside it.
+    /// Returns how often to repeat work of this cost in one round.
+    ///
+    /// Rounds take about 80 ms each, so that short pauses of the machine hardly matter.
     pub fn repeats(&self, cost: Cost) -> u64 {
         (self.scaled(80_000_000) / u64::try_from(cost.wall.as_nanos()).unwrap_or(u64::MAX)).max(1)
     }
 
-    /// How many rounds there are.
+    /// Returns the number of rounds.
     pub fn rounds(&self) -> usize {
         self.rounds
     }
 
-    /// Whether a comparison of this name is asked for.
+    /// Returns `true` if the arguments select this comparison.
     pub fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|word| name.contains(word.as_str()))
     }
 
-    /// Begins a comparison: its title is a name, which selects it, and after a colon what there is to say about it. What is told
-    /// of it is written down, unless it had to be quick.
+    /// Begins a comparison. `title` is `name: description`. Its figures are recorded for `--table`,
+    /// except with `--quick`.
     pub fn section(&self, title: &str) -> Section {
         println!(
             "\n== {title}: {} round{}",
@@ -113,7 +116,7 @@ impl Bench {
         Section::begin(title, (!self.quick).then(table::file))
     }
 
-    /// Lets the sides do their work in turns, after a round that does not count, and prints what each cost.
+    /// Runs the sides in turns, after a warm-up round, and prints their costs.
     pub fn compare(&self, title: &str, unit: Unit, mut sides: Vec<Side<'_>>) -> Compared {
         let section = self.section(title);
         let mut rounds = Vec::new();
@@ -137,13 +140,13 @@ impl Bench {
     }
 }
 
-/// One of those that do the same work.
+/// One of the implementations that a comparison measures.
 pub struct Side<'a> {
     name: &'static str,
     work: Box<dyn FnMut() -> Cost + 'a>,
 }
 
-/// A side that does its work, and tells what it cost.
+/// Returns a side that measures its own work.
 pub fn side<'a>(name: &'static str, work: impl FnMut() -> Cost + 'a) -> Side<'a> {
     Side {
         name,
@@ -151,35 +154,37 @@ pub fn side<'a>(name: &'static str, work: impl FnMut() -> Cost + 'a) -> Side<'a>
     }
 }
 
-/// A side whose work is done by a [`Part`] that prints its [`Cost`]: in a process of its own each time. Where its buffers lie in memory, and with
-/// what else in the caches, is then by chance in each round, where it would be the same for all of a run and makes it a fifth faster or slower.
-pub fn side_apart(
+/// Returns a side that runs a [`Part`] in a new process each time. The part prints its [`Cost`].
+///
+/// Memory layout and cache placement make copies up to a fifth faster or slower. With a new
+/// process, they vary in each round instead of staying the same for the whole run.
+pub fn side_in_process(
     name: &'static str,
     part: &'static str,
     args: impl IntoIterator<Item = String>,
 ) -> Side<'static> {
     let args: Vec<_> = args.into_iter().collect();
     side(name, move || {
-        Cost::told_by(&mut Running::part(
+        Cost::read(&mut Running::part(
             part,
             &args.iter().map(String::as_str).collect::<Vec<_>>(),
         ))
     })
 }
 
-/// What something cost.
+/// The cost of some work.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cost {
-    /// How long it took.
+    /// Elapsed time.
     pub wall: Duration,
-    /// How long the threads that did it ran, where that is known.
+    /// CPU time of the threads that did the work, if known.
     pub cpu: Option<Duration>,
-    /// How much memory it took, where that is the question.
+    /// Memory use, if measured.
     pub bytes: u64,
 }
 
 impl Cost {
-    /// What some work costs that this thread does alone.
+    /// Measures work that runs on this thread only.
     pub fn of<T>(work: impl FnOnce() -> T) -> (Self, T) {
         let (cpu, begin) = (thread_time(), Instant::now());
         let result = work();
@@ -194,7 +199,7 @@ impl Cost {
         )
     }
 
-    /// For [`side_apart`], whose process this is.
+    /// Prints the cost for [`side_in_process`], from the process that it started.
     pub fn print(&self) {
         println!(
             "{} {}",
@@ -203,8 +208,8 @@ impl Cost {
         );
     }
 
-    /// What another process prints of it: nanoseconds, those of the clock and those of the processor.
-    pub fn told_by(process: &mut Running) -> Self {
+    /// Reads a printed cost: nanoseconds of elapsed time, then of CPU time if known.
+    pub fn read(process: &mut Running) -> Self {
         let line = process.line();
         let mut nanos = line
             .split(' ')
@@ -216,7 +221,7 @@ impl Cost {
         }
     }
 
-    /// What only took time.
+    /// Returns a cost of elapsed time only.
     pub fn time(wall: Duration) -> Self {
         Self {
             wall,
@@ -225,9 +230,9 @@ impl Cost {
     }
 }
 
-/// How long this thread has run, in nanoseconds.
+/// Returns the CPU time of this thread.
 pub fn thread_time() -> Duration {
-    // The system brings it up to date when it looks for something else to run, and otherwise every four milliseconds.
+    // Linux updates the value when it schedules, otherwise only every 4 ms.
     thread::yield_now();
     let text = fs::read_to_string("/proc/thread-self/schedstat").expect("/proc of Linux");
     Duration::from_nanos(
@@ -238,20 +243,20 @@ pub fn thread_time() -> Duration {
     )
 }
 
-/// By what costs are divided where they are printed.
+/// The unit in which costs are printed.
 #[derive(Clone, Copy, Debug)]
 pub enum Unit {
-    /// So many pieces of this name: microseconds for each.
+    /// Microseconds for each of this many items with this name.
     Each(u64, &'static str),
-    /// So many bytes: megabytes in a second.
+    /// Megabytes per second, for this many bytes.
     Bytes(u64),
-    /// Milliseconds for all of it.
+    /// Milliseconds for all of the work.
     Whole,
     /// Megabytes of memory.
     Memory,
 }
 
-/// What the sides cost in each round. It is a [`Section`], and tells what else there is.
+/// The costs of all sides in each round. Derefs to its [`Section`], for further figures.
 #[derive(Debug)]
 pub struct Compared {
     section: Section,
@@ -310,7 +315,7 @@ impl Compared {
         self.rounds.iter().map(move |costs| &costs[index])
     }
 
-    /// What a side cost in the rounds.
+    /// Returns the spread of one side's cost over the rounds.
     pub fn spread(&self, name: &str, value: impl Fn(&Cost) -> f64) -> Spread {
         Spread::of(self.costs(name).map(value))
     }
@@ -320,10 +325,10 @@ impl Compared {
             .costs(of)
             .zip(self.costs(to))
             .map(|(of, to)| value(of) / value(to));
-        self.tell(&format!("{what} of {of} / {to}"), Spread::of(ratios), goal);
+        self.report(&format!("{what} of {of} / {to}"), Spread::of(ratios), goal);
     }
 
-    /// How often one side does it in the time in which the other does it once.
+    /// Reports how many times as fast as `to` the side `of` is.
     pub fn speed(&self, of: &str, to: &str, goal: Goal) {
         self.ratio(
             "speed",
@@ -333,17 +338,17 @@ impl Compared {
         );
     }
 
-    /// How long one side takes in terms of the other.
+    /// Reports the elapsed time of `of` relative to `to`.
     pub fn time(&self, of: &str, to: &str, goal: Goal) {
         self.ratio("time", (of, to), |cost| cost.wall.as_secs_f64(), goal);
     }
 
-    /// The CPU time of one side in terms of the other's. It has to be known of both.
+    /// Reports the CPU time of `of` relative to `to`. Both must be known.
     pub fn cpu(&self, of: &str, to: &str, goal: Goal) {
         self.ratio("CPU", (of, to), cpu_seconds, goal);
     }
 
-    /// The memory of one side in terms of the other's.
+    /// Reports the memory use of `of` relative to `to`.
     pub fn memory(&self, of: &str, to: &str, goal: Goal) {
         self.ratio("memory", (of, to), |cost| cost.bytes as f64, goal);
     }

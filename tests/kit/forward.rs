@@ -1,5 +1,4 @@
-//! A forward proxy, which opens CONNECT tunnels and passes on requests, or does what the test says
-//! instead.
+//! A forward proxy that opens CONNECT tunnels and forwards requests, or runs a test's handler.
 
 use std::{
     io::{self, Read, Write},
@@ -12,7 +11,7 @@ use scramjet_client_testing::ReceivedRequest;
 
 use crate::scripted::{Connection, ScriptedServer};
 
-/// A forward proxy on the loopback interface. It stops when it is dropped.
+/// A forward proxy on the loopback interface. Stops when dropped.
 pub struct ForwardProxy {
     server: ScriptedServer,
     requests: Arc<Requests>,
@@ -20,14 +19,15 @@ pub struct ForwardProxy {
 
 type Requests = Mutex<Vec<ReceivedRequest>>;
 
-/// The only port to which proxies open tunnels, unless they are told otherwise.
+/// The port to which the proxy opens tunnels.
 const TUNNEL_PORT: &str = ":443";
 
 impl ForwardProxy {
-    /// Starts a proxy that leads to `reachable` (`hub.example:443`), which is the server with this
-    /// base URL, and refuses all others. It opens tunnels to port 443 only, and passes on requests
-    /// in absolute form. `answer` is the head of the response to a CONNECT request, with its empty
-    /// line.
+    /// Starts a proxy that connects to `reachable` (`hub.example:443`), which is the server with
+    /// this base URL, and refuses all other hosts.
+    ///
+    /// It opens tunnels to port 443 only, and forwards requests in absolute form. `answer` is the
+    /// head of the response to a CONNECT request, with its empty line.
     pub fn start(reachable: &str, server: &str, answer: &str) -> Self {
         let (_, address) = server.split_once("://").expect("a base URL");
         let (address, _) = address.split_once('/').expect("a base URL");
@@ -109,7 +109,7 @@ fn path_at<'a>(reachable: &str, request: &'a ReceivedRequest) -> Option<&'a str>
     (host == reachable || format!("{host}:80") == reachable).then_some(path)
 }
 
-/// Passes on requests and their bodies as they come, and the responses without looking at them.
+/// Forwards requests with their bodies as they arrive, and copies the responses unparsed.
 fn pass_on(
     reachable: &str,
     first: &ReceivedRequest,
@@ -166,12 +166,12 @@ fn pass_on_one(
     }
 }
 
-/// Copies bytes in both directions, until both sides have ended.
+/// Copies bytes in both directions until both sides have ended.
 fn join(client: &mut Connection, mut server: TcpStream) {
     let to_server = server.try_clone().expect("a second handle");
     let to_client = client.socket().try_clone().expect("a second handle");
     let back = thread::spawn(move || copy(&mut server, &to_client));
-    // Through the connection, which may have read ahead.
+    // Reads through the connection, which may have buffered bytes.
     copy(client, &to_server);
     let _ = back.join();
 }

@@ -1,7 +1,8 @@
-//! A real hub: the pinned npm packages under `tests/hub`, installed on first use and run as a process of their own.
+//! A real hub: the pinned npm packages of `tests/hub`, installed on first use and run in a process
+//! of its own.
 //!
-//! The hub lives as long as the pipe to its stdin: it ends, with its folder and everything it started, when that is
-//! closed, also when this process is killed. See `tests/hub/hub.js`.
+//! The hub exits when the pipe to its stdin is closed, also if this process is killed. It then
+//! removes its folder and everything that it started. See `tests/hub/hub.js`.
 
 mod install;
 
@@ -19,9 +20,7 @@ use scramjet_client_blocking::HostClient;
 
 use crate::node::NodeProcess;
 
-/// A hub of its own, for a test that needs one nobody else uses.
-///
-/// Dropping it ends it and waits for that.
+/// A hub for one test only. Dropping it stops the hub and waits for its exit.
 #[derive(Debug)]
 pub struct Hub {
     url: String,
@@ -30,32 +29,33 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Starts a hub and waits until it answers. The first use on a machine installs it.
+    /// Starts a hub and waits until it is ready. The first call on a machine installs it.
     pub fn start() -> Result<Self, HubError> {
         Self::launch(false)
     }
 
-    /// Starts a hub that is always overloaded: it refuses every start of a sequence with 419.
+    /// Starts an overloaded hub, which refuses every start of a sequence with 419.
     pub fn start_overloaded() -> Result<Self, HubError> {
         Self::launch(true)
     }
 
-    /// The address of its API, as a client takes it: `http://127.0.0.1:<port>/api/v1`.
+    /// Returns the base URL of the API for clients: `http://127.0.0.1:<port>/api/v1`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The process, which is also the number of the group it and all it starts are in.
+    /// Returns the ID of its process, and of the process group of everything that it starts.
     pub fn pid(&self) -> u32 {
         self.process.child.id()
     }
 
-    /// The only folder the hub writes to, with its log in `hub.log`; removed when it ends.
+    /// Returns the only folder that the hub writes to. It contains `hub.log` and is removed on
+    /// exit.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Ends the hub, and tells when that did not go as it should.
+    /// Stops the hub. Fails if it did not exit cleanly.
     pub fn stop(mut self) -> Result<(), HubError> {
         self.end()
     }
@@ -112,12 +112,12 @@ impl Hub {
 
 impl Drop for Hub {
     fn drop(&mut self) {
-        // Nobody to tell; `stop` is for those who want to know.
+        // `stop` reports errors; drop ignores them.
         let _ = self.end();
     }
 }
 
-/// The one hub of a test binary, or the one `SCRAMJET_HUB_URL` names.
+/// The hub that the tests of a binary share, or the one of `SCRAMJET_HUB_URL`.
 #[derive(Debug)]
 pub struct SharedHub {
     url: String,
@@ -125,12 +125,12 @@ pub struct SharedHub {
 }
 
 impl SharedHub {
-    /// The address of its API, without a slash at the end.
+    /// Returns the base URL of the API, without a trailing slash.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Checks if it is a real hub that was started here: version 0.18.7, and nobody else uses it.
+    /// Returns `true` if this process started it: a real hub of version 0.18.7 without other users.
     pub fn is_local(&self) -> bool {
         self.local
     }
@@ -143,38 +143,38 @@ impl SharedHub {
     }
 }
 
-/// A client of the hub.
 impl From<&SharedHub> for HostClient {
     fn from(hub: &SharedHub) -> Self {
         Self::new(hub.url()).unwrap()
     }
 }
 
-/// The variable that names the hub of a test to the process which the test starts for a part of
-/// itself. That process has no hub of its own.
+/// Environment variable with the hub URL for the child processes of a test. Child processes start
+/// no hub.
 pub const PARENT_HUB: &str = "SCRAMJET_TEST_PARENT_HUB";
 
-/// The hub of the test that started this process, if a test did.
-pub(crate) fn of_the_parent() -> Option<SharedHub> {
+/// Returns the hub of the parent process, if a test started this process.
+pub(crate) fn from_parent() -> Option<SharedHub> {
     env::var(PARENT_HUB).ok().map(|url| SharedHub::at(&url))
 }
 
-/// The hub all tests of this binary share, started by the first that asks. It ends with the process.
+/// Returns the hub that all tests of this binary share. The first call starts it, and it stops with
+/// the process.
 ///
-/// `SCRAMJET_HUB_URL` makes it a hub that runs already. `SCRAMJET_SKIP_HUB=1`, which wins, makes it `None`.
+/// Returns the hub of `SCRAMJET_HUB_URL` instead if that is set, and `None` if
+/// `SCRAMJET_SKIP_HUB=1` is set.
 ///
 /// # Panics
-///
-/// When the hub cannot be started, in every test that asks.
+/// Every call panics if the hub cannot be started.
 pub fn shared() -> Option<&'static SharedHub> {
     static SHARED: OnceLock<Result<Option<SharedHub>, String>> = OnceLock::new();
 
     let shared = SHARED.get_or_init(|| {
-        if let Some(hub) = of_the_parent() {
+        if let Some(hub) = from_parent() {
             return Ok(Some(hub));
         }
         if env::var_os("SCRAMJET_SKIP_HUB").is_some_and(|value| value == "1") {
-            say("SKIPPED: the tests that need a hub (SCRAMJET_SKIP_HUB=1)");
+            print_uncaptured("SKIPPED: the tests that need a hub (SCRAMJET_SKIP_HUB=1)");
             return Ok(None);
         }
         if let Some(url) = url_from_env() {
@@ -185,7 +185,7 @@ pub fn shared() -> Option<&'static SharedHub> {
             url: hub.url.clone(),
             local: true,
         };
-        // Statics are never dropped; the end of this process closes the pipe to the hub, which ends it.
+        // Statics are never dropped. The hub exits when this process does, which closes its stdin.
         mem::forget(hub);
         Ok(Some(shared))
     });
@@ -195,16 +195,16 @@ pub fn shared() -> Option<&'static SharedHub> {
     }
 }
 
-/// Why there is no hub, or why it is not gone.
+/// An error from starting or stopping a hub.
 #[derive(Debug)]
 pub enum HubError {
     /// Node.js or npm is missing or too old.
     NoNode,
     /// The packages could not be installed.
     Install(String),
-    /// The hub did not come up; with the end of what it said.
+    /// The hub did not start. Contains the end of its output.
     Start(String),
-    /// The hub did not end as it should. It is gone all the same.
+    /// The hub did not exit cleanly. Its process is gone.
     Stop(String),
 }
 
@@ -224,7 +224,7 @@ impl fmt::Display for HubError {
 
 impl error::Error for HubError {}
 
-/// A hub for a program that a person runs.
+/// A hub for an example program.
 #[derive(Debug)]
 pub struct AnyHub {
     url: String,
@@ -232,19 +232,20 @@ pub struct AnyHub {
 }
 
 impl AnyHub {
-    /// The address of its API.
+    /// Returns the base URL of the API.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Checks if it was started here, and ends with the program.
+    /// Returns `true` if this process started it; it then stops with the process.
     pub fn is_local(&self) -> bool {
         self.local.is_some()
     }
 }
 
-/// The hub that was named, else the one of `SCRAMJET_HUB_URL`, else a local one that ends when this is dropped.
-pub fn any(named: Option<String>) -> Result<AnyHub, HubError> {
+/// Returns the named hub, else the one of `SCRAMJET_HUB_URL`, else a local one that stops when
+/// dropped.
+pub fn resolve(named: Option<String>) -> Result<AnyHub, HubError> {
     if let Some(url) = named.or_else(url_from_env) {
         return Ok(AnyHub { url, local: None });
     }
@@ -255,12 +256,12 @@ pub fn any(named: Option<String>) -> Result<AnyHub, HubError> {
     })
 }
 
-/// The same for an example that takes `--hub URL` and nothing else.
-pub fn asked_for() -> Result<AnyHub, Box<dyn std::error::Error>> {
+/// Like [`resolve`], for an example that only takes `--hub URL`.
+pub fn from_args() -> Result<AnyHub, Box<dyn std::error::Error>> {
     let args: Vec<_> = env::args().skip(1).collect();
     match args.as_slice() {
-        [] => Ok(any(None)?),
-        [name, url] if name == "--hub" => Ok(any(Some(url.clone()))?),
+        [] => Ok(resolve(None)?),
+        [name, url] if name == "--hub" => Ok(resolve(Some(url.clone()))?),
         _ => Err("the only argument is --hub URL".into()),
     }
 }
@@ -275,8 +276,8 @@ fn hub_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("hub")
 }
 
-/// On stderr whether or not the test's output is captured.
-pub(crate) fn say(line: &str) {
+/// Writes to stderr even if the test's output is captured.
+pub(crate) fn print_uncaptured(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
@@ -285,8 +286,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hub_leaves_nothing() {
-        // Tells about being skipped, or what to install.
+    fn stop_removes_the_folder_and_the_process_of_a_hub() {
+        // Skips without a local hub. `shared` prints the reason, or what to install.
         if !shared().is_some_and(SharedHub::is_local) {
             return;
         }

@@ -1,12 +1,12 @@
 "use strict";
 
-// An HTTP server of Node.js that closes idle connections soon, and says yes to everything.
+// An HTTP server of Node.js that closes idle connections early and accepts every request.
 //
-// arguments  the limit for idle connections (ms), and for how much of each 40 ms it is busy and answers nobody (ms)
-// stdout     one line of JSON once it listens: {"url"}
-// stdin      held open by whoever started this; its end ends the server
+// arguments  the idle timeout of connections (ms), and the time it blocks in every 40 ms (ms)
+// stdout     one line of JSON when it listens: {"url"}
+// stdin      the server exits when it ends
 //
-// GET /seen tells what came: {"requests", "connections", "twice": [what was posted more than once]}
+// GET /stats returns {"requests", "connections", "posted_twice": [paths of repeated POSTs]}
 
 const http = require("http");
 
@@ -17,15 +17,15 @@ const posts = new Map();
 let requests = 0;
 let connections = 0;
 
-function seen() {
-    const twice = [...posts].filter(([, times]) => times > 1).map(([url]) => url);
-    return { requests, connections, twice };
+function stats() {
+    const posted_twice = [...posts].filter(([, times]) => times > 1).map(([url]) => url);
+    return { requests, connections, posted_twice };
 }
 
 const server = http.createServer((request, response) => {
-    if (request.url === "/seen") return response.end(JSON.stringify(seen()));
+    if (request.url === "/stats") return response.end(JSON.stringify(stats()));
     requests += 1;
-    // Counted with its head: what came in part may have been acted upon as well.
+    // Counts the POST when its head arrives, because a server may act on a partial request.
     if (request.method === "POST") posts.set(request.url, (posts.get(request.url) || 0) + 1);
     request.resume().on("end", () => response.end(JSON.stringify({ id: "the-one", version: "1.0.1" })));
 });

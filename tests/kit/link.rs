@@ -1,11 +1,11 @@
-//! A link to a hub that can be cut, with a word or without.
+//! A TCP relay in front of a hub, which can stall or close the connections.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// Passes connections on to a server. It ends when it is dropped.
+/// Relays connections to a server. Stops when dropped.
 pub struct Link {
     address: SocketAddr,
     state: Arc<Shared>,
@@ -21,13 +21,13 @@ struct Shared {
 struct State {
     /// The sockets of all connections so far, client and server.
     connections: Vec<[TcpStream; 2]>,
-    /// Connections before this number pass nothing on any more.
+    /// Connections with a lower number are frozen.
     frozen: usize,
-    /// The number that holds when it is mended.
-    dead: usize,
-    /// Nothing passes on the way from the server.
-    mute: bool,
-    over: bool,
+    /// The value of `frozen` after `unfreeze`.
+    still_frozen: usize,
+    /// Responses are frozen.
+    responses_frozen: bool,
+    stopped: bool,
 }
 
 impl Shared {
@@ -51,7 +51,7 @@ impl Link {
                     continue;
                 };
                 let mut state = shared.lock();
-                if state.over {
+                if state.stopped {
                     return;
                 }
                 let number = state.connections.len();
@@ -59,60 +59,61 @@ impl Link {
                 let pair: std::io::Result<_> = pair();
                 state.connections.push(pair.expect("second handles"));
                 drop(state);
-                for (from, to, answers) in [(&client, &server, false), (&server, &client, true)] {
+                for (from, to, is_response) in [(&client, &server, false), (&server, &client, true)]
+                {
                     let pair = (from.try_clone(), to.try_clone());
                     let (from, to) = (pair.0.expect("a handle"), pair.1.expect("a handle"));
                     let shared = Arc::clone(&shared);
-                    thread::spawn(move || copy(from, to, (number, answers), &shared));
+                    thread::spawn(move || copy(from, to, (number, is_response), &shared));
                 }
             }
         });
         Self { address, state }
     }
 
-    /// The base URL of the server through this link.
+    /// Returns the base URL of the server through this relay.
     pub fn url(&self) -> String {
         format!("http://{}/api/v1", self.address)
     }
 
-    /// Lets nothing through any more on the connections that there are. Neither side is told.
+    /// Freezes the existing connections: no more bytes pass, but both sockets stay open.
     pub fn freeze(&self) {
         let mut state = self.state.lock();
         state.frozen = state.connections.len();
     }
 
-    /// Lets nothing through any more until it is [mended](Self::mend), also on new connections.
+    /// Freezes existing and new connections until [`unfreeze`](Self::unfreeze).
     pub fn freeze_all(&self) {
         let mut state = self.state.lock();
-        state.dead = state.connections.len();
+        state.still_frozen = state.connections.len();
         state.frozen = usize::MAX;
     }
 
-    /// Lets requests through, and no answers, until it is [mended](Self::mend).
-    pub fn freeze_answers(&self) {
-        self.state.lock().mute = true;
+    /// Freezes responses, but not requests, until [`unfreeze`](Self::unfreeze).
+    pub fn freeze_responses(&self) {
+        self.state.lock().responses_frozen = true;
     }
 
-    /// Lets those connections through again that were made since it was frozen.
-    pub fn mend(&self) {
+    /// Unfreezes the connections made since the last `freeze_all`.
+    pub fn unfreeze(&self) {
         let mut state = self.state.lock();
-        (state.frozen, state.mute) = (state.dead, false);
+        (state.frozen, state.responses_frozen) = (state.still_frozen, false);
         drop(state);
         self.state.changed.notify_all();
     }
 
     /// Closes all connections.
-    pub fn cut(&self) {
+    pub fn close_connections(&self) {
         let state = self.state.lock();
         close(&state);
     }
 
-    /// The port of this link.
+    /// Returns the port of this relay.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// The number of connections so far.
+    /// Returns the number of connections so far.
     pub fn connections(&self) -> usize {
         self.state.lock().connections.len()
     }
@@ -128,23 +129,24 @@ fn close(state: &State) {
 impl Drop for Link {
     fn drop(&mut self) {
         let mut state = self.state.lock();
-        state.over = true;
+        state.stopped = true;
         close(&state);
         drop(state);
         self.state.changed.notify_all();
-        // Wakes the listener.
+        // Wakes the listener thread.
         let _ = TcpStream::connect(self.address);
     }
 }
 
-/// `which` is the number of the connection, and if it is the way from the server.
+/// Copies one direction. `which` is the connection's number, and `true` for responses.
 fn copy(mut from: TcpStream, mut to: TcpStream, which: (usize, bool), shared: &Shared) {
     let mut piece = vec![0; 16 << 10];
     loop {
         let read = from.read(&mut piece).unwrap_or(0);
-        let (number, answers) = which;
-        let frozen =
-            |state: &mut State| (number < state.frozen || answers && state.mute) && !state.over;
+        let (number, is_response) = which;
+        let frozen = |state: &mut State| {
+            (number < state.frozen || is_response && state.responses_frozen) && !state.stopped
+        };
         let state = shared.changed.wait_while(shared.lock(), frozen);
         drop(state.unwrap_or_else(PoisonError::into_inner));
         if read == 0 || to.write_all(&piece[..read]).is_err() {

@@ -1,15 +1,15 @@
 //! Runs each live test on a real hub and on a fake hub of each generation. The README says how to
-//! choose among them.
+//! select one.
 
 use std::mem;
 use std::sync::OnceLock;
 
 use scramjet_client_testing::fake_hub::Generation;
 
-use crate::hub::{SharedHub, of_the_parent};
+use crate::hub::{SharedHub, from_parent};
 use crate::programs::fake_hub;
 
-/// Makes three tests of a function that takes a hub, as a `HostClient` or as a `&SharedHub`.
+/// Generates three tests from a function that takes a hub, as a `HostClient` or a `&SharedHub`.
 ///
 /// They are in a module of the function's name: `on_the_hub` runs on the hub that
 /// [`shared`](crate::hub::shared) returns, `on_a_fake_0_18` and `on_a_fake_1_x` on [`fake`] hubs.
@@ -56,10 +56,10 @@ pub fn fake(generation: Generation) -> &'static SharedHub {
         _ => new,
     };
     shared.get_or_init(|| {
-        of_the_parent().unwrap_or_else(|| {
+        from_parent().unwrap_or_else(|| {
             let hub = fake_hub(generation);
             let shared = SharedHub::at(&hub.url());
-            // It ends with the process.
+            // Leaked on purpose: it stops with the process.
             mem::forget(hub);
             shared
         })

@@ -1,4 +1,4 @@
-//! A script that Node.js runs for the tests: it says on stdout where it can be reached, and ends when its stdin is closed.
+//! A Node.js script that prints its address on stdout and exits when its stdin is closed.
 
 use std::{
     collections::VecDeque,
@@ -14,24 +14,25 @@ use std::{
     time::Duration,
 };
 
-use crate::hub::say;
+use crate::hub::print_uncaptured;
 
-/// Takes about a second; this is for a machine that is busy with something else.
+/// Starting takes about a second; the rest is for busy machines.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Takes some milliseconds. After this it is killed from here.
+/// Stopping takes some milliseconds. After this timeout the process is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// As many of the last lines on stderr as an error shows: a stack trace and the end of the hub's log.
+/// Number of stderr lines in an error: enough for a stack trace and the end of the hub's log.
 const TAIL_LINES: usize = 40;
 
-/// The process, before and after it has said where it can be reached.
+/// A running script.
 #[derive(Debug)]
 pub(crate) struct NodeProcess {
     pub(crate) child: Child,
-    /// Closing it is what ends the script.
+    /// Closing it makes the script exit.
     stdin: Option<ChildStdin>,
-    /// The lines of stdout; disconnected when the process is gone, since nothing else has its stdout.
+    /// The lines of stdout. Disconnects when the process exits, because no other process has its
+    /// stdout.
     stdout: Receiver<String>,
     pub(crate) stderr: Stderr,
 }
@@ -51,10 +52,11 @@ impl NodeProcess {
             .stderr(Stdio::piped())
             .env("NODE_NO_WARNINGS", "1")
             .envs(variables);
-        // Signals for this process are not for the script, and a hub can kill all its own as a group.
+        // Keeps signals away from the script, and lets a hub kill everything it started as one
+        // group.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        // These make another hub of one, with other routes.
+        // Hubs change their routes if one of these is set.
         for name in ["DEVELOPMENT", "SCRAMJET_DEVELOPMENT", "PRODUCTION"] {
             command.env_remove(name);
         }
@@ -72,7 +74,7 @@ impl NodeProcess {
         })
     }
 
-    /// Waits for it to be up, and gives what it says then.
+    /// Waits until the script is ready, and returns the JSON that it prints then.
     pub(crate) fn announcement(&mut self) -> Result<serde_json::Value, String> {
         let line = self
             .stdout
@@ -89,12 +91,12 @@ impl NodeProcess {
         Ok(announcement)
     }
 
-    /// Ends it, if it has not been ended already. On return it is gone in any case.
+    /// Stops the process, once. When this returns, the process is gone.
     pub(crate) fn end(&mut self) -> Result<(), String> {
         if self.stdin.take().is_none() {
             return Ok(());
         }
-        // Nothing is printed any more: this is the end of the stream, and so of the process.
+        // The script prints nothing more, so an ended stdout means that the process has exited.
         let ended = match self.stdout.recv_timeout(STOP_TIMEOUT) {
             Err(RecvTimeoutError::Disconnected) => Ok(()),
             _ => {
@@ -113,19 +115,20 @@ impl NodeProcess {
         ended.and(waited.map(drop))
     }
 
-    /// Kills it and all it started. Its group is still its own: it has not been waited for.
+    /// Kills the process and everything it started. The group ID is still valid, because the
+    /// process has not been waited for.
     fn kill(&mut self) {
         let group = format!("-{}", self.child.id());
         let _ = Command::new("kill")
             .args(["-KILL", "--", &group])
             .stderr(Stdio::null())
             .status();
-        // For a machine without that program.
+        // For machines without a `kill` program.
         let _ = self.child.kill();
     }
 }
 
-/// What the hub says on stderr: kept for an error while it starts, shown from then on.
+/// The stderr of a script: buffered for errors during startup, printed from then on.
 #[derive(Debug)]
 pub(crate) struct Stderr {
     tail: Arc<Mutex<VecDeque<String>>>,
@@ -142,7 +145,7 @@ impl Stderr {
             thread::spawn(move || {
                 each_line(stderr, |line| {
                     if shown.load(Ordering::Relaxed) {
-                        say(&line);
+                        print_uncaptured(&line);
                     }
                     let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
                     if tail.len() == TAIL_LINES {
@@ -163,7 +166,7 @@ impl Stderr {
         self.shown.store(true, Ordering::Relaxed);
     }
 
-    /// Waits for the last line of a hub that is gone.
+    /// Waits until stderr ends.
     fn finish(&mut self) {
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();

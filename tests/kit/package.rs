@@ -1,4 +1,4 @@
-//! Sequence packages: the ones of `tests/sequences`, and some the hub has to refuse.
+//! Sequence packages: those of `tests/sequences`, and invalid ones.
 
 use std::{
     fs, io,
@@ -8,9 +8,9 @@ use std::{
 use flate2::{Compression, GzBuilder, write::GzEncoder};
 use tar::{Builder, EntryType, Header};
 
-/// The gzip-compressed tar of a folder's content, as the hub takes it: the entries at the root.
+/// Packs the contents of a folder as a gzip-compressed tar with the entries at its root.
 ///
-/// The same content gives the same bytes: sorted, without times, owners or the umask of this machine.
+/// The same contents give the same bytes: entries are sorted and have no times, owners or umask.
 /// Symbolic links are followed.
 pub fn pack_dir(dir: &Path) -> io::Result<Vec<u8>> {
     let mut tar = Builder::new(gzip());
@@ -18,11 +18,10 @@ pub fn pack_dir(dir: &Path) -> io::Result<Vec<u8>> {
     tar.into_inner()?.finish()
 }
 
-/// The package of `tests/sequences/<name>`.
+/// Packs `tests/sequences/<name>`.
 ///
 /// # Panics
-///
-/// When there is no such sequence.
+/// There is no such sequence.
 pub fn sequence(name: &str) -> Vec<u8> {
     let dir = sequence_dir(name);
     assert!(
@@ -33,21 +32,21 @@ pub fn sequence(name: &str) -> Vec<u8> {
     pack_dir(&dir).unwrap_or_else(|error| panic!("cannot pack {}: {error}", dir.display()))
 }
 
-/// The folder of the sequence `name`.
+/// Returns the folder of the sequence `name`.
 pub fn sequence_dir(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("sequences")
         .join(name)
 }
 
-/// Bodies every hub refuses as packages (422), each with a name that tells what is wrong with it.
+/// Returns invalid packages, which every hub refuses with 422, and what is wrong with each.
 pub fn garbage_packages() -> Vec<(&'static str, Vec<u8>)> {
     let index: &[u8] = b"module.exports = async () => {};\n";
     let mut truncated = pack_files(&[
         ("package.json", br#"{"name":"cut","main":"index.js"}"#),
         ("index.js", index),
     ]);
-    // Half of it: in the middle of the compressed data.
+    // Ends within the compressed data.
     truncated.truncate(truncated.len() / 2);
 
     vec![
@@ -70,7 +69,7 @@ pub fn garbage_packages() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn gzip() -> GzEncoder<Vec<u8>> {
-    // The header of a gzip file has a time and an operating system too.
+    // A gzip header also contains a time and an operating system.
     GzBuilder::new()
         .mtime(0)
         .operating_system(255)
@@ -92,7 +91,7 @@ fn pack_files(files: &[(&str, &[u8])]) -> Vec<u8> {
     pack().unwrap_or_else(|error| panic!("cannot pack in memory: {error}"))
 }
 
-/// Adds what is in `dir`, under the name `at`.
+/// Adds the contents of `dir` under the name `at`.
 fn add_dir(tar: &mut Builder<GzEncoder<Vec<u8>>>, dir: &Path, at: &Path) -> io::Result<()> {
     let mut names = fs::read_dir(dir)?
         .map(|entry| Ok(entry?.file_name()))
@@ -126,7 +125,7 @@ fn add_dir(tar: &mut Builder<GzEncoder<Vec<u8>>>, dir: &Path, at: &Path) -> io::
     Ok(())
 }
 
-/// A header without a path; `append_data` sets that, and the checksum.
+/// Returns a header without path and checksum, which `append_data` sets.
 fn header(kind: EntryType, mode: u32, content: &[u8]) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
@@ -138,7 +137,7 @@ fn header(kind: EntryType, mode: u32, content: &[u8]) -> Header {
     header
 }
 
-/// Only whether a file can be executed is kept of its mode.
+/// Returns 0o755 for folders and executable files, and 0o644 for others.
 fn mode(metadata: &fs::Metadata) -> u32 {
     #[cfg(unix)]
     let executable = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o111 != 0;
@@ -152,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_package_has_the_files_at_its_root_and_is_always_the_same() {
+    fn pack_dir_is_deterministic_with_files_at_its_root() {
         let package = sequence("shout");
         assert_eq!(package, sequence("shout"));
 

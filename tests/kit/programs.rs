@@ -8,8 +8,8 @@ use scramjet_client_testing::fake_hub::{
 };
 use serde_json::{Value, json};
 
-/// Starts a fake hub that runs the sequences of `tests/sequences`. It takes a tenth of the time of
-/// real hubs or less, but keeps the order in which things happen.
+/// Starts a fake hub that runs the sequences of `tests/sequences`. It keeps the order of events and
+/// takes at most a tenth of the time of a real hub.
 #[must_use]
 pub fn fake_hub(generation: Generation) -> FakeHub {
     let hub = FakeHub::builder(generation)
@@ -45,7 +45,7 @@ pub fn fake_hub(generation: Generation) -> FakeHub {
     hub
 }
 
-/// Adds the programs to a hub, and that of the package with links which a test makes.
+/// Adds the programs to a hub, including one for the package with links that a test creates.
 pub fn serve(hub: &FakeHub) {
     hub.program("acts", acts);
     hub.program("answers", answers);
@@ -68,7 +68,7 @@ pub fn serve(hub: &FakeHub) {
     hub.program("words", words);
 }
 
-/// Emits what a listener was told. Data that is `undefined` in JavaScript is `null` here.
+/// Emits the data that a listener received. `undefined` of JavaScript becomes `null`.
 fn emit(process: &Process, name: &str, data: &Value) {
     match data {
         Value::Null => process.emit_nothing(name),

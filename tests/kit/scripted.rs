@@ -1,5 +1,4 @@
-//! The scripted server of `scramjet-client-testing`, over http or https, with handlers that need
-//! not return a result.
+//! The scripted server of `scramjet-client-testing` over http or https, with infallible handlers.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ pub use scramjet_client_testing::server::{Connection, response};
 use crate::authority::{Authority, Identity};
 use crate::tls;
 
-/// A [`Server`] with a base URL for clients of either scheme.
+/// A [`Server`] with a base URL for clients.
 pub struct ScriptedServer {
     server: Server,
     https: bool,
@@ -31,7 +30,7 @@ impl ScriptedServer {
         Self::listen(port, None, handler)
     }
 
-    /// Starts a server over https, with a certificate for `localhost` that is in
+    /// Starts a server over https with a certificate for `localhost`, see
     /// [`certificate`](Self::certificate). The handler gets the connections whose handshake
     /// succeeded.
     pub fn start_tls(handler: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
@@ -51,8 +50,8 @@ impl ScriptedServer {
         Self::listen(0, Some(config), handler)
     }
 
-    /// Starts a server over https with this certificate, for clients with a certificate of the
-    /// authority, in TLS 1.3 or only in 1.2.
+    /// Starts a server over https with this certificate, which requires client certificates of
+    /// `clients`. It uses TLS 1.3, or only 1.2.
     pub fn start_tls_for(
         clients: &Authority,
         identity: &Identity,
@@ -108,7 +107,7 @@ impl ScriptedServer {
     }
 }
 
-/// Returns a base URL at which nobody listens.
+/// Returns a base URL that refuses connections.
 pub fn refused_url() -> String {
     server::refused_url().expect("a free loopback port")
 }
@@ -129,7 +128,7 @@ mod tests {
 
     type Handler = fn(&mut Connection);
 
-    /// Upper bound for one step. No step takes as long, even on a busy machine.
+    /// Upper bound for one step, longer than any step takes on a busy machine.
     const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
     const REQUEST: &[u8] = b"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";

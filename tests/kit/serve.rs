@@ -1,9 +1,9 @@
-//! Serves a fake hub of 0.18 or 1.x with the sequences of the tests, until standard input ends.
+//! Runs a fake hub of 0.18 or 1.x with the sequences of the tests until stdin ends.
 //!
-//! `cargo run -p scramjet-client-tests --example fake_hub -- 1.x`, and then in another terminal
-//! `SCRAMJET_HUB_URL=… cargo test -p scramjet-client-tests --test blocking`
+//! Start it with `cargo run -p scramjet-client-tests --example fake_hub -- 1.x`, then run
+//! `SCRAMJET_HUB_URL=… cargo test -p scramjet-client-tests --test blocking` in another terminal.
 
-#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::io::{self, Read};
 

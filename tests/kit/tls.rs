@@ -1,4 +1,4 @@
-//! TLS for the servers of the kit, and their certificate.
+//! TLS configurations and the certificate of the kit's servers.
 
 use std::{
     io::{self, Read, Write},
@@ -39,7 +39,7 @@ impl Certificate {
     }
 }
 
-/// The certificate to trust.
+/// Returns the certificate to trust, in PEM.
 pub(crate) fn pem() -> &'static str {
     &Certificate::get().pem
 }
@@ -57,8 +57,8 @@ pub(crate) fn config() -> Arc<ServerConfig> {
     )
 }
 
-/// Returns the TLS configuration of a server with this certificate, which requires a certificate of
-/// the authority `clients`, if it is given.
+/// Returns the TLS configuration of a server with this certificate. It requires client certificates
+/// of `clients`, if given.
 pub(crate) fn config_of(
     identity: &Identity,
     clients: Option<&Authority>,

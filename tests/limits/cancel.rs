@@ -1,26 +1,27 @@
-//! Cancellation, beyond what the table shows.
+//! Cancellation, in addition to the rows of `faults`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{CancelToken, Error, HostClient, InstanceClient, Phase, Upload};
+use scramjet_client_blocking::transport::Phase;
+use scramjet_client_blocking::{CancelToken, Error, HostClient, InstanceClient, Upload};
 use scramjet_client_tests::scripted::{Connection, response};
 
 use crate::helpers::{Mailbox, recording, within};
-use crate::scene::{Fed, LIMIT, Limit, Scheme, host, next_event};
+use crate::setup::{EndlessData, LIMIT, Limit, Scheme, host, next_event};
 use crate::timing::{assert_not_late, assert_precise};
 
 #[test]
-fn what_was_cancelled_before_does_not_connect() {
+fn cancelled_token_prevents_connections() {
     let (server, requests) = recording(b"[]");
     let token = CancelToken::new();
     let host = host(&server);
     let ended = host.with_cancel(&token);
     token.clone().cancel();
     let instance = ended.instance("x").unwrap();
-    let (fed, reads) = Fed::new();
+    let (fed, reads) = EndlessData::new();
     let calls: [Error; 5] = [
         ended.list_sequences().unwrap_err(),
         ended
@@ -34,10 +35,10 @@ fn what_was_cancelled_before_does_not_connect() {
     for error in calls {
         Limit::Cancel.check(&error, Phase::Connect, LIMIT);
     }
-    assert!(!reads.go_on(Duration::ZERO), "the data was read");
+    assert!(!reads.continue_within(Duration::ZERO), "the data was read");
     assert!(requests.is_empty());
     assert_eq!(server.connections(), 0);
-    // Nor does it use a connection that is there.
+    // Nor does it use an idle connection.
     host.list_sequences().unwrap();
     requests.take();
     assert!(ended.list_sequences().unwrap_err().is_cancelled());
@@ -45,7 +46,7 @@ fn what_was_cancelled_before_does_not_connect() {
 }
 
 #[test]
-fn one_token_ends_many_calls_on_many_threads() {
+fn cancel_ends_many_calls_on_many_threads() {
     const CALLS: usize = 50;
     for scheme in Scheme::BOTH {
         within("many calls", move || {
@@ -93,9 +94,10 @@ fn one_token_ends_many_calls_on_many_threads() {
     }
 }
 
-/// Cancelled before, during or after its answer comes: it succeeds or was cancelled, and no other call ever notices.
+/// A call that is cancelled before, during or after its response succeeds or fails as cancelled.
+/// Other calls are not affected.
 #[test]
-fn cancelling_may_race_with_the_answer() {
+fn cancel_may_race_with_the_response() {
     const ROUNDS: usize = 300;
     for scheme in Scheme::BOTH {
         within("a race", move || {
@@ -117,7 +119,7 @@ fn cancelling_may_race_with_the_answer() {
                 }
             });
             let builder = || HostClient::builder(server.url());
-            // Two clients of one pool, of which one is recognised by the server.
+            // Two clients share a connection pool. The server recognizes one of them by a header.
             let transport = Arc::new(transport(server.certificate()));
             let other = builder().transport(transport.clone()).build().unwrap();
             let raced = builder()
@@ -131,7 +133,7 @@ fn cancelling_may_race_with_the_answer() {
                 let canceller = thread::spawn({
                     let (token, arrived) = (token.clone(), Arc::clone(&arrived));
                     move || {
-                        // Sometimes together with its beginning, else with its answer.
+                        // Cancels while the request is sent, or when it has arrived.
                         if round % 4 > 0 {
                             arrived.take();
                             (0..round * 10).for_each(|_| std::hint::spin_loop());
@@ -146,7 +148,8 @@ fn cancelling_may_race_with_the_answer() {
                         cancelled.fetch_add(1, Ordering::Relaxed);
                     }
                 }
-                // Before the canceller is through: the connection may be free again by now, and must not be cut any more.
+                // The connection may be in the pool again before `cancel` returns, which must not
+                // close it then.
                 for _ in 0..2 {
                     other.version().unwrap();
                 }
@@ -163,15 +166,15 @@ fn cancelling_may_race_with_the_answer() {
     }
 }
 
-fn transport(pem: Option<&str>) -> scramjet_client_blocking::UreqTransport {
-    let mut config = scramjet_client_blocking::UreqConfig::default();
+fn transport(pem: Option<&str>) -> scramjet_client_blocking::transport::UreqTransport {
+    let mut config = scramjet_client_blocking::transport::UreqConfig::default();
     config.ca_certificates = pem.map(|pem| pem.as_bytes().to_vec());
-    scramjet_client_blocking::UreqTransport::new(&config).unwrap()
+    scramjet_client_blocking::transport::UreqTransport::new(&config).unwrap()
 }
 
-/// The call that blocks may be any of a handle's; a child of the token ends alone.
+/// Any call of a handle may be cancelled. Cancelling a child token does not cancel its parent.
 #[test]
-fn a_child_ends_alone_and_with_its_parent() {
+fn child_token_is_cancelled_alone_and_with_its_parent() {
     let arrived = Mailbox::new();
     let server = Scheme::Http.serve({
         let arrived = Arc::clone(&arrived);

@@ -1,31 +1,32 @@
-//! Limits while there is no connection yet.
+//! Limits while a connection is opened.
 
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use scramjet_client_blocking::core::SendSequence;
-use scramjet_client_blocking::{CancelToken, Error, ErrorKind, HostClient, Phase, Upload};
+use scramjet_client_blocking::transport::Phase;
+use scramjet_client_blocking::{CancelToken, Error, ErrorKind, HostClient, Upload};
 use scramjet_client_tests::backlog::FullBacklog;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer};
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{Fed, LIMIT, Limit, Scheme, drain, line};
+use crate::setup::{EndlessData, LIMIT, Limit, Scheme, drain, line};
 use crate::timing::{assert_in_time, assert_not_late, timed};
 
-/// An address at which a connection, or the encryption of one, never comes about.
-struct Nowhere {
+/// An address where connecting or the TLS handshake never completes.
+struct Unreachable {
     name: &'static str,
     scheme: Scheme,
     url: String,
-    /// How far it comes there.
+    /// The phase in which a call stays.
     phase: Phase,
-    /// Tells of each connection that is blocked, where that can be told.
+    /// Reports each connection that has reached the phase, if the server can observe it.
     arrived: Option<Arc<Mailbox<()>>>,
     _what: (Option<Arc<FullBacklog>>, Option<ScriptedServer>),
 }
 
-impl Nowhere {
+impl Unreachable {
     fn backlog(name: &'static str, backlog: &Arc<FullBacklog>, scheme: Scheme, host: &str) -> Self {
         let url = backlog
             .url()
@@ -41,7 +42,7 @@ impl Nowhere {
         }
     }
 
-    /// A server that accepts connections and does this with them.
+    /// Returns a server that accepts connections and runs this handler.
     fn handshake(
         name: &'static str,
         host: &str,
@@ -71,10 +72,10 @@ impl Nowhere {
     }
 }
 
-fn places() -> Vec<Nowhere> {
+fn places() -> Vec<Unreachable> {
     let backlog = Arc::new(FullBacklog::start());
     let silent = |_: &mut Connection| {};
-    // The beginning of a message of 16 kB.
+    // Announces a TLS record of 16 KiB, and sends it slowly.
     let trickling = |connection: &mut Connection| {
         let _ = connection.send([0x16, 3, 3, 0x40, 0]);
         while connection.send([0]).is_ok() {
@@ -82,33 +83,33 @@ fn places() -> Vec<Nowhere> {
         }
     };
     vec![
-        Nowhere::backlog(
+        Unreachable::backlog(
             "nobody accepts, an address",
             &backlog,
             Scheme::Http,
             "127.0.0.1",
         ),
-        Nowhere::backlog(
+        Unreachable::backlog(
             "nobody accepts, a name",
             &backlog,
             Scheme::Http,
             "localhost",
         ),
-        Nowhere::backlog(
+        Unreachable::backlog(
             "nobody accepts, an address",
             &backlog,
             Scheme::Https,
             "127.0.0.1",
         ),
-        Nowhere::backlog(
+        Unreachable::backlog(
             "nobody accepts, a name",
             &backlog,
             Scheme::Https,
             "localhost",
         ),
-        Nowhere::handshake("no word of encryption, an address", "127.0.0.1", silent),
-        Nowhere::handshake("no word of encryption, a name", "localhost", silent),
-        Nowhere::handshake("encryption a byte every 25 ms", "localhost", trickling),
+        Unreachable::handshake("no word of encryption, an address", "127.0.0.1", silent),
+        Unreachable::handshake("no word of encryption, a name", "localhost", silent),
+        Unreachable::handshake("encryption a byte every 25 ms", "localhost", trickling),
     ]
 }
 
@@ -117,18 +118,18 @@ fn get(host: &HostClient) -> Result<(), Error> {
 }
 
 fn upload(host: &HostClient) -> Result<(), Error> {
-    let (fed, reads) = Fed::new();
+    let (fed, reads) = EndlessData::new();
     let result = host.send(&SendSequence, Upload::reader(fed)).map(drop);
     assert!(
-        !reads.go_on(Duration::ZERO),
+        !reads.continue_within(Duration::ZERO),
         "the data was read without a connection"
     );
     result
 }
 
 #[test]
-fn nothing_waits_longer_for_a_connection_than_it_may() {
-    let client = |place: &Nowhere, timeout: Option<Duration>| {
+fn deadline_connect_timeout_idle_timeout_and_cancel_end_connecting() {
+    let client = |place: &Unreachable, timeout: Option<Duration>| {
         HostClient::builder(&place.url)
             .hub_version("1.0.1")
             .connect_timeout(timeout)
@@ -153,7 +154,7 @@ fn nothing_waits_longer_for_a_connection_than_it_may() {
                 lines.push(line(place.name, place.scheme, "deadline", &error, took));
                 arrived("deadline");
 
-                // The shorter of the two is what is told.
+                // The shorter of the two limits is reported.
                 let host = client(&place, Some(LIMIT)).with_deadline(Duration::from_secs(60));
                 let (took, error) = timed(|| call(&host).unwrap_err());
                 assert!(
@@ -180,7 +181,7 @@ fn nothing_waits_longer_for_a_connection_than_it_may() {
                 let calling = thread::spawn(move || call(&host).unwrap_err());
                 match &place.arrived {
                     Some(arrived) => arrived.take(),
-                    // That nothing happens is all that can be seen.
+                    // Nothing observable happens, so it waits a moment.
                     None => thread::sleep(Duration::from_millis(50)),
                 }
                 assert!(!calling.is_finished());
@@ -188,7 +189,7 @@ fn nothing_waits_longer_for_a_connection_than_it_may() {
                     token.cancel();
                     calling.join().unwrap()
                 });
-                // The other side knows of a connection a moment before this one does.
+                // The server notices a connection slightly before the client does.
                 let phase = error.phase().filter(|phase| *phase <= place.phase).unwrap();
                 Limit::Cancel.check(&error, phase, LIMIT);
                 assert_not_late(place.name, took, Duration::ZERO);

@@ -1,18 +1,19 @@
-//! What a deadline is of, beyond one exchange.
+//! Deadlines of calls with several exchanges, and special values of limits.
 
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use scramjet_client_blocking::{HostClient, Phase, StopOptions, Upload};
+use scramjet_client_blocking::transport::Phase;
+use scramjet_client_blocking::{HostClient, StopOptions, Upload};
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 use crate::helpers::{recording, within};
-use crate::scene::{Fed, LIMIT, Limit, Scheme, Signal, builder, host};
+use crate::setup::{EndlessData, LIMIT, Limit, Scheme, Signal, builder, host};
 use crate::timing::{assert_in_time, timed};
 
 #[test]
-fn a_question_for_the_version_is_a_part_of_the_call() {
+fn deadline_includes_the_version_request() {
     for scheme in Scheme::BOTH {
         within("a question", move || {
             let over = Signal::new();
@@ -20,8 +21,9 @@ fn a_question_for_the_version_is_a_part_of_the_call() {
                 let over = Arc::clone(&over);
                 move |connection| {
                     while let Ok(request) = connection.read_request() {
-                        // Most of the time goes by with the question.
-                        if request.target.ends_with("/version") && !over.within(LIMIT * 2 / 3) {
+                        // The version request takes most of the time.
+                        if request.target.ends_with("/version") && !over.wait_timeout(LIMIT * 2 / 3)
+                        {
                             let _ =
                                 connection.send(response("200 OK", &[], br#"{"version":"1.0.1"}"#));
                         }
@@ -38,13 +40,13 @@ fn a_question_for_the_version_is_a_part_of_the_call() {
             assert_eq!(error.operation(), Some("send event"));
             Limit::Deadline.check(&error, Phase::Wait, LIMIT);
             assert_in_time("a question", took, LIMIT);
-            over.give();
+            over.set();
         });
     }
 }
 
 #[test]
-fn a_question_without_an_answer_ends_with_the_deadline() {
+fn deadline_ends_an_unanswered_version_request() {
     let server = ScriptedServer::start(|connection| while connection.read_request().is_ok() {});
     let instance = HostClient::new(server.url())
         .unwrap()
@@ -57,15 +59,15 @@ fn a_question_without_an_answer_ends_with_the_deadline() {
 }
 
 #[test]
-fn no_time_at_all_is_not_enough_to_connect() {
+fn zero_deadline_prevents_connections() {
     let (server, requests) = recording(b"[]");
     let host = host(&server).with_deadline(Duration::ZERO);
     let error = host.list_sequences().unwrap_err();
     Limit::Deadline.check(&error, Phase::Connect, Duration::ZERO);
-    let (fed, reads) = Fed::new();
+    let (fed, reads) = EndlessData::new();
     let error = host.send_sequence(Upload::reader(fed)).unwrap_err();
     Limit::Deadline.check(&error, Phase::Connect, Duration::ZERO);
-    assert!(!reads.go_on(Duration::ZERO), "the data was read");
+    assert!(!reads.continue_within(Duration::ZERO), "the data was read");
     Limit::Deadline.check(
         &host.instance("x").unwrap().output().unwrap_err(),
         Phase::Connect,
@@ -76,7 +78,7 @@ fn no_time_at_all_is_not_enough_to_connect() {
 }
 
 #[test]
-fn more_time_than_there_is_does_not_limit() {
+fn huge_timeouts_do_not_overflow() {
     for scheme in Scheme::BOTH {
         let server = scheme.serve(|connection| {
             while connection.read_request().is_ok()
@@ -99,7 +101,7 @@ fn more_time_than_there_is_does_not_limit() {
 }
 
 #[test]
-fn limits_can_be_taken_away_and_belong_to_their_handle() {
+fn with_deadline_none_removes_the_deadline_of_a_handle() {
     let (server, _) = recording(br#"{"version":"1.0.1"}"#);
     let host = host(&server);
     let hurried = host.with_deadline(Duration::ZERO);
@@ -117,11 +119,11 @@ fn limits_can_be_taken_away_and_belong_to_their_handle() {
 }
 
 #[test]
-fn stopping_has_its_own_time_on_top() {
+fn stop_adds_its_timeout_to_deadline_and_idle_timeout() {
     let own = Duration::from_millis(500);
     let server = ScriptedServer::start(move |connection| {
         while connection.read_request().is_ok() {
-            // As a hub does, whatever becomes of the instance meanwhile.
+            // Hubs respond to a stop only after its timeout.
             thread::sleep(own);
             let _ = connection.send(response("202 Accepted", &[], br#"{"accepted":"OK"}"#));
         }
@@ -146,9 +148,10 @@ fn stopping_has_its_own_time_on_top() {
     }
 }
 
-/// A refusal that is known is worth more than the limit which ended it, but comes no later.
+/// If an error response is known when a limit ends the call, the call returns it instead of the
+/// limit.
 #[test]
-fn a_refusal_without_end_is_told_in_time() {
+fn endless_error_response_is_returned_at_the_deadline() {
     for scheme in Scheme::BOTH {
         let server = scheme.serve(|connection| {
             while connection.read_request().is_ok() {

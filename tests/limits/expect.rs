@@ -1,4 +1,4 @@
-//! `Expect: 100-continue`, where somebody asks for it: whatever is said to it and when, an upload is sent or refused, and soon.
+//! `Expect: 100-continue`: whatever the hub sends and when, the upload is sent or refused soon.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -6,54 +6,56 @@ use std::thread;
 use std::time::Duration;
 
 use scramjet_client_blocking::core::{SendInput, SendSequence};
+use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::stream::WriteOptions;
+use scramjet_client_blocking::transport::Phase;
 use scramjet_client_blocking::{
-    ContentType, Error, ErrorKind, HostClient, Input, InstanceId, Phase, ReplyError, Upload,
-    WriteOptions,
+    ContentType, Error, ErrorKind, HostClient, Input, InstanceId, Upload,
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, response};
 
 use crate::helpers::{Mailbox, recording, within};
-use crate::scene::{Fed, Scheme, drain, host, is_aside};
+use crate::setup::{EndlessData, Scheme, drain, host, serve_side_request};
 use crate::timing::{assert_in_time, timed};
 
-/// More than goes out in one piece.
+/// More than one write.
 const LENGTH: u64 = 300_000;
 
-/// How long an upload waits for a word at most.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Time that an upload waits for `100 Continue`.
+const CONTINUE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What comes of it.
+/// The expected outcome.
 #[derive(Clone, Copy)]
 enum Outcome {
-    /// All of it arrived.
+    /// The whole upload arrived.
     Sent,
-    /// It was refused with this status, and nothing of it was sent.
+    /// The hub refused it with this status before any of it was sent.
     Refused(u16),
-    /// The same, in the midst of it.
+    /// The hub refused it with this status after a part of it was sent.
     RefusedLate(u16),
-    /// It was not sent, and not refused: the call failed in this phase.
+    /// It was neither sent nor refused: the connection was lost in this phase.
     Failed(Phase),
 }
 
 struct Row {
     name: &'static str,
-    /// What the hub does with a request whose head it has read.
+    /// The hub's part, after it has read a request's head.
     hub: fn(&mut Connection, &mut ReceivedRequest),
     outcome: Outcome,
-    /// Whether nothing is said to the question, so that the upload is sent after a while.
+    /// The hub sends nothing, so the client sends the upload after a while.
     silent: bool,
 }
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-const WORDY_CONTINUE: &[u8] = b"HTTP/1.1 100 Go on\r\nVia: 1.1 proxy\r\nDate: now\r\n\r\n";
+const CONTINUE_WITH_HEADERS: &[u8] = b"HTTP/1.1 100 Go on\r\nVia: 1.1 proxy\r\nDate: now\r\n\r\n";
 
 fn done(connection: &mut Connection) {
     let _ = connection.send(response("200 OK", &[], br#"{"id":"s"}"#));
 }
 
-/// Takes the upload, and answers.
+/// Reads the upload and responds.
 fn take(connection: &mut Connection, request: &mut ReceivedRequest) {
     assert!(
         connection.read_body(request).is_ok(),
@@ -81,7 +83,7 @@ fn rows() -> Vec<Row> {
             let _ = connection.send(CONTINUE);
             take(connection, request);
         }),
-        // As hubs of 0.18 do for streams.
+        // Hubs of 0.18 do so for streams.
         row("says yes twice", sent, |connection, request| {
             let _ = connection.send(CONTINUE.repeat(2));
             take(connection, request);
@@ -133,15 +135,15 @@ fn rows() -> Vec<Row> {
             take(connection, request);
         }),
         row("says yes in many words", sent, |connection, request| {
-            let _ = connection.send(WORDY_CONTINUE);
+            let _ = connection.send(CONTINUE_WITH_HEADERS);
             take(connection, request);
         }),
-        // As a hub behind Squid does, which says yes itself.
+        // A hub behind Squid does so, because Squid sends a `100 Continue` as well.
         row(
             "says yes in many words twice",
             sent,
             |connection, request| {
-                let _ = connection.send(WORDY_CONTINUE.repeat(2));
+                let _ = connection.send(CONTINUE_WITH_HEADERS.repeat(2));
                 take(connection, request);
             },
         ),
@@ -149,9 +151,9 @@ fn rows() -> Vec<Row> {
             "says yes in many words, and again at the end",
             sent,
             |connection, request| {
-                let _ = connection.send(WORDY_CONTINUE);
+                let _ = connection.send(CONTINUE_WITH_HEADERS);
                 assert!(connection.read_body(request).is_ok());
-                let _ = connection.send(WORDY_CONTINUE);
+                let _ = connection.send(CONTINUE_WITH_HEADERS);
                 done(connection);
             },
         ),
@@ -190,7 +192,7 @@ fn rows() -> Vec<Row> {
                 take(connection, request);
             },
         ),
-        // As hubs of 1.x do while others write to a topic.
+        // Hubs of 1.x do so while others write to a topic.
         silent("says nothing, and takes it", sent, take),
         silent(
             "says yes when it begins to come",
@@ -201,13 +203,13 @@ fn rows() -> Vec<Row> {
                 take(connection, request);
             },
         ),
-        // As a hub behind Tinyproxy does.
+        // A hub behind Tinyproxy does so.
         silent(
             "says yes in many words when it begins to come",
             sent,
             |connection, request| {
                 connection.wait_for_more();
-                let _ = connection.send(WORDY_CONTINUE);
+                let _ = connection.send(CONTINUE_WITH_HEADERS);
                 take(connection, request);
             },
         ),
@@ -310,14 +312,14 @@ fn refusal() -> Vec<u8> {
     response("422 No", &[], br#"{"error":"no"}"#)
 }
 
-/// What a hub does here, beyond sending.
-trait Doing {
-    /// Waits until something of the upload is there, and reads none of it.
+/// Further actions of a hub.
+trait ConnectionExt {
+    /// Waits until a part of the upload has arrived, without reading it.
     fn wait_for_more(&mut self);
     fn closing(&mut self, _: &mut ReceivedRequest);
 }
 
-impl Doing for Connection {
+impl ConnectionExt for Connection {
     fn wait_for_more(&mut self) {
         let _ = self.socket().peek(&mut [0]);
     }
@@ -327,9 +329,9 @@ impl Doing for Connection {
     }
 }
 
-type Call = fn(&HostClient, Fed, u64) -> Result<(), Error>;
+type Call = fn(&HostClient, EndlessData, u64) -> Result<(), Error>;
 
-/// Each uploads so much.
+/// Calls that upload this many bytes.
 const CALLS: [(&str, Call); 3] = [
     ("a topic", |host, fed, length| {
         let data = Input::bytes(Upload::reader(fed.take(length))).expect_continue();
@@ -337,7 +339,7 @@ const CALLS: [(&str, Call); 3] = [
             .map(|sent| assert_eq!(sent.bytes, length))
     }),
     ("an input", |host, fed, length| {
-        // The operation alone: `send_input` asks for the state of the instance as well.
+        // Only this operation: `send_input` also asks for the state of the instance.
         let operation = SendInput {
             id: &InstanceId::new("i")?,
             content_type: ContentType::Bytes,
@@ -354,7 +356,7 @@ const CALLS: [(&str, Call); 3] = [
 ];
 
 #[test]
-fn an_upload_that_asks_first_is_sent_or_refused_and_never_waits_for_long() {
+fn expect_continue_upload_is_sent_or_refused_within_a_second() {
     let mut waiting = Vec::new();
     let mut lines = Vec::new();
     for scheme in Scheme::BOTH {
@@ -378,7 +380,7 @@ fn an_upload_that_asks_first_is_sent_or_refused_and_never_waits_for_long() {
                         )
                     };
                     match silent {
-                        // These do little but wait, for a second: those of a row at the same time.
+                        // These wait for a second, so those of one row run concurrently.
                         true => waiting.push(thread::spawn(run)),
                         false => lines.push(run()),
                     }
@@ -410,7 +412,7 @@ fn measure(
         let rest = Arc::clone(&rest);
         move |connection| {
             while let Ok(mut request) = connection.read_head() {
-                if is_aside(connection, &request) {
+                if serve_side_request(connection, &request) {
                     continue;
                 }
                 assert_eq!(request.header("expect"), Some("100-continue"));
@@ -427,15 +429,15 @@ fn measure(
     if used {
         host.version().unwrap();
     }
-    let (fed, reads) = Fed::new();
-    // Where it is refused in the midst of it, it has no end.
+    let (fed, reads) = EndlessData::new();
+    // Refused later, it needs more data than the buffers take.
     let length = if let Outcome::RefusedLate(_) = outcome {
         1 << 30
     } else {
         LENGTH
     };
     let (took, result) = timed(|| call(&host, fed, length));
-    let read = reads.go_on(Duration::ZERO);
+    let read = reads.continue_within(Duration::ZERO);
     match (outcome, &result) {
         (Outcome::Sent, Ok(())) => {}
         (Outcome::Refused(status) | Outcome::RefusedLate(status), Err(error)) => {
@@ -451,10 +453,14 @@ fn measure(
         }
         (_, result) => panic!("{result:?}"),
     }
-    // Nothing was waited for but a word that did not come, and for no longer than is said.
-    let least = if silent { PATIENCE } else { Duration::ZERO };
+    // The only wait is the one for `100 Continue`.
+    let least = if silent {
+        CONTINUE_TIMEOUT
+    } else {
+        Duration::ZERO
+    };
     assert_in_time("it", took, least);
-    // The client goes on, and where an upload is owed on a connection, on another one.
+    // The client still works. It opens another connection if it owes an upload on the first.
     assert_eq!(server.connections(), 1);
     if !matches!(outcome, Outcome::Sent) {
         host.version().unwrap();
@@ -468,14 +474,14 @@ fn measure(
         Outcome::Failed(_) => assert!(!silent && taken == 0),
         Outcome::RefusedLate(_) => {}
     }
-    // A topic's first data is looked at before anything is asked, for there must be some.
+    // A topic's data is read before the request is sent, because there must be some.
     assert!(read || matches!(outcome, Outcome::Refused(_) | Outcome::Failed(_)));
     took
 }
 
-/// The hub's word is for one upload; and what is said to one does not slow down the next.
+/// A `100 Continue` applies to one upload, and does not delay the next.
 #[test]
-fn many_uploads_on_one_connection_do_not_wait_for_each_other() {
+fn expect_continue_uploads_on_one_connection_do_not_wait() {
     const COUNT: usize = 50;
     for scheme in Scheme::BOTH {
         let took = within("many uploads", move || {
@@ -487,7 +493,8 @@ fn many_uploads_on_one_connection_do_not_wait_for_each_other() {
             });
             let host = host(&server);
             let (took, ()) = timed(|| {
-                (0..COUNT).for_each(|n| CALLS[n % 3].1(&host, Fed::new().0, LENGTH).unwrap())
+                (0..COUNT)
+                    .for_each(|n| CALLS[n % 3].1(&host, EndlessData::new().0, LENGTH).unwrap())
             });
             assert_eq!(server.connections(), 1);
             took
@@ -496,18 +503,18 @@ fn many_uploads_on_one_connection_do_not_wait_for_each_other() {
             "{COUNT} uploads over {} that asked first: {took:?}",
             scheme.name()
         );
-        assert!(took < PATIENCE, "{took:?}");
+        assert!(took < CONTINUE_TIMEOUT, "{took:?}");
     }
 }
 
-/// Nobody asks who was not told to, and who was told asks where there is something to ask about.
+/// Only `expect_continue` sends the header, and only for requests with a body.
 #[test]
-fn it_is_sent_where_it_was_asked_for_and_nowhere_else() {
+fn expect_header_is_sent_only_after_expect_continue() {
     let (server, requests) = recording(br#"{"id":"s"}"#);
     let host = host(&server);
     let (instance, sequence) = (host.instance("i").unwrap(), host.sequence("s").unwrap());
     let expected = || {
-        // An instance is asked for its state as well.
+        // The client also asks for the state of the instance.
         let mut uploads = std::iter::from_fn(|| Some(requests.take()));
         let request = uploads.find(|request| request.method != "GET").unwrap();
         request.header("expect").map(str::to_owned)
@@ -528,7 +535,7 @@ fn it_is_sent_where_it_was_asked_for_and_nowhere_else() {
             }
         };
         let value = asked.then(|| "100-continue".to_owned());
-        // The server does not answer the question: it has all the same to be asked.
+        // The server sends no `100 Continue`, but the header must be there.
         host.send_sequence(upload()).unwrap();
         assert_eq!(expected(), value);
         sequence.overwrite(upload()).unwrap();

@@ -1,18 +1,19 @@
-//! Silence: what counts as such, and that nothing is lost after it.
+//! Idle timeouts: when they apply, and that streams lose nothing afterwards.
 
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scramjet_client_blocking::{ErrorKind, Phase};
+use scramjet_client_blocking::ErrorKind;
+use scramjet_client_blocking::transport::Phase;
 use serde_json::{Value, json};
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{LIMIT, Limit, STREAM, Scheme, Signal, chunk, host, inner};
+use crate::setup::{LIMIT, Limit, STREAM, Scheme, Signal, chunk, host, inner};
 use crate::timing::{assert_in_time, timed};
 
 #[test]
-fn pieces_that_keep_coming_are_no_silence_however_long_they_take() {
+fn idle_timeout_restarts_with_each_byte() {
     for scheme in Scheme::BOTH {
         within("pieces", move || {
             let over = Signal::new();
@@ -20,13 +21,13 @@ fn pieces_that_keep_coming_are_no_silence_however_long_they_take() {
                 let over = Arc::clone(&over);
                 move |connection| {
                     connection.read_request().unwrap();
-                    // Also before the answer, and between the bytes of a chunk's length.
+                    // The pauses are also before the response, and within the size of a chunk.
                     for piece in STREAM
                         .chunks(12)
                         .chain((0..8).flat_map(|_| b"4\r\ntext\r\n".chunks(2)))
                         .chain([&b"0\r\n\r\n"[..]])
                     {
-                        over.within(LIMIT / 10);
+                        over.wait_timeout(LIMIT / 10);
                         let _ = connection.send(piece);
                     }
                     let _ = connection.close_after_client();
@@ -49,8 +50,8 @@ fn pieces_that_keep_coming_are_no_silence_however_long_they_take() {
 }
 
 #[test]
-fn after_a_silence_a_stream_can_be_read_on_and_nothing_is_lost() {
-    // Cut in a chunk, before one, in its length, and before its end.
+fn stream_read_continues_after_an_idle_timeout_without_loss() {
+    // Pauses in a chunk, before one, in its size, and before the end of the body.
     let pieces = [
         "8\r\nsome",
         " tex\r\n",
@@ -103,7 +104,7 @@ fn after_a_silence_a_stream_can_be_read_on_and_nothing_is_lost() {
 }
 
 #[test]
-fn after_a_silence_items_go_on() {
+fn items_continue_after_an_idle_timeout() {
     for scheme in Scheme::BOTH {
         within("items", move || {
             let heard = Mailbox::new();
@@ -160,9 +161,9 @@ fn after_a_silence_items_go_on() {
     }
 }
 
-/// Who wants it ends at the first silence.
+/// `until_error` also ends at a timeout.
 #[test]
-fn items_until_an_error_end_with_a_silence() {
+fn until_error_ends_at_an_idle_timeout() {
     let server = Scheme::Http.serve(|connection| {
         connection.read_request().unwrap();
         let _ = connection.send(STREAM);

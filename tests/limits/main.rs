@@ -1,19 +1,18 @@
-//! What bounds a call: deadlines, idle timeouts, cancellation, and answers that come before the end of an upload.
-//!
-//! Each is measured.
+//! Limits of calls: deadlines, idle timeouts, cancellation, and responses before the end of an
+//! upload. All tests measure the time.
 
 mod cancel;
+mod compound;
 mod connecting;
 mod deadlines;
 mod expect;
+mod faults;
 #[path = "../blocking/helpers.rs"]
 #[allow(dead_code, reason = "the other suite uses the rest")]
 mod helpers;
 mod idle;
-mod liveness;
-mod refusals;
-mod scene;
-mod table;
+mod setup;
+mod streaming;
 mod threads;
 mod timing;
-mod together;
+mod upload_errors;

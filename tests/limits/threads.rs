@@ -1,4 +1,4 @@
-//! Limits and threads: only the resolution of a name, for a call with limits, takes a thread.
+//! Calls with limits start no threads, except for name resolution.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,8 +12,8 @@ use crate::helpers::{in_child, serving, within};
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// How many threads this process has.
-fn count() -> usize {
+/// Returns the number of threads of this process.
+fn thread_count() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status
         .lines()
@@ -22,15 +22,15 @@ fn count() -> usize {
     line.trim().parse().unwrap()
 }
 
-/// The most threads that there are while it calls, seen from a thread that does nothing but look.
-fn most(host: &HostClient) -> usize {
+/// Returns the maximum number of threads during calls, observed by a polling thread.
+fn max_threads(host: &HostClient) -> usize {
     let done = Arc::new(AtomicBool::new(false));
     let watch = thread::spawn({
         let done = Arc::clone(&done);
         move || {
             let mut most = 0;
             while !done.load(Ordering::Relaxed) {
-                most = most.max(count());
+                most = most.max(thread_count());
             }
             most
         }
@@ -44,21 +44,21 @@ fn most(host: &HostClient) -> usize {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn limits_cost_no_thread_for_each_call() {
+fn limits_start_no_thread_for_each_call() {
     const HUBS: &str = "TEST_THREADS_CHILD_HUBS";
     if let Ok(hubs) = env::var(HUBS) {
         within("calls", move || {
             let (kept, closed) = hubs.split_once(' ').unwrap();
             for (url, new) in [(kept, false), (closed, true)] {
                 let host = HostClient::new(url).unwrap();
-                let plain = most(&host);
-                let deadline = most(&host.with_deadline(LONG));
-                let idle = most(&host.with_idle_timeout(LONG));
+                let plain = max_threads(&host);
+                let deadline = max_threads(&host.with_deadline(LONG));
+                let idle = max_threads(&host.with_idle_timeout(LONG));
                 let limited = host.with_deadline(LONG).with_cancel(&CancelToken::new());
-                let cancel = most(&limited);
-                // A name is resolved on another thread: so that would be seen.
+                let cancel = max_threads(&limited);
+                // A name is resolved on another thread, which shows that the measurement works.
                 let name = HostClient::new(url.replace("127.0.0.1", "localhost")).unwrap();
-                let name = most(&name.with_deadline(LONG));
+                let name = max_threads(&name.with_deadline(LONG));
                 assert_eq!(
                     (deadline, idle, cancel),
                     (plain, plain, plain),

@@ -1,31 +1,31 @@
-//! How long a call takes, measured so that a busy machine changes no verdict.
+//! Time measurements that a busy machine cannot falsify.
 //!
-//! One call may come late because other programs had the processor, so a single measurement only
-//! proves that the limit ended the call at all. That limits are precise is proved by the quickest
-//! of many calls: nothing but the client itself can make all of them late.
+//! A single call may be late because other programs use the processor, so it only proves that the
+//! limit ended it. The fastest of many calls proves that limits are precise, because only the
+//! client itself can delay all of them.
 
 use std::time::{Duration, Instant};
 
-/// By how much a single call may exceed its limit.
+/// Maximum delay of a single call after its limit.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// By how much the quickest of many calls may exceed its limit.
+/// Maximum delay of the fastest of many calls after its limit.
 const PRECISION: Duration = Duration::from_millis(100);
 
-/// Runs the work, and returns the time that it took and its result.
+/// Runs the work. Returns the elapsed time and the result.
 pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
     let begin = Instant::now();
     let result = work();
     (begin.elapsed(), result)
 }
 
-/// The work took at least the time of the limit, and ended because of it.
+/// Checks that the work took at least `limit`, and not much longer.
 pub(crate) fn assert_in_time(what: &str, took: Duration, limit: Duration) {
     assert!(took >= limit, "{what}: it took {took:?}, and not {limit:?}");
     assert_not_late(what, took, limit);
 }
 
-/// The work ended because of the limit.
+/// Checks that the work did not take much longer than `limit`.
 pub(crate) fn assert_not_late(what: &str, took: Duration, limit: Duration) {
     assert!(
         took <= limit + GRACE,
@@ -33,7 +33,7 @@ pub(crate) fn assert_not_late(what: &str, took: Duration, limit: Duration) {
     );
 }
 
-/// The quickest of many calls exceeded its limit by next to nothing.
+/// Checks that the fastest of many calls was late by next to nothing.
 pub(crate) fn assert_precise(what: &str, late: impl IntoIterator<Item = Duration>) {
     let least = late.into_iter().min().expect("a call");
     assert!(

@@ -1,4 +1,4 @@
-//! No more connections are left than the pool may have, whatever became of the calls.
+//! Connections that remain open after calls: never more than the pool keeps, however the calls end.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Read};
@@ -8,27 +8,28 @@ use std::sync::Barrier;
 use std::thread::scope;
 use std::time::Duration;
 
+use scramjet_client_blocking::stream::WriteOptions;
 use scramjet_client_blocking::{
     CancelToken, ContentType, Error, HostClient, HostClientBuilder, RetryPolicy, StartOptions,
-    Upload, WriteOptions,
+    Upload,
 };
 use scramjet_client_tests::scripted::ScriptedServer;
 
-use crate::crooked::{GATHERED, start, start_tls};
+use crate::faulty_server::{GATHERED_CLIENTS, start, start_tls};
 use crate::helpers::{in_child_of, within};
-use crate::scene::{alone, settles, sockets, threads};
+use crate::process::{alone, settles, sockets, threads};
 
-/// Where the server is, for the process in which the client is.
+/// Passes the server's address to the process with the client.
 const HUB: &str = "TEST_LOAD_CHILD_HUB";
 const CERTIFICATE: &str = "TEST_LOAD_CHILD_CERTIFICATE";
 
-/// More than the test program itself has open.
+/// More than the test program itself opens.
 const FEW_FILES: u32 = 24;
 
-/// The beginning of a package.
+/// The magic bytes of a gzip file.
 const GZIP: &[u8] = b"\x1f\x8b";
 
-/// The client of the process that only has a client.
+/// Returns the client of the child process.
 fn client(url: &str) -> HostClientBuilder {
     let mut host = HostClient::builder(url).hub_version("1.0.1");
     if let Some(pem) = env::var(CERTIFICATE).ok().filter(|pem| !pem.is_empty()) {
@@ -37,7 +38,7 @@ fn client(url: &str) -> HostClientBuilder {
     host
 }
 
-/// A process that can have so many files open, sockets included.
+/// Runs the test in a child process that can open this many files, including sockets.
 fn in_child(server: &ScriptedServer, files: u32) {
     let (url, certificate) = (server.url(), server.certificate().unwrap_or_default());
     let mut bounded = Command::new("sh");
@@ -47,14 +48,14 @@ fn in_child(server: &ScriptedServer, files: u32) {
     in_child_of(bounded, &[(HUB, &url), (CERTIFICATE, certificate)]);
 }
 
-/// Does the work of that process in it, which must not hang.
+/// Runs the work if this is the child process, which must not hang.
 fn is_child(work: fn(&str)) -> bool {
     let url = env::var(HUB);
     url.map(|url| within("the client", move || work(&url)))
         .is_ok()
 }
 
-/// One of the usual calls, each of which is answered.
+/// Makes one of the usual calls. All of them succeed.
 fn call(host: &HostClient, number: usize) -> Result<(), Error> {
     match number % 8 {
         0 => host.version().map(drop),
@@ -80,7 +81,7 @@ fn call(host: &HostClient, number: usize) -> Result<(), Error> {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn ten_thousand_calls_after_one_another_have_one_socket() {
+fn sequential_calls_use_one_socket() {
     const CALLS: usize = 10_000;
     if is_child(|url| {
         let host = client(url).build().unwrap();
@@ -90,7 +91,7 @@ fn ten_thousand_calls_after_one_another_have_one_socket() {
                 assert_eq!(sockets(), 1, "after {number} calls");
             }
         }
-        // Handles share the connections of the client that they come from.
+        // Handles share the connection pool of their client.
         for number in 0..800 {
             call(&host.with_deadline(Duration::from_secs(60)), number).unwrap();
         }
@@ -104,14 +105,14 @@ fn ten_thousand_calls_after_one_another_have_one_socket() {
     let server = start();
     in_child(&server, FEW_FILES);
     println!("{CALLS} calls took {} connections", server.connections());
-    // One, unless this machine stood still in between.
+    // There is only one, unless the machine paused for a while.
     assert!(server.connections() < 10);
 }
 
-/// Who makes a client for each call, as one does who comes from others, has none left either.
+/// A client for each call.
 #[test]
 #[cfg(target_os = "linux")]
-fn clients_that_are_dropped_leave_no_socket() {
+fn dropped_clients_leave_no_socket() {
     if is_child(|url| {
         for number in 0..800 {
             call(&client(url).build().unwrap(), number).unwrap();
@@ -126,23 +127,24 @@ fn clients_that_are_dropped_leave_no_socket() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn of_64_threads_no_more_sockets_are_left_than_the_pool_may_have() {
+fn max_idle_connections_limits_sockets_after_calls_of_64_threads() {
     if is_child(|url| {
         for (pool, calls) in [(None, 200), (Some(8), 40), (Some(0), 10), (Some(1000), 40)] {
             let host = pool
                 .map_or(client(url), |pool| client(url).max_idle_connections(pool))
                 .build()
                 .unwrap();
-            let left = pool.unwrap_or(64).min(GATHERED);
-            let together = Barrier::new(GATHERED);
+            let left = pool.unwrap_or(64).min(GATHERED_CLIENTS);
+            let together = Barrier::new(GATHERED_CLIENTS);
             let most = scope(|scope| {
-                let calling = (0..GATHERED).map(|thread| {
+                let calling = (0..GATHERED_CLIENTS).map(|thread| {
                     let (host, together) = (&host, &together);
                     scope.spawn(move || {
                         for number in 0..calls {
                             call(host, thread + number).unwrap();
                         }
-                        // A connection each, at the same time.
+                        // Opens one connection for each thread, because the server answers when all
+                        // have arrived.
                         host.sequence("gather").unwrap().delete().unwrap();
                         together.wait();
                         sockets()
@@ -155,7 +157,7 @@ fn of_64_threads_no_more_sockets_are_left_than_the_pool_may_have() {
                     .max()
             });
             assert_eq!((most, sockets()), (Some(left), left), "pool: {pool:?}");
-            // As the other side sees it; one is for the question.
+            // As counted by the server, including the connection of the query.
             let open = || {
                 host.version()
                     .unwrap()
@@ -177,12 +179,12 @@ fn of_64_threads_no_more_sockets_are_left_than_the_pool_may_have() {
     let server = start();
     in_child(&server, 64 + FEW_FILES);
     println!(
-        "{GATHERED} threads took {} connections, most of them for pools that keep 8 or none",
+        "{GATHERED_CLIENTS} threads took {} connections, most of them for pools that keep 8 or none",
         server.connections()
     );
 }
 
-/// Reads as much as there is, and gives up what it is read for.
+/// A reader that cancels the upload.
 struct Cancels(CancelToken);
 
 impl Read for Cancels {
@@ -192,7 +194,7 @@ impl Read for Cancels {
     }
 }
 
-/// Panics as one does who must not be noticed.
+/// A reader that panics without a message on stderr.
 struct Panics;
 
 impl Read for Panics {
@@ -203,7 +205,7 @@ impl Read for Panics {
 
 const MEGABYTE: u64 = 1 << 20;
 
-/// Calls that end in the midst.
+/// Calls that end early.
 type Ends = [(&'static str, fn(&HostClient)); 15];
 
 fn ends() -> Ends {
@@ -306,7 +308,7 @@ fn ends() -> Ends {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn calls_that_end_in_the_midst_leave_no_socket_and_no_thread() {
+fn calls_that_end_early_leave_no_socket_and_no_thread() {
     const TIMES: usize = 20;
     if is_child(|url| {
         let before = threads();
@@ -319,14 +321,14 @@ fn calls_that_end_in_the_midst_leave_no_socket_and_no_thread() {
                 end(&host);
             }
             println!("{name}: {} sockets", sockets());
-            // What was given up while it connected, or was left to a thread of its own, is closed by that.
+            // Threads that connect or write in the background close their connection when they end.
             assert!(
                 settles(|| threads() == before),
                 "{name}: {} threads, {before} before",
                 threads()
             );
             assert!(sockets() <= 1, "{name}: {} sockets", sockets());
-            // And the client is as good as before.
+            // The client still works.
             host.version().unwrap();
         }
         let open = || host.version().unwrap().build.unwrap();
@@ -336,7 +338,7 @@ fn calls_that_end_in_the_midst_leave_no_socket_and_no_thread() {
     }
     let _alone = alone();
     for server in [start(), start_tls()] {
-        // So that nothing may be left over from one time to the next.
+        // A process for each server, so that none counts leftovers of another.
         in_child(&server, FEW_FILES);
     }
 }

@@ -1,16 +1,17 @@
-//! What a client holds and gives back: connections that are kept, closed by the other side, cut, and used by many threads.
+//! Resources of a client: connections that are kept, closed by the server, lost, and shared by many
+//! threads.
 //!
-//! Sockets, threads and memory are counted in processes that do nothing else. Tests that measure, and tests that keep the machine busy, run
-//! one at a time.
+//! Sockets, threads and memory are counted in child processes that do nothing else. Tests that
+//! measure or keep the machine busy run one at a time.
 
 mod connections;
-mod crooked;
+mod faulty_server;
 #[path = "../blocking/helpers.rs"]
 #[allow(dead_code, reason = "the other suite uses the rest")]
 mod helpers;
-mod naive;
-mod repeats;
-mod scene;
+mod naive_client;
+mod process;
+mod retries;
 mod soak;
-mod stale;
+mod stale_connections;
 mod traits;

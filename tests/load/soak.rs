@@ -1,6 +1,6 @@
-//! One client, used by 64 threads for everything at once: nobody waits for ever, and nothing is left over.
+//! One client makes calls of all kinds from 64 threads. No call hangs, and no resource is leaked.
 //!
-//! This is a small version. The whole one takes a minute:
+//! This is a short version. The long one takes a minute:
 //!
 //! ```sh
 //! SCRAMJET_TEST_SOAK_SECONDS=60 cargo test -p scramjet-client-tests --test load soak -- --nocapture
@@ -13,32 +13,35 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use std::{env, fmt, thread};
 
+use scramjet_client_blocking::stream::WriteOptions;
+use scramjet_client_blocking::transport::UreqTransport;
 use scramjet_client_blocking::{
     CancelToken, ContentType, Error, HostClient, InstanceClient, KillOptions, StartOptions,
-    Transport, Upload, UreqTransport, WriteOptions,
+    Transport, Upload,
 };
 use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::package;
 
-use crate::crooked;
+use crate::faulty_server;
 use crate::helpers::in_child;
-use crate::scene::{alone, files, resident, settles, sockets, threads};
+use crate::process::{alone, files, resident, settles, sockets, threads};
 
 const THREADS: usize = 64;
 
-/// The beginning of a package.
+/// The magic bytes of a gzip file.
 const GZIP: &[u8] = b"\x1f\x8b";
 
-/// How many of them call a hub, where there is one. The others call a server that is not as good.
+/// Number of threads that call the hub, if there is one. The others call the faulty server.
 const ON_HUB: usize = 16;
 
-/// How long the first round takes, after which the memory is there that so many threads take.
+/// Length of the first round, which allocates the memory that so many threads need.
 const WARM_UP: Duration = Duration::from_secs(3);
 
-/// How much more memory there may be in the end, in KiB. A kilobyte lost with each call is more.
+/// Maximum growth of memory after the first round, in KiB. A leak of a kilobyte for each call would
+/// exceed it.
 const GROWTH: usize = 16 << 10;
 
-/// For the process that only has the client.
+/// Pass the addresses to the process with the client.
 const SERVER: &str = "TEST_SOAK_CHILD_SERVER";
 const HUB: &str = "TEST_SOAK_CHILD_HUB";
 
@@ -48,10 +51,10 @@ fn length() -> Duration {
     Duration::from_secs(seconds.unwrap_or(10))
 }
 
-/// Numbers that nobody foresees, and that are the same each time.
-struct Dice(u64);
+/// A random number generator with a fixed seed.
+struct Random(u64);
 
-impl Dice {
+impl Random {
     fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -64,14 +67,14 @@ impl Dice {
     }
 }
 
-/// What a thread calls with.
+/// The state of a thread that makes calls.
 struct Caller {
     host: HostClient,
-    /// For those who call a hub: an instance of the sequence `events`.
+    /// An instance of the sequence `events`, for calls to the hub.
     instance: Option<InstanceClient>,
-    /// Who gets a token here cancels it soon.
+    /// Tokens sent here are cancelled soon.
     cancels: Sender<CancelToken>,
-    dice: Dice,
+    random: Random,
 }
 
 impl Caller {
@@ -88,32 +91,32 @@ impl Caller {
         }
     }
 
-    /// Calls, and checks that it ends as it should.
+    /// Makes a call and checks its outcome.
     fn call_server(&mut self) -> Result<(), String> {
         let host = &self.host;
         let instance = |id: &str| host.instance(id).unwrap();
         let megabyte = || Upload::reader(GZIP.chain(io::repeat(b'.')).take(1 << 20));
-        match self.dice.below(22) {
-            0 | 1 => fine(host.version()),
-            2 => fine(host.list_sequences()),
-            3 => fine(host.sequence("x").unwrap().start(&StartOptions::new())),
-            4 => fine(instance("x").send_event("an-event", "data")),
-            5 => fine(host.send_sequence(megabyte())),
-            6 => fine(host.delete_sequence("x")),
-            7 => fine(io::read_to_string(instance("x").stdout().unwrap())),
+        match self.random.below(22) {
+            0 | 1 => succeeds(host.version()),
+            2 => succeeds(host.list_sequences()),
+            3 => succeeds(host.sequence("x").unwrap().start(&StartOptions::new())),
+            4 => succeeds(instance("x").send_event("an-event", "data")),
+            5 => succeeds(host.send_sequence(megabyte())),
+            6 => succeeds(host.delete_sequence("x")),
+            7 => succeeds(io::read_to_string(instance("x").stdout().unwrap())),
             8 => {
-                let mut some = vec![0; usize::try_from(self.dice.below(100_000)).unwrap()];
-                fine(instance("endless").stdout().unwrap().read_exact(&mut some))
+                let mut some = vec![0; usize::try_from(self.random.below(100_000)).unwrap()];
+                succeeds(instance("endless").stdout().unwrap().read_exact(&mut some))
             }
-            9 => fine(instance("endless").stdout()),
+            9 => succeeds(instance("endless").stdout()),
             10 => timed_out(
                 instance("silent")
-                    .with_deadline(self.dice.milliseconds(20))
+                    .with_deadline(self.random.milliseconds(20))
                     .next_event("e"),
             ),
             11 => timed_out(
                 instance("silent")
-                    .with_idle_timeout(self.dice.milliseconds(20))
+                    .with_idle_timeout(self.random.milliseconds(20))
                     .event_stream("e")
                     .and_then(|mut events| events.next().expect("an error")),
             ),
@@ -124,25 +127,24 @@ impl Caller {
             ),
             13 => {
                 let stream = instance("endless").with_cancel(&self.token()).stdout();
-                let read = stream
-                    .and_then(|mut stream| io::copy(&mut stream, &mut io::sink()).map_err(told));
+                let read = stream.and_then(|mut stream| {
+                    io::copy(&mut stream, &mut io::sink()).map_err(client_error)
+                });
                 cancelled(read)
             }
             14 => refused(host.sequence("refuses").unwrap().overwrite(megabyte())),
             15 => refused(host.sequence("full").unwrap().overwrite(megabyte())),
             16 => refused(host.sequence_info("missing")),
             17 => lost(host.with_retry(None).sequence_info("cut")),
-            18 => lost(
-                instance("torn")
-                    .stdout()
-                    .and_then(|mut stream| io::copy(&mut stream, &mut io::sink()).map_err(told)),
-            ),
+            18 => lost(instance("torn").stdout().and_then(|mut stream| {
+                io::copy(&mut stream, &mut io::sink()).map_err(client_error)
+            })),
             19 => lost(host.sequence("closes").unwrap().start(&StartOptions::new())),
             20 => {
                 let options = WriteOptions::new(ContentType::Text).end(false);
                 let mut input = instance("x").input_writer(options).unwrap();
-                fine(writeln!(input, "a line").and_then(|()| input.flush()))?;
-                fine(input.finish())
+                succeeds(writeln!(input, "a line").and_then(|()| input.flush()))?;
+                succeeds(input.finish())
             }
             _ => cancelled(
                 host.sequence("silent")
@@ -155,39 +157,39 @@ impl Caller {
 
     fn call_hub(&mut self, instance: &InstanceClient) -> Result<(), String> {
         let host = &self.host;
-        match self.dice.below(11) {
-            0 => fine(host.version()),
-            1 => fine(host.list_instances()),
-            2 => fine(instance.health()),
-            3 => fine(instance.info()),
-            4 => fine(instance.send_event("ping", "data")),
-            5 => fine(
+        match self.random.below(11) {
+            0 => succeeds(host.version()),
+            1 => succeeds(host.list_instances()),
+            2 => succeeds(instance.health()),
+            3 => succeeds(instance.info()),
+            4 => succeeds(instance.send_event("ping", "data")),
+            5 => succeeds(
                 instance
                     .with_deadline(Duration::from_secs(60))
                     .last_event("ready"),
             ),
             6 => timed_out(
                 instance
-                    .with_deadline(self.dice.milliseconds(50))
+                    .with_deadline(self.random.milliseconds(50))
                     .next_event("never"),
             ),
             7 => cancelled(instance.with_cancel(&self.token()).next_event("never")),
-            8 => fine(host.log_stream()),
+            8 => succeeds(host.log_stream()),
             9 => refused(host.sequence_info("missing")),
-            _ => fine(instance.stdout()),
+            _ => succeeds(instance.stdout()),
         }
     }
 }
 
-/// What a stream says, in the words of the client.
-fn told(error: io::Error) -> Error {
+/// Returns the client's error inside a stream's error.
+fn client_error(error: io::Error) -> Error {
     error.downcast().expect("an error of the client")
 }
 
-fn fine<T, E: fmt::Debug>(result: Result<T, E>) -> Result<(), String> {
+fn succeeds<T, E: fmt::Debug>(result: Result<T, E>) -> Result<(), String> {
     result
         .map(drop)
-        .map_err(|error| format!("it is to succeed: {error:?}"))
+        .map_err(|error| format!("expected success: {error:?}"))
 }
 
 fn fails<T>(
@@ -197,13 +199,13 @@ fn fails<T>(
 ) -> Result<(), String> {
     match result {
         Err(error) if is_so(&error) => Ok(()),
-        Err(error) => Err(format!("it is to be {how}: {error:?}")),
-        Ok(_) => Err(format!("it is to be {how}, and succeeds")),
+        Err(error) => Err(format!("expected {how}: {error:?}")),
+        Ok(_) => Err(format!("expected {how}, but it succeeded")),
     }
 }
 
 fn timed_out<T>(result: Result<T, Error>) -> Result<(), String> {
-    fails(result, "given up", Error::is_timeout)
+    fails(result, "a timeout", Error::is_timeout)
 }
 
 fn cancelled<T>(result: Result<T, Error>) -> Result<(), String> {
@@ -220,15 +222,15 @@ fn lost<T>(result: Result<T, Error>) -> Result<(), String> {
     })
 }
 
-/// What this process holds.
-struct Figures {
+/// The resources of this process.
+struct Resources {
     sockets: usize,
     files: usize,
     threads: usize,
     resident: usize,
 }
 
-impl Figures {
+impl Resources {
     fn now() -> Self {
         Self {
             sockets: sockets(),
@@ -239,7 +241,7 @@ impl Figures {
     }
 }
 
-impl fmt::Display for Figures {
+impl fmt::Display for Resources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             sockets,
@@ -254,7 +256,7 @@ impl fmt::Display for Figures {
     }
 }
 
-/// Cancels what it is given, a little later.
+/// Cancels tokens after a short time.
 fn cancel_all(tokens: &Receiver<CancelToken>) {
     for (number, token) in tokens.iter().enumerate() {
         if number % 2 == 0 {
@@ -264,7 +266,7 @@ fn cancel_all(tokens: &Receiver<CancelToken>) {
     }
 }
 
-/// All threads call for so long. Gives how many calls there were.
+/// Makes calls on all threads for this long. Returns the number of calls.
 fn round(
     hosts: &[HostClient; 2],
     instance: Option<&InstanceClient>,
@@ -275,17 +277,17 @@ fn round(
     let canceller = thread::spawn(move || cancel_all(&tokens));
     let end = Instant::now() + length;
     let calls = Arc::<AtomicU64>::default();
-    // Told by every thread at its end.
+    // Every thread sends its result at its end.
     let (done, results) = channel();
     for number in 0..THREADS {
         let instance = instance.filter(|_| number < ON_HUB).cloned();
         let host = hosts[usize::from(instance.is_some())].clone();
-        let dice = Dice((seed << 32) + u64::try_from(number).unwrap() + 1);
+        let random = Random((seed << 32) + u64::try_from(number).unwrap() + 1);
         let mut caller = Caller {
             host,
             instance,
             cancels: cancels.clone(),
-            dice,
+            random,
         };
         let (calls, done) = (Arc::clone(&calls), done.clone());
         thread::spawn(move || {
@@ -300,7 +302,7 @@ fn round(
     }
     drop((cancels, done));
     for _ in 0..THREADS {
-        // No call takes as long as this.
+        // Longer than any call takes.
         match results.recv_timeout(length + Duration::from_secs(60)) {
             Ok(result) => result.unwrap_or_else(|what| panic!("{what}")),
             Err(RecvTimeoutError::Timeout) => panic!("some thread hangs"),
@@ -311,9 +313,9 @@ fn round(
     calls.load(Ordering::Relaxed)
 }
 
-/// The process that only has the client.
+/// The test in the process that only has the client.
 fn soak(server: &str, hub: Option<&str>) {
-    let before = Figures::now();
+    let before = Resources::now();
     println!("before:        {before}");
     let transport: Arc<dyn Transport> = Arc::new(UreqTransport::default());
     let client = |url: &str| {
@@ -335,7 +337,7 @@ fn soak(server: &str, hub: Option<&str>) {
         threads(),
         before.threads
     );
-    let warm = Figures::now();
+    let warm = Resources::now();
     println!("after a while: {warm}, {calls} calls");
     let length = length();
     let calls = round(&hosts, instance.as_ref(), length, 2);
@@ -345,10 +347,10 @@ fn soak(server: &str, hub: Option<&str>) {
         threads(),
         before.threads
     );
-    let after = Figures::now();
+    let after = Resources::now();
     println!("after {length:>5?}:   {after}, {calls} calls");
 
-    // As many as are kept.
+    // The pool keeps at most 64 connections.
     assert!(after.sockets <= 64 && after.files - after.sockets == before.files - before.sockets);
     assert!(after.resident < warm.resident + GROWTH);
     for host in &hosts {
@@ -359,19 +361,19 @@ fn soak(server: &str, hub: Option<&str>) {
         sequence.force_delete().unwrap();
     }
     drop((hosts, sequence, instance, transport));
-    let end = Figures::now();
+    let end = Resources::now();
     println!("in the end:    {end}");
     assert_eq!((end.sockets, end.files), (before.sockets, before.files));
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn one_client_serves_many_threads_and_nothing_is_left_over() {
+fn client_shared_by_64_threads_leaks_nothing() {
     if let Ok(server) = env::var(SERVER) {
         return soak(&server, env::var(HUB).ok().as_deref());
     }
     let _alone = alone();
-    let (server, hub) = (crooked::start(), shared());
+    let (server, hub) = (faulty_server::start(), shared());
     let url = server.url();
     let mut variables = vec![(SERVER, url.as_str())];
     variables.extend(hub.map(|hub| (HUB, hub.url())));

@@ -1,8 +1,15 @@
-//! What can be shared between threads, or given to another one. That this compiles is the test.
+//! Auto traits of public types. The tests pass if they compile.
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use scramjet_client_blocking::core::Chunks;
+use scramjet_client_blocking::patterns::TopicGuard;
+use scramjet_client_blocking::platform::{ManagerClient, MiddlewareClient, MultiManagerClient};
+use scramjet_client_blocking::stream::{
+    Chunks, EventStream, Follow, Items, JsonLinesWriter, Sent, WriteOptions,
+};
+use scramjet_client_blocking::transport::{
+    CallLimits, OnCancel, StopReason, TransportError, UreqConfig, UreqTransport,
+};
 use scramjet_client_blocking::*;
 
 fn shared<T: Send + Sync + 'static>() {}
@@ -14,7 +21,7 @@ fn given<T: Send + 'static>() {}
 fn survives_a_panic<T: UnwindSafe + RefUnwindSafe>() {}
 
 #[test]
-fn handles_are_cloned_and_shared() {
+fn handles_are_clone_send_and_sync() {
     cloned::<HostClient>();
     cloned::<SequenceClient>();
     cloned::<InstanceClient>();
@@ -33,7 +40,7 @@ fn handles_are_cloned_and_shared() {
 }
 
 #[test]
-fn what_is_there_once_is_shared() {
+fn other_types_are_send_and_sync() {
     shared::<HostClientBuilder>();
     shared::<UreqTransport>();
     shared::<Error>();
@@ -49,9 +56,9 @@ fn what_is_there_once_is_shared() {
     shared::<Output>();
 }
 
-/// What reads and writes is for one thread at a time, and any.
+/// Readers and writers can move to another thread, but are not shared.
 #[test]
-fn streams_are_given_to_another_thread() {
+fn streams_are_send() {
     given::<ByteStream>();
     given::<EventStream>();
     given::<Items<Chunks>>();
@@ -65,7 +72,7 @@ fn streams_are_given_to_another_thread() {
 }
 
 #[test]
-fn a_panic_leaves_them_as_they_are() {
+fn handles_are_unwind_safe() {
     survives_a_panic::<HostClient>();
     survives_a_panic::<SequenceClient>();
     survives_a_panic::<InstanceClient>();

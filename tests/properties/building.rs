@@ -1,17 +1,18 @@
-//! What a client is built with: it is in each request as it was given, or the client is not built.
+//! Client settings: each request contains them unchanged, or the client cannot be built.
 
 use std::cell::Cell;
 use std::io;
 use std::sync::{Arc, Mutex};
 
 use scramjet_client_blocking::http::{Request, Response};
-use scramjet_client_blocking::{ErrorKind, HostClient, RequestBody};
+use scramjet_client_blocking::transport::RequestBody;
+use scramjet_client_blocking::{ErrorKind, HostClient};
 use scramjet_client_testing::script::from_fn;
 
 use crate::generated::{CASES, for_all, headers, texts};
 
 #[test]
-fn headers_and_tokens_of_clients_are_sent_as_they_are_or_are_refused() {
+fn builder_header_and_bearer_token_are_sent_unchanged_or_refused() {
     let sent = Arc::<Mutex<Vec<(String, Vec<u8>)>>>::default();
     let transport = Arc::new(from_fn({
         let sent = Arc::clone(&sent);

@@ -1,4 +1,5 @@
-//! The inputs that fuzzing has found: of each target, those that reach something which no other reaches. What fails is in there by its digest.
+//! Inputs from fuzzing: for each target, those that reach code which no other input reaches.
+//! Failures name an input by its digest.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,7 +11,7 @@ use tar::Archive;
 
 use crate::{decoding, heads, replying, requesting};
 
-/// Replays `fixtures/fuzz/<target>.tar.gz`, of which there are at least so many inputs.
+/// Replays `fixtures/fuzz/<target>.tar.gz`, which must contain at least this many inputs.
 fn replay(target: &str, at_least: usize, check: fn(&[u8])) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/fuzz/{target}.tar.gz"));
     let archive = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -37,26 +38,26 @@ fn replay(target: &str, at_least: usize, check: fn(&[u8])) {
 }
 
 #[test]
-fn what_was_found_for_decoders() {
+fn corpus_of_decoders() {
     replay("decoders", 1000, decoding::check);
 }
 
 #[test]
-fn what_was_found_for_the_limits_of_decoders() {
+fn corpus_of_limits() {
     replay("limits", 20, decoding::check_limits);
 }
 
 #[test]
-fn what_was_found_for_replies() {
+fn corpus_of_replies() {
     replay("replies", 1500, replying::check);
 }
 
 #[test]
-fn what_was_found_for_requests() {
+fn corpus_of_requests() {
     replay("requests", 1000, requesting::check);
 }
 
 #[test]
-fn what_was_found_for_heads() {
+fn corpus_of_heads() {
     replay("heads", 25, heads::check);
 }

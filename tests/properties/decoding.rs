@@ -1,14 +1,14 @@
-//! Every decoder, fed any bytes.
+//! Decoders, fed any bytes.
 //!
-//! Holds for all of them, whatever the bytes are:
+//! These properties hold for every decoder and all bytes:
 //!
-//! - nothing panics, and nothing comes out of nowhere: an item or an error for a byte at most, and one for the end;
-//! - the same items and the same errors come however the bytes are cut, with nothing between them
-//!   or not;
-//! - a body that was cut off gives the beginning of what the whole one gives, and no end;
-//! - a decoder at its end stays there;
-//! - what is held at once is bounded by the decoder's limit and the piece that was fed, and not by the body; where JSON is made of it, by what
-//!   that one value takes. All that is ever asked for grows no faster than the body.
+//! - Nothing panics. There is at most one item or error for each byte, and one for the end.
+//! - Items and errors do not depend on how the bytes are split, with or without empty pieces.
+//! - A truncated body returns the first items of the whole body, and no end.
+//! - A decoder at its end stays there.
+//! - Memory in use is bounded by the decoder's limit and the fed piece, not by the body. JSON takes
+//!   additional memory for one value at a time. The sum of all allocations grows linearly with the
+//!   body.
 
 use std::fmt::{self, Debug, Write};
 use std::hash::{DefaultHasher, Hasher};
@@ -20,15 +20,15 @@ use scramjet_client_core::{
 };
 use serde_json::Value;
 
-/// How a body is cut into pieces.
+/// A way to split a body into pieces.
 #[derive(Clone, Copy, Debug)]
 enum Cut {
     Whole,
     /// Pieces of this length.
     Every(usize),
-    /// The same with an empty piece after each.
-    Hesitant(usize),
-    /// Pieces of all lengths, in an order that depends on this.
+    /// Pieces of this length, and an empty piece after each.
+    EveryWithEmpty(usize),
+    /// Pieces of varying lengths, derived from this seed.
     Ragged(u32),
 }
 
@@ -44,16 +44,16 @@ impl Cut {
             if rest.is_empty() {
                 return None;
             }
-            if empty && matches!(self, Self::Hesitant(_)) {
+            if empty && matches!(self, Self::EveryWithEmpty(_)) {
                 empty = false;
                 return Some(&[][..]);
             }
             empty = true;
             let length = match self {
                 Self::Whole => rest.len(),
-                Self::Every(length) | Self::Hesitant(length) => length,
+                Self::Every(length) | Self::EveryWithEmpty(length) => length,
                 Self::Ragged(_) => {
-                    // Xorshift: mostly short pieces, now and then one of some kB.
+                    // Xorshift: mostly short pieces, sometimes one of some kB.
                     state ^= state << 13;
                     state ^= state >> 17;
                     state ^= state << 5;
@@ -67,10 +67,10 @@ impl Cut {
     }
 }
 
-/// What came out, in words, and whether the end was reached.
+/// Items and errors as text, and `true` if the end was reached.
 type Outcome = (Vec<Result<String, String>>, bool);
 
-/// Feeds the pieces, pulls after each, and ends the body where `whole` says so. `view` is called with each item.
+/// Feeds the pieces, pulls after each, and ends the body if `whole`. Calls `view` with each item.
 fn drive<'a, D: Decode>(
     decoder: &mut D,
     pieces: impl Iterator<Item = &'a [u8]>,
@@ -132,14 +132,14 @@ fn outcome<D: Decode<Item: Debug>>(decoder: &mut D, body: &[u8], cut: Cut, whole
     (results, ended)
 }
 
-/// The same for every cut, and a beginning of it for what is cut off.
+/// Checks that every split has the same outcome, and a truncated body the beginning of it.
 fn every_cut<D: Decode<Item: Debug>>(make: impl Fn() -> D, body: &[u8], seed: u8) {
     let whole = outcome(&mut make(), body, Cut::Whole, true);
     let seed = u32::from(seed);
     let cuts = [
         Cut::Whole,
         Cut::Every(1),
-        Cut::Hesitant(1),
+        Cut::EveryWithEmpty(1),
         Cut::Every(1 + seed as usize),
         Cut::Ragged(seed),
         Cut::Ragged(seed.wrapping_mul(0x9e37_79b9)),
@@ -155,13 +155,14 @@ fn every_cut<D: Decode<Item: Debug>>(make: impl Fn() -> D, body: &[u8], seed: u8
     );
 }
 
-/// What a decoder may hold: so many bytes, and so many times the longest piece of the body that it reads as one.
+/// The memory that a decoder may use: bytes, and bytes for each byte of the longest part of the
+/// body that it decodes at once.
 struct Allowance {
     limit: usize,
     of_each_byte: usize,
 }
 
-/// A decoder that keeps no more than this, however long the body is.
+/// For a decoder that never keeps more than `limit`.
 const fn keeps(limit: usize) -> Allowance {
     Allowance {
         limit,
@@ -169,37 +170,39 @@ const fn keeps(limit: usize) -> Allowance {
     }
 }
 
-/// A decoder of lines: of each there is a copy.
-const fn hands_out(limit: usize) -> Allowance {
+/// For a decoder that returns copies of lines.
+const fn returns_lines(limit: usize) -> Allowance {
     Allowance {
         limit,
         of_each_byte: 1,
     }
 }
 
-/// A decoder that makes small values of lines: of each there is a copy, and what the parser says of it, who quotes it.
-const fn makes_values(limit: usize) -> Allowance {
+/// For a decoder that parses lines to small values. Besides a copy of the line, the parser's error
+/// messages quote it.
+const fn parses_values(limit: usize) -> Allowance {
     Allowance {
         limit,
         of_each_byte: 1 + GROWTH,
     }
 }
 
-/// A decoder that makes JSON of it: an empty object in a list takes 3 bytes of a body and hundreds in memory.
-const fn makes_json(limit: usize) -> Allowance {
+/// For a decoder that parses JSON. An empty object in a list is 3 bytes in a body and hundreds in
+/// memory.
+const fn parses_json(limit: usize) -> Allowance {
     Allowance {
         limit,
         of_each_byte: 300,
     }
 }
 
-/// A buffer that grows is twice as long as what is in it at most, and there for a moment beside the one before.
+/// A growing buffer has at most twice the size of its contents, and is copied from the old one.
 const GROWTH: usize = 3;
 
-/// What errors and small buffers take.
+/// Bytes for errors and small buffers.
 const SMALL: usize = 16 << 10;
 
-/// Memory for each cut: most at once, and all together.
+/// Checks memory in use and the sum of allocations for some splits.
 fn bounded<D: Decode>(make: impl Fn() -> D, body: &[u8], seed: u8, allowance: &Allowance) {
     let seed = u32::from(seed);
     for cut in [Cut::Whole, Cut::Every(1 + (seed as usize) * 64)] {
@@ -226,7 +229,7 @@ fn bounded<D: Decode>(make: impl Fn() -> D, body: &[u8], seed: u8, allowance: &A
     }
 }
 
-/// Takes words for a digest of them.
+/// Hashes the text that is written to it.
 #[derive(Default)]
 struct Digest(DefaultHasher);
 
@@ -237,7 +240,8 @@ impl fmt::Write for Digest {
     }
 }
 
-/// The same for some cuts of a long body, of which the words would be too many.
+/// Checks that some splits of a long body have the same outcome. Compares hashes, because the text
+/// would be too long.
 fn some_cuts<D: Decode<Item: Debug>>(make: impl Fn() -> D, body: &[u8], seed: u8) {
     let digest = |cut: Cut| {
         let mut digest = Digest::default();
@@ -274,12 +278,12 @@ fn check_default<D: Decode<Item: Debug> + Default>(body: &[u8], seed: u8, allowa
     check_with(D::default, body, seed, allowance);
 }
 
-/// Pieces are the items here: what matters is what they are together.
+/// The items are pieces here, so only their concatenation is compared.
 fn check_chunks(body: &[u8], seed: u8) {
     let cuts = [
         Cut::Whole,
         Cut::Every(1 + body.len() / 10_000),
-        Cut::Hesitant(1 + body.len() / 10_000),
+        Cut::EveryWithEmpty(1 + body.len() / 10_000),
         Cut::Ragged(u32::from(seed)),
     ];
     for cut in cuts {
@@ -292,7 +296,7 @@ fn check_chunks(body: &[u8], seed: u8) {
     bounded(Chunks::default, body, seed, &keeps(0));
 }
 
-/// What goes out is what came in, up to a line `null`.
+/// Checks that the output is the input up to a line `null`.
 fn check_guard(body: &[u8], seed: u8) {
     let passed = |cut: Cut| {
         let (mut guard, mut out) = (NdjsonGuard::default(), Vec::new());
@@ -317,7 +321,7 @@ fn check_guard(body: &[u8], seed: u8) {
     let (out, refused) = passed(Cut::Whole);
     for cut in [
         Cut::Every(1),
-        Cut::Hesitant(1),
+        Cut::EveryWithEmpty(1),
         Cut::Every(2),
         Cut::Ragged(u32::from(seed)),
     ] {
@@ -331,7 +335,7 @@ fn check_guard(body: &[u8], seed: u8) {
             .position(|byte| !blank(byte))
             .unwrap_or(line.len());
         let after = line[begin..].strip_prefix(b"null");
-        // With more of it than can be held back, it counts as one.
+        // A longer line than the guard can hold back counts as `null`.
         after.is_some_and(|after| after.iter().take(NdjsonGuard::LIMIT - 3).all(blank))
     };
     let first = body
@@ -347,13 +351,13 @@ fn check_guard(body: &[u8], seed: u8) {
     }
 }
 
-/// A body with so much of one byte in it that it comes near the limit, or goes beyond.
+/// Returns a body with so many copies of one byte that it comes close to the limit or exceeds it.
 fn expanded(input: &[u8], limit: usize) -> Vec<u8> {
     let [times, byte, rest @ ..] = input else {
         return Vec::new();
     };
     let (before, after) = rest.split_at(rest.len() * usize::from(times & 7) / 8);
-    // From exactly the limit, with what stands around it, up to a little more than it; or three times as much.
+    // From the limit plus the rest of the input up to some kB more, or three times the limit.
     let more = if *times >= 248 {
         2 * limit
     } else {
@@ -363,7 +367,8 @@ fn expanded(input: &[u8], limit: usize) -> Vec<u8> {
     [before, &many, after].concat()
 }
 
-/// The first byte says which decoder, the second how the bytes are cut; the rest is a body that is as long as the decoder's limit.
+/// Checks a decoder near its limit. The first byte selects the decoder, the second the split. The
+/// rest is expanded to a long body.
 pub(crate) fn check_limits(input: &[u8]) {
     let [which, seed, body @ ..] = input else {
         return;
@@ -373,17 +378,17 @@ pub(crate) fn check_limits(input: &[u8]) {
     let body = &expanded(body, line);
     match which % 8 {
         0 => check_default::<Discard>(body, seed, &keeps(0)),
-        1 => check_default::<Lines>(body, seed, &hands_out(line)),
-        2 => check_default::<TextLines>(body, seed, &hands_out(line)),
+        1 => check_default::<Lines>(body, seed, &returns_lines(line)),
+        2 => check_default::<TextLines>(body, seed, &returns_lines(line)),
         3 => check_chunks(body, seed),
         4 => check_default::<Receipt>(body, seed, &keeps(1024)),
-        5 => check_default::<JsonLines<u8>>(body, seed, &makes_values(line)),
-        6 => check_default::<JsonLines<String>>(body, seed, &makes_values(line)),
+        5 => check_default::<JsonLines<u8>>(body, seed, &parses_values(line)),
+        6 => check_default::<JsonLines<String>>(body, seed, &parses_values(line)),
         _ => check_guard(body, seed),
     }
 }
 
-/// The first byte says which decoder, the second how the bytes are cut; the rest is the body.
+/// Checks a decoder. The first byte selects it, the second the split. The rest is the body.
 pub(crate) fn check(input: &[u8]) {
     let [which, seed, body @ ..] = input else {
         return;
@@ -394,22 +399,22 @@ pub(crate) fn check(input: &[u8]) {
     let name = EventName::new("e").expect("a name");
     let [old, new] = [Dialect::of(Version::new(0, 18, 7)), Dialect::LATEST];
     match which % 22 {
-        0 => check_default::<Json<Value>>(body, seed, &makes_json(json)),
-        1 => check_default::<Json<Vec<InstanceInfo>>>(body, seed, &makes_json(json)),
-        2 => check_default::<Json<SequenceInfo>>(body, seed, &makes_json(json)),
-        3 => check_default::<Json<Started>>(body, seed, &makes_json(json)),
-        4 => check_default::<Json<StopReply>>(body, seed, &makes_json(json)),
-        5 => check_default::<Json<HubConfig>>(body, seed, &makes_json(json)),
-        6 => check_default::<Json<String>>(body, seed, &makes_json(json)),
+        0 => check_default::<Json<Value>>(body, seed, &parses_json(json)),
+        1 => check_default::<Json<Vec<InstanceInfo>>>(body, seed, &parses_json(json)),
+        2 => check_default::<Json<SequenceInfo>>(body, seed, &parses_json(json)),
+        3 => check_default::<Json<Started>>(body, seed, &parses_json(json)),
+        4 => check_default::<Json<StopReply>>(body, seed, &parses_json(json)),
+        5 => check_default::<Json<HubConfig>>(body, seed, &parses_json(json)),
+        6 => check_default::<Json<String>>(body, seed, &parses_json(json)),
         7 => check_default::<Discard>(body, seed, &keeps(0)),
-        8 => check_default::<Receipt>(body, seed, &makes_json(1024)),
+        8 => check_default::<Receipt>(body, seed, &parses_json(1024)),
         9 => check_chunks(body, seed),
-        10 => check_default::<Lines>(body, seed, &hands_out(line)),
-        11 => check_default::<TextLines>(body, seed, &hands_out(line)),
-        12 => check_default::<JsonLines<Value>>(body, seed, &makes_json(line)),
-        13 => check_default::<JsonLines<LogLine>>(body, seed, &makes_json(line)),
-        14 => check_default::<JsonLines<AuditRecord>>(body, seed, &makes_json(line)),
-        15 => check_default::<JsonLines<f64>>(body, seed, &makes_json(line)),
+        10 => check_default::<Lines>(body, seed, &returns_lines(line)),
+        11 => check_default::<TextLines>(body, seed, &returns_lines(line)),
+        12 => check_default::<JsonLines<Value>>(body, seed, &parses_json(line)),
+        13 => check_default::<JsonLines<LogLine>>(body, seed, &parses_json(line)),
+        14 => check_default::<JsonLines<AuditRecord>>(body, seed, &parses_json(line)),
+        15 => check_default::<JsonLines<f64>>(body, seed, &parses_json(line)),
         16 => check_with(
             || {
                 ReadEvents {
@@ -420,7 +425,7 @@ pub(crate) fn check(input: &[u8]) {
             },
             body,
             seed,
-            &makes_json(line),
+            &parses_json(line),
         ),
         17 => check_with(
             || {
@@ -432,7 +437,7 @@ pub(crate) fn check(input: &[u8]) {
             },
             body,
             seed,
-            &makes_json(line),
+            &parses_json(line),
         ),
         18 => check_with(
             || {
@@ -444,7 +449,7 @@ pub(crate) fn check(input: &[u8]) {
             },
             body,
             seed,
-            &makes_json(json),
+            &parses_json(json),
         ),
         19 => check_with(
             || {
@@ -456,7 +461,7 @@ pub(crate) fn check(input: &[u8]) {
             },
             body,
             seed,
-            &makes_json(json),
+            &parses_json(json),
         ),
         _ => check_guard(body, seed),
     }

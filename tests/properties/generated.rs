@@ -1,4 +1,4 @@
-//! The same for generated values: 10,000 for each property, always the same ones.
+//! The same properties for generated values. The generator uses a fixed seed.
 
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any};
@@ -10,10 +10,11 @@ use serde_json::Value;
 use crate::requesting::Hub;
 use crate::{decoding, heads, replying, requesting};
 
-/// How many values each property is checked for.
+/// Number of values for each property.
 pub(crate) const CASES: u32 = 5_000;
 
-/// Checks so many values. Nothing is written down: a value that fails is printed, the shortest that was found, and gets a row of its own.
+/// Checks this many values. A failure prints the smallest failing value. Nothing is saved: add the
+/// value to the tests as a row of its own.
 pub(crate) fn for_all<S: Strategy>(cases: u32, values: S, check: impl Fn(S::Value)) {
     let config = Config {
         cases,
@@ -35,7 +36,7 @@ pub(crate) fn for_all<S: Strategy>(cases: u32, values: S, check: impl Fn(S::Valu
     assert!(checked.get() >= cases, "only {} cases", checked.get());
 }
 
-/// What has a meaning in a path, a head or a body, where it should have none.
+/// Text that has a meaning in a path, head or body, and must not get it.
 const FRAGMENTS: [&str; 60] = [
     "..",
     ".",
@@ -99,7 +100,7 @@ const FRAGMENTS: [&str; 60] = [
     "^",
 ];
 
-/// Any text, with a preference for what should have no meaning.
+/// Generates any text, preferably text of `FRAGMENTS`.
 pub(crate) fn texts() -> impl Strategy<Value = String> {
     let pieces = || vec(select(&FRAGMENTS[..]).prop_map(str::to_owned), 1..5);
     let mixed = vec(
@@ -119,12 +120,12 @@ pub(crate) fn texts() -> impl Strategy<Value = String> {
     ]
 }
 
-/// The same, with a preference for what can stand in a route.
+/// Generates IDs, preferably ones that can be part of a path.
 pub(crate) fn ids() -> impl Strategy<Value = String> {
     proptest::prop_oneof![2 => string_regex("[A-Za-z0-9._~!$&'()*+,;=:@-]{1,40}").expect("a pattern"), 1 => texts()]
 }
 
-/// Headers that have a meaning already.
+/// Header names that HTTP or the client uses.
 const KNOWN: [&str; 9] = [
     "Host",
     "content-length",
@@ -137,7 +138,7 @@ const KNOWN: [&str; 9] = [
     "cookie",
 ];
 
-/// Names and values of headers, with a preference for those that can be sent.
+/// Generates header names and values, preferably ones that can be sent.
 pub(crate) fn headers() -> impl Strategy<Value = (String, String)> {
     let names = proptest::prop_oneof![
         4 => string_regex("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}").expect("a pattern"),
@@ -180,7 +181,7 @@ fn urls() -> impl Strategy<Value = String> {
     proptest::prop_oneof![5 => whole, 1 => texts()]
 }
 
-/// JSON of any shape, three levels deep at most.
+/// Generates JSON of any shape, at most three levels deep.
 pub(crate) fn json() -> impl Strategy<Value = Value> {
     let words = || {
         let letters = string_regex("[ -~]{0,8}").expect("a pattern");
@@ -206,84 +207,86 @@ pub(crate) fn json() -> impl Strategy<Value = Value> {
 }
 
 #[test]
-fn sequence_ids_stand_in_their_route_or_are_refused() {
+fn sequence_id_is_sent_unchanged_or_refused() {
     for_all(CASES, texts(), |text| {
-        requesting::check_sequence_id(&Hub::usual(), &text)
+        requesting::check_sequence_id(&Hub::with_defaults(), &text)
     });
 }
 
 #[test]
-fn instance_ids_stand_in_their_route_or_are_refused() {
+fn instance_id_is_sent_unchanged_or_refused() {
     for_all(CASES, texts(), |text| {
-        requesting::check_instance_id(&Hub::usual(), &text)
+        requesting::check_instance_id(&Hub::with_defaults(), &text)
     });
 }
 
 #[test]
-fn names_of_events_that_are_waited_for_stand_in_their_route_or_are_refused() {
+fn event_name_is_sent_unchanged_or_refused() {
     for_all(CASES, texts(), |text| {
-        requesting::check_event_name(&Hub::usual(), &text)
+        requesting::check_event_name(&Hub::with_defaults(), &text)
     });
 }
 
 #[test]
-fn names_of_topics_stand_in_their_route_with_each_content_type_or_are_refused() {
+fn topic_name_is_sent_unchanged_or_refused_with_each_content_type() {
     for_all(CASES, texts(), |text| {
-        requesting::check_topic_name(&Hub::usual(), &text)
+        requesting::check_topic_name(&Hub::with_defaults(), &text)
     });
 }
 
 #[test]
-fn ids_of_the_platform_stand_in_their_route_or_are_refused() {
+fn platform_ids_are_sent_unchanged_or_refused() {
     for_all(CASES, texts(), |text| {
-        requesting::check_platform_id(&Hub::usual(), &text)
+        requesting::check_platform_id(&Hub::with_defaults(), &text)
     });
 }
 
 #[test]
-fn base_urls_lead_where_they_say_or_are_refused() {
+fn endpoint_new_keeps_the_base_url_or_refuses_it() {
     for_all(CASES, (urls(), texts()), |(url, text)| {
         requesting::check_base(&url, &text)
     });
 }
 
 #[test]
-fn headers_are_what_was_given_or_are_refused() {
+fn set_header_keeps_the_value_or_refuses_it() {
     for_all(CASES, headers(), |(name, value)| {
         drop(requesting::check_header(&name, &value))
     });
 }
 
 #[test]
-fn events_are_sent_with_any_name_and_any_data() {
+fn send_event_accepts_any_name_and_data() {
     for_all(CASES, (texts(), json()), |(name, data)| {
-        requesting::check_event(&Hub::usual(), &name, &data)
+        requesting::check_event(&Hub::with_defaults(), &name, &data)
     });
 }
 
 #[test]
-fn options_of_a_start_are_sent_as_they_are_or_are_refused() {
+fn start_options_are_sent_unchanged_or_refused() {
     for_all(
         CASES,
         (json(), texts(), texts()),
-        |(value, text, member)| requesting::check_options(&Hub::usual(), &value, &text, &member),
+        |(value, text, member)| {
+            requesting::check_options(&Hub::with_defaults(), &value, &text, &member)
+        },
     );
 }
 
 #[test]
-fn access_keys_are_sent_as_they_are_or_are_refused() {
+fn access_key_is_sent_unchanged_or_refused() {
     for_all(CASES, texts(), |text| {
-        requesting::check_key(&Hub::usual(), &text)
+        requesting::check_key(&Hub::with_defaults(), &text)
     });
 }
 
-/// Bytes that look like what hubs send, up to some place.
+/// Generates bodies that resemble those of hubs, some of them truncated.
 fn bodies() -> impl Strategy<Value = Vec<u8>> {
     let lines = vec(
         proptest::prop_oneof![json().prop_map(|value| value.to_string()), texts()],
         0..4,
     );
-    // More than some kilobytes of lines are looked at together.
+    // Decoders process some kB of lines together.
     let line = proptest::prop_oneof![
         4 => texts().prop_map(String::into_bytes),
         4 => json().prop_map(|value| value.to_string().into_bytes()),
@@ -327,7 +330,7 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn decoders_make_the_same_of_a_body_however_it_is_cut() {
+fn decoders_do_not_depend_on_how_a_body_is_split() {
     for_all(
         CASES,
         (0_u8..247, any::<u8>(), bodies()),
@@ -336,7 +339,7 @@ fn decoders_make_the_same_of_a_body_however_it_is_cut() {
 }
 
 #[test]
-fn replies_are_the_same_however_they_are_cut() {
+fn replies_do_not_depend_on_how_a_body_is_split() {
     let lines = vec(
         (
             headers(),
@@ -391,7 +394,7 @@ fn replies_are_the_same_however_they_are_cut() {
 }
 
 #[test]
-fn heads_are_found_at_the_same_place_however_they_come() {
+fn heads_are_found_at_the_same_place_in_every_prefix() {
     let interim = select(
         &[
             "",

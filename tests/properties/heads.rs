@@ -1,29 +1,29 @@
-//! The head of an answer, as the transport looks for it beside the HTTP client's own reading, in any bytes.
+//! The transport's parser for response heads, which runs in addition to ureq's, fed any bytes.
 //!
-//! - nothing panics;
-//! - what was found in the beginning of the bytes is found in all of them, however they are cut: the same status, the same reason;
-//! - a status has three digits at most, and a head that is found ends within the bytes.
+//! - Nothing panics.
+//! - A head found in a prefix is also found in all bytes, with the same status and reason phrase.
+//! - A status has at most three digits, and a complete head ends within the bytes.
 
-#[path = "../../crates/blocking/src/transport/ureq/status_line.rs"]
+#[path = "../../crates/blocking/src/transport/ureq/response_head.rs"]
 #[allow(dead_code, unreachable_pub)]
-mod status_line;
+mod response_head;
 
-use status_line::{Head, find, first};
+use response_head::{ResponseHead, final_head, first_head};
 
 pub(crate) fn check(input: &[u8]) {
-    let mut found: Option<Head> = None;
-    let mut interim: Option<Head> = None;
-    // Byte by byte, as a slow server sends it; of a long one, the beginning and some places.
+    let mut found: Option<ResponseHead> = None;
+    let mut interim: Option<ResponseHead> = None;
+    // Every prefix, as from a slow server. For long inputs only some prefixes.
     let step = input.len() / 512 + 1;
     for end in (0..=input.len()).filter(|end| end % step == 0 || *end == input.len()) {
-        let head = find(&input[..end]);
+        let head = final_head(&input[..end]);
         compare("answer", found.as_ref(), head.as_ref(), &input[..end]);
         assert!(
             head.as_ref().is_none_or(|head| head.status >= 200),
             "{head:?} is no answer"
         );
         found = head;
-        let head = first(&input[..end]);
+        let head = first_head(&input[..end]);
         compare("first head", interim.as_ref(), head.as_ref(), &input[..end]);
         if let Some(length) = head.as_ref().and_then(|head| head.length) {
             assert!(input[..length].ends_with(b"\n\r\n") || input[..length].ends_with(b"\n\n"));
@@ -32,8 +32,8 @@ pub(crate) fn check(input: &[u8]) {
     }
 }
 
-/// What was read before, and what is read now that there is more.
-fn compare(what: &str, before: Option<&Head>, now: Option<&Head>, input: &[u8]) {
+/// Compares the results for a prefix and for a longer one.
+fn compare(what: &str, before: Option<&ResponseHead>, now: Option<&ResponseHead>, input: &[u8]) {
     match (before, now) {
         (Some(before), _) if before.length.is_some() => {
             assert_eq!(Some(before), now, "the {what} was whole at another place")

@@ -1,4 +1,5 @@
-//! What holds for any bytes of a server and any value of a caller: checked for the inputs that fuzzing has found, and for generated ones.
+//! Properties that hold for any bytes of a server and any value of a caller. They are checked with
+//! inputs from fuzzing and with generated ones.
 
 mod building;
 mod corpus;

@@ -1,12 +1,12 @@
-//! Replies with any status, reason, headers and body, to every operation whose answer is read in a way of its own.
+//! Replies with any status, reason phrase, headers and body, for every operation with a decoder of
+//! its own.
 //!
-//! Whatever comes:
-//!
-//! - nothing panics;
-//! - the same comes out however the body is cut: the same items, the same error, in the same words;
-//! - only a 2xx gives items; everything else is a refusal that says the status that was received, and holds the beginning of the body;
-//! - a body that is shorter than announced is never a success, and one that was cut off neither;
-//! - what errors say is not longer than a screen, whatever the other side has to say, and moves no cursor.
+//! - Nothing panics.
+//! - Items, errors and messages do not depend on how the body is split.
+//! - Only a 2xx returns items. All other statuses are API errors with the received status and the
+//!   beginning of the body.
+//! - A body that is truncated or shorter than announced is never a success.
+//! - Messages fit on a screen and contain no control characters.
 
 use std::fmt::Debug;
 
@@ -20,8 +20,8 @@ use scramjet_client_core::{
     TopicName, Version,
 };
 
-/// What the other side says, as far as it could be read as HTTP.
-struct Said<'a> {
+/// A response, as far as it is valid HTTP.
+struct Received<'a> {
     status: StatusCode,
     reason: String,
     headers: HeaderMap,
@@ -29,7 +29,7 @@ struct Said<'a> {
     seed: usize,
 }
 
-/// What came out, in words.
+/// Items and the error as text.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     items: Vec<String>,
@@ -44,7 +44,7 @@ fn pull<D: Decode<Item: Debug>>(
 ) -> Option<Option<ReplyError>> {
     loop {
         match reply.next_item() {
-            // The pieces of a stream are what the cuts are; together they are the same.
+            // The pieces of a stream depend on the split, so only their concatenation is compared.
             Ok(Step::Item(item)) if joined && !outcome.items.is_empty() => {
                 let before = outcome.items.pop().unwrap_or_default();
                 let item = format!("{item:?}");
@@ -67,7 +67,7 @@ fn pull<D: Decode<Item: Debug>>(
     }
 }
 
-fn in_words(error: &ReplyError) -> String {
+fn with_causes(error: &ReplyError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     let mut causes = 1;
@@ -88,10 +88,10 @@ fn in_words(error: &ReplyError) -> String {
     format!("{error:?}: {text}")
 }
 
-/// Reads as drivers do, up to the first error. `lost`: the connection breaks at the end.
+/// Reads up to the first error. `lost`: the connection breaks at the end of the body.
 fn read<D: Decode<Item: Debug>>(
     mut reply: Reply<D>,
-    said: &Said<'_>,
+    received: &Received<'_>,
     size: usize,
     joined: bool,
     lost: bool,
@@ -100,13 +100,15 @@ fn read<D: Decode<Item: Debug>>(
         items: Vec::new(),
         error: None,
     };
-    let success = said.status.is_success();
+    let success = received.status.is_success();
     let encodings = [header::CONTENT_ENCODING, header::TRANSFER_ENCODING];
-    let encoded = encodings.iter().any(|name| said.headers.contains_key(name));
+    let encoded = encodings
+        .iter()
+        .any(|name| received.headers.contains_key(name));
     assert!(reply.is_success() == success || success && encoded);
     let mut fed = 0;
     let mut last = None;
-    for piece in said.body.chunks(size.max(1)) {
+    for piece in received.body.chunks(size.max(1)) {
         reply.feed(piece);
         fed += piece.len();
         last = pull(&mut reply, &mut outcome, fed, joined);
@@ -124,47 +126,47 @@ fn read<D: Decode<Item: Debug>>(
         },
     };
     match &error {
-        Some(ReplyError::Api(refusal)) => check_refusal(refusal, said),
+        Some(ReplyError::Api(refusal)) => check_refusal(refusal, received),
         Some(_) => assert!(success, "a refusal is told as one"),
         None => {
             assert!(success, "only a success gives items");
             assert!(!lost, "what was cut off is no success");
-            let length = said
+            let length = received
                 .headers
                 .get(header::CONTENT_LENGTH)
                 .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-            let framed = !said.headers.contains_key(header::TRANSFER_ENCODING)
-                && said.status != StatusCode::NO_CONTENT;
+            let framed = !received.headers.contains_key(header::TRANSFER_ENCODING)
+                && received.status != StatusCode::NO_CONTENT;
             assert!(
-                !framed || length.is_none_or(|length| said.body.len() >= length),
+                !framed || length.is_none_or(|length| received.body.len() >= length),
                 "it is shorter than was announced"
             );
         }
     }
-    outcome.error = error.as_ref().map(in_words);
+    outcome.error = error.as_ref().map(with_causes);
     outcome
 }
 
-fn check_refusal(refusal: &ApiError, said: &Said<'_>) {
-    // An upload that a hub takes with a 200 and refuses in words.
-    let in_words = said.status.is_success();
+fn check_refusal(refusal: &ApiError, received: &Received<'_>) {
+    // Some hubs refuse an upload with status 200 and an error text.
+    let accepted_first = received.status.is_success();
     assert_eq!(
         refusal.received_status,
-        if in_words {
+        if accepted_first {
             StatusCode::OK
         } else {
-            said.status
+            received.status
         }
     );
     assert!(refusal.body.len() <= ApiError::BODY_LIMIT);
-    assert!(said.body.starts_with(&refusal.body), "another body");
+    assert!(received.body.starts_with(&refusal.body), "another body");
     assert!(
-        refusal.status == said.status
+        refusal.status == received.status
             || refusal.status.is_client_error()
             || refusal.status.is_server_error()
     );
     assert!(!refusal.message.is_empty() && !refusal.code.as_str().is_empty());
-    // Whatever is asked of it.
+    // None of these panics.
     let _ = (
         refusal.json(),
         refusal.is_conflict(),
@@ -174,27 +176,34 @@ fn check_refusal(refusal: &ApiError, said: &Said<'_>) {
     );
 }
 
-/// `joined`: the items are pieces.
+/// `joined`: the items are pieces of a stream.
 fn check_one<O: Operation<Decoder: Decode<Item: Debug>>>(
     hub: &Endpoint,
     operation: &O,
-    said: &Said<'_>,
+    received: &Received<'_>,
     joined: bool,
 ) {
-    let reply = || hub.reply(operation, said.status, &said.reason, &said.headers);
+    let reply = || {
+        hub.reply(
+            operation,
+            received.status,
+            &received.reason,
+            &received.headers,
+        )
+    };
     let _ = format!("{:?}", reply());
-    let whole = read(reply(), said, said.body.len(), joined, false);
-    for size in [1, 2, 1 + said.seed] {
+    let whole = read(reply(), received, received.body.len(), joined, false);
+    for size in [1, 2, 1 + received.seed] {
         assert_eq!(
-            read(reply(), said, size, joined, false),
+            read(reply(), received, size, joined, false),
             whole,
             "{}, in pieces of {size}",
             O::NAME
         );
     }
-    let lost = read(reply(), said, said.body.len(), joined, true);
+    let lost = read(reply(), received, received.body.len(), joined, true);
     assert_eq!(
-        read(reply(), said, 1, joined, true),
+        read(reply(), received, 1, joined, true),
         lost,
         "{}, lost at its end",
         O::NAME
@@ -206,8 +215,8 @@ fn check_one<O: Operation<Decoder: Decode<Item: Debug>>>(
     );
 }
 
-/// Two bytes choose the operation and the cuts, two more the status; then follow, each up to a byte 0xff: the reason phrase, the headers with a
-/// byte 0xfe between them, and the body, which takes the rest.
+/// The first two bytes select the operation and the split, the next two the status. Then follow
+/// reason phrase, headers and body, separated by 0xff. The headers are separated by 0xfe.
 pub(crate) fn check(input: &[u8]) {
     let [which, seed, high, low, rest @ ..] = input else {
         return;
@@ -228,10 +237,10 @@ pub(crate) fn check(input: &[u8]) {
             headers.append(name, value);
         }
     }
-    // Mostly the statuses that there are, in hundreds and units.
+    // Hundreds and units are chosen separately, so that most statuses are common ones.
     let status = 100 * (1 + u16::from(*high) % 9) + u16::from(*low) % 100;
     let status = StatusCode::from_u16(status).expect("a status of three digits");
-    let said = &Said {
+    let received = &Received {
         status,
         reason,
         headers,
@@ -252,25 +261,25 @@ pub(crate) fn check(input: &[u8]) {
     let space = &SpaceId::new("p").expect("an id");
     let content_type = ContentType::Ndjson;
     match (which & 127) % 23 {
-        0 => check_one(hub, &GetVersion, said, false),
-        1 => check_one(hub, &ListSequences, said, false),
-        2 => check_one(hub, &ListInstances, said, false),
-        3 => check_one(hub, &GetInstance { id: instance }, said, false),
-        4 => check_one(hub, &GetConfig, said, false),
-        5 => check_one(hub, &GetLoadCheck, said, false),
-        6 => check_one(hub, &ListEntities, said, false),
-        7 => check_one(hub, &ListTopics, said, false),
-        8 => check_one(hub, &ListHubs, said, false),
-        9 => check_one(hub, &ListAccessKeys { space }, said, false),
-        10 => check_one(hub, &SendSequence, said, false),
-        11 => check_one(hub, &DeleteSequence { id, force: false }, said, false),
+        0 => check_one(hub, &GetVersion, received, false),
+        1 => check_one(hub, &ListSequences, received, false),
+        2 => check_one(hub, &ListInstances, received, false),
+        3 => check_one(hub, &GetInstance { id: instance }, received, false),
+        4 => check_one(hub, &GetConfig, received, false),
+        5 => check_one(hub, &GetLoadCheck, received, false),
+        6 => check_one(hub, &ListEntities, received, false),
+        7 => check_one(hub, &ListTopics, received, false),
+        8 => check_one(hub, &ListHubs, received, false),
+        9 => check_one(hub, &ListAccessKeys { space }, received, false),
+        10 => check_one(hub, &SendSequence, received, false),
+        11 => check_one(hub, &DeleteSequence { id, force: false }, received, false),
         12 => check_one(
             hub,
             &StartSequence {
                 id,
                 options: &StartOptions::new(),
             },
-            said,
+            received,
             false,
         ),
         13 => check_one(
@@ -279,11 +288,11 @@ pub(crate) fn check(input: &[u8]) {
                 id: instance,
                 options: &KillOptions::new(),
             },
-            said,
+            received,
             false,
         ),
-        14 => check_one(hub, &LastEvent { id: instance, name }, said, false),
-        15 => check_one(hub, &ReadEvents { id: instance, name }, said, false),
+        14 => check_one(hub, &LastEvent { id: instance, name }, received, false),
+        15 => check_one(hub, &ReadEvents { id: instance, name }, received, false),
         16 => check_one(
             hub,
             &SendInput {
@@ -291,7 +300,7 @@ pub(crate) fn check(input: &[u8]) {
                 content_type,
                 end: None,
             },
-            said,
+            received,
             false,
         ),
         17 => check_one(
@@ -301,7 +310,7 @@ pub(crate) fn check(input: &[u8]) {
                 content_type,
                 end: None,
             },
-            said,
+            received,
             false,
         ),
         18 => check_one(
@@ -310,7 +319,7 @@ pub(crate) fn check(input: &[u8]) {
                 id: instance,
                 stream: OutputStream::Output,
             },
-            said,
+            received,
             true,
         ),
         19 => check_one(
@@ -319,21 +328,28 @@ pub(crate) fn check(input: &[u8]) {
                 name: topic,
                 content_type,
             },
-            said,
+            received,
             true,
         ),
-        20 => check_one(hub, &ReadLog, said, true),
-        21 => check_one(hub, &ReadAudit, said, true),
-        // And what becomes of it without a reply.
-        _ => check_refusal_alone(said),
+        20 => check_one(hub, &ReadLog, received, true),
+        21 => check_one(hub, &ReadAudit, received, true),
+        // `ApiError` without a reply.
+        _ => check_refusal_alone(received),
     }
 }
 
-fn check_refusal_alone(said: &Said<'_>) {
-    let body = &said.body[..said.body.len().min(ApiError::BODY_LIMIT)];
-    let error = ApiError::new(said.status, &said.reason, &said.headers, body.to_vec());
+fn check_refusal_alone(received: &Received<'_>) {
+    let body = &received.body[..received.body.len().min(ApiError::BODY_LIMIT)];
+    let error = ApiError::new(
+        received.status,
+        &received.reason,
+        &received.headers,
+        body.to_vec(),
+    );
     assert_eq!(error.body, body);
-    in_words(&ReplyError::Api(Box::new(error.clone())));
+    with_causes(&ReplyError::Api(Box::new(error.clone())));
     let again = error.meaning(StatusCode::NOT_FOUND, "x");
-    assert!(again.is_not_found() && again.message == "x" && again.received_status == said.status);
+    assert!(
+        again.is_not_found() && again.message == "x" && again.received_status == received.status
+    );
 }

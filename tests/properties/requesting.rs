@@ -1,18 +1,18 @@
-//! Requests made of anything that a caller may pass: ids, names, header values, base URLs, event names and data, options.
+//! Requests with any value of a caller: IDs, names, headers, base URLs, event names and data,
+//! options.
 //!
-//! Whatever is passed:
-//!
-//! - nothing panics, and what cannot be sent is an error before anything is sent;
-//! - a request goes to the scheme, host and port of the base URL, to the route of its operation, segment by segment, without a query; a value
-//!   that is sent in it stands there byte for byte;
-//! - it has the headers of its endpoint and of its operation, each once, and no other; their values are those that were given;
-//! - what travels in a body is read there as what was passed.
+//! - Nothing panics, and a value that cannot be sent is an error before anything is sent.
+//! - A request goes to the scheme, host and port of the base URL and to the path of its operation,
+//!   segment by segment and without a query. Values in the path are sent byte for byte.
+//! - It has the headers of its endpoint and of its operation, once each and with the given values,
+//!   and no others.
+//! - Values in a body can be read back unchanged.
 
 use scramjet_client_core::http::{HeaderMap, HeaderName, HeaderValue};
 use scramjet_client_core::*;
 use serde_json::{Value, json};
 
-/// What the body of a request is, where it is described.
+/// The body of a request.
 pub(crate) trait Body {
     fn bytes(&self) -> &[u8];
 }
@@ -32,7 +32,7 @@ impl Body for Streamed {
 const JSON: (&str, &str) = ("content-type", "application/json");
 const BYTES: (&str, &str) = ("content-type", "application/octet-stream");
 
-/// An endpoint, and what its requests have in common.
+/// An endpoint, and the headers of all its requests.
 pub(crate) struct Hub {
     endpoint: Endpoint,
     headers: HeaderMap,
@@ -46,11 +46,12 @@ impl Hub {
         Self { endpoint, headers }
     }
 
-    pub(crate) fn usual() -> Self {
+    pub(crate) fn with_defaults() -> Self {
         Self::new(Endpoint::new("http://hub.example:8000/api/v1").expect("a base URL"))
     }
 
-    /// What the operation sends, if it does: it goes to this route, with these headers beside those that all requests have.
+    /// Builds the request and checks its path and headers. `own` are the operation's headers.
+    /// Returns the body.
     fn sent<O: Operation<Payload: Body>>(
         &self,
         operation: &O,
@@ -121,7 +122,7 @@ impl Hub {
     }
 }
 
-/// Whether hubs can find a value in a path, and proxies do not take it for something else.
+/// Returns `true` if hubs can find the value in a path, and no proxy changes or misinterprets it.
 pub(crate) fn is_addressable(value: &str) -> bool {
     let plain = |c: char| c.is_ascii_graphic() && !"\"#/<>?[\\]^`{|}".contains(c);
     let escapes = value.split('%').skip(1).any(|after| {
@@ -130,26 +131,27 @@ pub(crate) fn is_addressable(value: &str) -> bool {
     !value.is_empty() && !matches!(value, "." | "..") && value.chars().all(plain) && !escapes
 }
 
-/// Ids that hubs never answer for: what every object of JavaScript has.
+/// Returns `false` also for properties of every JavaScript object, because hubs find no instance
+/// with such an ID.
 fn is_instance_id(value: &str) -> bool {
     let of_objects = "__defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__ __proto__ constructor hasOwnProperty \
                       isPrototypeOf propertyIsEnumerable toLocaleString toString valueOf";
     is_addressable(value) && !of_objects.split_whitespace().any(|name| name == value)
 }
 
-/// As if a reply had said it: nothing was checked yet.
+/// Deserializes a value as from a reply, without validation.
 fn unchecked<T: serde::de::DeserializeOwned>(value: &str) -> T {
     serde_json::from_value(json!(value)).expect("any text")
 }
 
-/// That a value in a route was sent as it is if it can be, and is named by the error otherwise.
-fn judge<T>(sent: Result<T, RequestError>, good: bool, bad: &str) {
+/// Checks that a path segment was sent if it is valid, and that the error names it otherwise.
+fn check_segment<T>(sent: Result<T, RequestError>, good: bool, bad: &str) {
     match sent {
         Ok(_) => assert!(good, "{bad:?} was sent"),
         Err(RequestError::PathSegment { value, .. }) => {
             assert!(!good && value == bad, "{value:?} was refused")
         }
-        // Longer than any address.
+        // The URL is too long.
         Err(RequestError::Http(_)) => assert!(bad.len() > 60_000, "{bad:?} is no request"),
         Err(error) => panic!("{bad:?}: {error}"),
     }
@@ -160,12 +162,12 @@ pub(crate) fn check_sequence_id(hub: &Hub, text: &str) {
     assert_eq!(SequenceId::new(text).is_ok(), good, "{text:?}");
     let id = &unchecked(text);
     let options = &StartOptions::new();
-    judge(
+    check_segment(
         hub.sent(&GetSequence { id }, &["sequence", text], &[]),
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(
             &ListSequenceInstances { id },
             &["sequence", text, "instances"],
@@ -174,12 +176,12 @@ pub(crate) fn check_sequence_id(hub: &Hub, text: &str) {
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(&OverwriteSequence { id }, &["sequence", text], &[BYTES]),
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(
             &DeleteSequence { id, force: false },
             &["sequence", text],
@@ -188,7 +190,7 @@ pub(crate) fn check_sequence_id(hub: &Hub, text: &str) {
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(
             &DeleteSequence { id, force: true },
             &["sequence", text],
@@ -197,7 +199,7 @@ pub(crate) fn check_sequence_id(hub: &Hub, text: &str) {
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(
             &StartSequence { id, options },
             &["sequence", text, "start"],
@@ -214,17 +216,17 @@ pub(crate) fn check_instance_id(hub: &Hub, text: &str) {
     let id = &unchecked(text);
     let event = &EventName::new("e").expect("a name");
     let below = |last| ["instance", text, last];
-    judge(
+    check_segment(
         hub.sent(&GetInstance { id }, &["instance", text], &[]),
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(&GetInstanceHealth { id }, &below("health"), &[]),
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(
             &StopInstance {
                 id,
@@ -236,7 +238,7 @@ pub(crate) fn check_instance_id(hub: &Hub, text: &str) {
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(
             &KillInstance {
                 id,
@@ -248,7 +250,7 @@ pub(crate) fn check_instance_id(hub: &Hub, text: &str) {
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(
             &SetMonitoringRate { id, rate: 1 },
             &below("_monitoring_rate"),
@@ -257,7 +259,7 @@ pub(crate) fn check_instance_id(hub: &Hub, text: &str) {
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(
             &SendEvent {
                 id,
@@ -270,7 +272,7 @@ pub(crate) fn check_instance_id(hub: &Hub, text: &str) {
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(
             &NextEvent { id, name: event },
             &["instance", text, "once", "e"],
@@ -279,7 +281,7 @@ pub(crate) fn check_instance_id(hub: &Hub, text: &str) {
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(
             &LastEvent { id, name: event },
             &["instance", text, "event", "e"],
@@ -288,7 +290,7 @@ pub(crate) fn check_instance_id(hub: &Hub, text: &str) {
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(
             &ReadEvents { id, name: event },
             &["instance", text, "events", "e"],
@@ -304,7 +306,7 @@ pub(crate) fn check_instance_id(hub: &Hub, text: &str) {
         OutputStream::Log,
     ] {
         let last = format!("{stream:?}").to_lowercase();
-        judge(
+        check_segment(
             hub.sent(&ReadStream { id, stream }, &["instance", text, &last], &[]),
             good,
             text,
@@ -317,7 +319,7 @@ pub(crate) fn check_instance_id(hub: &Hub, text: &str) {
         ContentType::TextNdjson,
     ] {
         let own = ("content-type", content_type.as_str());
-        judge(
+        check_segment(
             hub.sent(
                 &SendInput {
                     id,
@@ -331,7 +333,7 @@ pub(crate) fn check_instance_id(hub: &Hub, text: &str) {
             text,
         );
         let end = Some(true);
-        judge(
+        check_segment(
             hub.sent(
                 &SendInput {
                     id,
@@ -344,13 +346,13 @@ pub(crate) fn check_instance_id(hub: &Hub, text: &str) {
             good,
             text,
         );
-        judge(
+        check_segment(
             hub.sent(&InOut { id, content_type }, &below("inout"), &[own]),
             good,
             text,
         );
     }
-    judge(
+    check_segment(
         hub.sent(
             &SendStdin {
                 id,
@@ -369,7 +371,7 @@ pub(crate) fn check_event_name(hub: &Hub, text: &str) {
     assert_eq!(EventName::new(text).is_ok(), good, "{text:?}");
     let id = &InstanceId::new("i").expect("an id");
     let name = &unchecked(text);
-    judge(
+    check_segment(
         hub.sent(
             &NextEvent { id, name },
             &["instance", "i", "once", text],
@@ -378,7 +380,7 @@ pub(crate) fn check_event_name(hub: &Hub, text: &str) {
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(
             &LastEvent { id, name },
             &["instance", "i", "event", text],
@@ -387,7 +389,7 @@ pub(crate) fn check_event_name(hub: &Hub, text: &str) {
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(
             &ReadEvents { id, name },
             &["instance", "i", "events", text],
@@ -409,7 +411,7 @@ pub(crate) fn check_topic_name(hub: &Hub, text: &str) {
         ContentType::TextNdjson,
     ] {
         let own = ("content-type", content_type.as_str());
-        judge(
+        check_segment(
             hub.sent(
                 &SendTopic {
                     name,
@@ -422,7 +424,7 @@ pub(crate) fn check_topic_name(hub: &Hub, text: &str) {
             good,
             text,
         );
-        judge(
+        check_segment(
             hub.sent(&ReadTopic { name, content_type }, &["topic", text], &[own]),
             good,
             text,
@@ -435,14 +437,14 @@ pub(crate) fn check_topic_name(hub: &Hub, text: &str) {
             json!({ "id": text, "content-type": content_type.as_str() })
         );
     }
-    judge(
+    check_segment(
         hub.sent(&DeleteTopic { name }, &["topics", text], &[JSON]),
         good,
         text,
     );
 }
 
-/// The ids of the platform, in routes and in the addresses of what is reached through it.
+/// The IDs of the platform, in its own routes and in base URLs below it.
 pub(crate) fn check_platform_id(hub: &Hub, text: &str) {
     let good = is_addressable(text);
     assert_eq!(HubId::new(text).is_ok(), good, "{text:?}");
@@ -451,7 +453,7 @@ pub(crate) fn check_platform_id(hub: &Hub, text: &str) {
     assert_eq!(StoreItemId::new(text).is_ok(), good, "{text:?}");
     for force in [true, false] {
         let own = ("x-force", if force { "true" } else { "false" });
-        judge(
+        check_segment(
             hub.sent(
                 &DeleteHub {
                     id: &unchecked(text),
@@ -465,24 +467,24 @@ pub(crate) fn check_platform_id(hub: &Hub, text: &str) {
         );
     }
     let item = &unchecked(text);
-    judge(
+    check_segment(
         hub.sent(&PutStoreItem { id: Some(item) }, &["s3", text], &[BYTES]),
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(&DeleteStoreItem { id: item }, &["s3", text], &[JSON]),
         good,
         text,
     );
     let space = &unchecked(text);
     let keys = ["space", text, "apikey"];
-    judge(
+    check_segment(
         hub.sent(&ListAccessKeys { space }, &keys, &[JSON]),
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(
             &CreateAccessKey {
                 space,
@@ -494,7 +496,7 @@ pub(crate) fn check_platform_id(hub: &Hub, text: &str) {
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(
             &RevokeAccessKey { space, key: "k" },
             &keys,
@@ -503,7 +505,7 @@ pub(crate) fn check_platform_id(hub: &Hub, text: &str) {
         good,
         text,
     );
-    judge(
+    check_segment(
         hub.sent(
             &RevokeAllAccessKeys { space },
             &keys,
@@ -531,16 +533,16 @@ pub(crate) fn check_platform_id(hub: &Hub, text: &str) {
             };
             behind.sent(&GetVersion, &["version"], &[])
         });
-        judge(sent, good, text);
+        check_segment(sent, good, text);
     }
 }
 
-/// Names of headers that describe the connection or the body: a caller has no say in them.
+/// Headers that describe the connection or the body. Callers cannot set them.
 const FRAMING: &str = "host content-length content-type content-encoding transfer-encoding connection upgrade te trailer expect";
 
-/// A header for all requests, as the builder of a client takes it. Gives the endpoint that has it.
+/// Sets a header for all requests. Returns the endpoint with the header, if it is accepted.
 pub(crate) fn check_header(name: &str, value: &str) -> Option<Hub> {
-    let mut hub = Hub::usual();
+    let mut hub = Hub::with_defaults();
     let is_name = !name.is_empty()
         && name
             .chars()
@@ -548,7 +550,7 @@ pub(crate) fn check_header(name: &str, value: &str) -> Option<Hub> {
     let is_value = value.chars().all(|c| c == '\t' || !(c.is_ascii_control()));
     let key = HeaderName::try_from(name);
     let content = HeaderValue::try_from(value);
-    // A name longer than 64 kB is none either.
+    // A name longer than 64 kB is invalid as well.
     assert_eq!(key.is_ok(), is_name && name.len() < 1 << 16, "{name:?}");
     assert_eq!(content.is_ok(), is_value, "{value:?}");
     let (Ok(key), Ok(content)) = (key, content) else {
@@ -565,7 +567,7 @@ pub(crate) fn check_header(name: &str, value: &str) -> Option<Hub> {
             "accept*/*".len()
         }
         <= 16 << 10;
-    // White space around it would not arrive, and other letters as others.
+    // HTTP does not preserve surrounding white space and other characters.
     let whole = value.trim_matches([' ', '\t']) == value && value.is_ascii();
     let set = hub.endpoint.set_header(key.clone(), content.clone());
     assert_eq!(
@@ -596,8 +598,8 @@ pub(crate) fn check_header(name: &str, value: &str) -> Option<Hub> {
         &[JSON],
     )
     .expect("the same");
-    // Not shown: it looks the same with any other value.
-    let mut other = Hub::usual();
+    // Debug output hides the value: it is the same for another value.
+    let mut other = Hub::with_defaults();
     other
         .endpoint
         .set_header(key, HeaderValue::from_static("x"))
@@ -609,7 +611,7 @@ pub(crate) fn check_header(name: &str, value: &str) -> Option<Hub> {
     Some(hub)
 }
 
-/// A base URL, and a value in a route below it.
+/// Checks a base URL, and a value in a path below it.
 pub(crate) fn check_base(given: &str, value: &str) {
     let endpoint = match Endpoint::new(given) {
         Ok(endpoint) => endpoint,
@@ -617,7 +619,7 @@ pub(crate) fn check_base(given: &str, value: &str) {
             let RequestError::BaseUrl { url, .. } = &error else {
                 panic!("{error:?}")
             };
-            // A password is not told, where it stands.
+            // The error contains no password.
             let authority = given
                 .split_once("://")
                 .and_then(|(_, rest)| rest.split(['/', '\\', '?', '#']).next());
@@ -638,7 +640,7 @@ pub(crate) fn check_base(given: &str, value: &str) {
         base.starts_with("http://") || base.starts_with("https://"),
         "{base:?}"
     );
-    // The same place, whoever reads it.
+    // The url and http crates agree on the parts.
     let url = url::Url::parse(given).expect("it was taken");
     let uri: http::Uri = base.parse().unwrap_or_else(|error| {
         panic!("{base:?} is taken, and requests cannot be made of it: {error}")
@@ -665,7 +667,7 @@ pub(crate) fn check_base(given: &str, value: &str) {
     }
 }
 
-/// What a JSON body was made of is what is read from it, by a reader that may miss the last digit of a long number.
+/// Compares JSON as it is parsed, because the parser may miss the last digit of a long number.
 fn same(body: &Value, given: &Value) {
     let read: Value = serde_json::from_str(&given.to_string()).expect("JSON");
     assert_eq!(body, &read);
@@ -686,7 +688,7 @@ pub(crate) fn check_event(hub: &Hub, name: &str, data: &Value) {
     );
 }
 
-/// Options of a start: configuration, arguments, an id and topics of the caller's choice, and a member of any name.
+/// Checks the options of a start: configuration, arguments, instance ID, topics, and any member.
 pub(crate) fn check_options(hub: &Hub, value: &Value, text: &str, member: &str) {
     let id = &SequenceId::new("s").expect("an id");
     let start = |options: StartOptions| {
@@ -723,14 +725,14 @@ pub(crate) fn check_options(hub: &Hub, value: &Value, text: &str, member: &str) 
         Ok(body) => same(&body, &json!({ "inputTopic": text, "outputTopic": text })),
         Err(error) => assert!(matches!(error, RequestError::Option { .. }) && text.is_empty()),
     }
-    // One that has no meaning of its own; a configuration that is null is none.
+    // A member without a meaning of its own. A configuration of `null` is left out.
     if member != "appConfig" {
         let body = start(StartOptions::new().member(member, value)).expect("any member");
         same(&body, &json!({ member: value }));
     }
 }
 
-/// An access key, which travels in a header, and what is said about one.
+/// Checks an access key, which is sent in a header, and its Debug output.
 pub(crate) fn check_key(hub: &Hub, text: &str) {
     let space = &SpaceId::new("p").expect("an id");
     let route = ["space", "p", "apikey"];
@@ -774,7 +776,8 @@ pub(crate) fn check_key(hub: &Hub, text: &str) {
     );
 }
 
-/// The first byte says what is made, a second one its variant; the rest are texts with a byte 0xff between them.
+/// The first byte selects the check, a second one its variant. The rest are texts separated by
+/// 0xff.
 pub(crate) fn check(input: &[u8]) {
     let [which, rest @ ..] = input else { return };
     let texts: Vec<String> = rest
@@ -783,7 +786,7 @@ pub(crate) fn check(input: &[u8]) {
         .collect();
     let text = |index: usize| texts.get(index).map_or("", String::as_str);
     let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
-    let hub = &Hub::usual();
+    let hub = &Hub::with_defaults();
     match which % 11 {
         0 => check_sequence_id(hub, text(0)),
         1 => check_instance_id(hub, text(0)),
@@ -795,7 +798,7 @@ pub(crate) fn check(input: &[u8]) {
         7 => check_event(hub, text(0), &value(text(1))),
         8 => check_options(hub, &value(text(0)), text(1), text(2)),
         9 => check_key(hub, text(0)),
-        // Headers of the caller, on every route.
+        // A header of the caller, in requests to many paths.
         _ => {
             if let Some(hub) = check_header(text(0), text(1)) {
                 check_key(&hub, "key");

@@ -1,4 +1,4 @@
-//! A sample of generated values over a real connection: what arrives is what was passed, byte for byte.
+//! A sample of generated values over a real connection: they arrive byte for byte.
 
 use std::io::Read as _;
 use std::sync::mpsc::{Receiver, channel};
@@ -6,24 +6,25 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scramjet_client_blocking::core::{EventName, LastEvent};
-use scramjet_client_blocking::{ErrorKind, HostClient, UreqTransport};
+use scramjet_client_blocking::transport::UreqTransport;
+use scramjet_client_blocking::{ErrorKind, HostClient};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 use serde_json::{Value, json};
 
 use crate::generated::{for_all, headers, ids, json};
 use crate::requesting::is_addressable;
 
-/// How many clients are made, of which each sends two requests where it can.
+/// Number of clients. Each sends up to two requests.
 const CASES: u32 = 500;
 
-/// A request as its bytes were.
-struct Arrived {
-    /// The first line, and the headers in the order of the wire.
+/// The bytes of a request.
+struct RawRequest {
+    /// The request line, and the headers in the order in which they arrived.
     lines: Vec<Vec<u8>>,
     body: Vec<u8>,
 }
 
-fn read(connection: &mut Connection) -> Option<Arrived> {
+fn read(connection: &mut Connection) -> Option<RawRequest> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -32,7 +33,7 @@ fn read(connection: &mut Connection) -> Option<Arrived> {
         }
         head.push(byte[0]);
     }
-    // At line feeds alone: a return that somebody slipped in would stay.
+    // Splits at LF only, so that an injected CR stays visible.
     let lines: Vec<Vec<u8>> = head
         .split(|byte| *byte == b'\n')
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec())
@@ -49,13 +50,13 @@ fn read(connection: &mut Connection) -> Option<Arrived> {
         filled +=
             Some(connection.read(&mut body[filled..]).unwrap_or(0)).filter(|read| *read > 0)?;
     }
-    Some(Arrived {
+    Some(RawRequest {
         lines: lines.into_iter().filter(|line| !line.is_empty()).collect(),
         body,
     })
 }
 
-fn recorder() -> (ScriptedServer, Receiver<Arrived>) {
+fn recorder() -> (ScriptedServer, Receiver<RawRequest>) {
     let (report, arrived) = channel();
     let report = Mutex::new(report);
     let server = ScriptedServer::start(move |connection| {
@@ -73,8 +74,12 @@ fn recorder() -> (ScriptedServer, Receiver<Arrived>) {
     (server, arrived)
 }
 
-/// The request, which must have these headers and no others.
-fn assert_arrived(arrived: &Receiver<Arrived>, first: &str, headers: &[(&str, &[u8])]) -> Vec<u8> {
+/// Checks a request, which must have exactly these headers. Returns its body.
+fn assert_arrived(
+    arrived: &Receiver<RawRequest>,
+    first: &str,
+    headers: &[(&str, &[u8])],
+) -> Vec<u8> {
     let request = arrived
         .recv_timeout(Duration::from_secs(10))
         .expect("a request");
@@ -104,7 +109,7 @@ fn assert_arrived(arrived: &Receiver<Arrived>, first: &str, headers: &[(&str, &[
 }
 
 #[test]
-fn what_is_taken_arrives_byte_for_byte_and_nothing_else_does() {
+fn accepted_values_arrive_byte_for_byte_and_refused_ones_send_nothing() {
     let (server, arrived) = recorder();
     let url = server.url();
     let authority = url

@@ -1,16 +1,17 @@
-//! What is there in place of a hub that encrypts, or of one that does not.
+//! Servers without TLS at https addresses, and servers with TLS at http addresses.
 
 use std::io::Read;
 use std::sync::Arc;
 
-use scramjet_client_blocking::{HostClient, Phase, TlsProblem};
+use scramjet_client_blocking::HostClient;
+use scramjet_client_blocking::transport::{Phase, TlsProblem};
 use scramjet_client_tests::authority::Authority;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer};
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{BACKENDS, Hub, fails};
+use crate::hubs::{BACKENDS, Hub, fails};
 
-/// What a server does with a connection on which a handshake begins.
+/// The server's part of a handshake.
 type Handler = fn(&mut Connection);
 
 fn hello(connection: &mut Connection) {
@@ -36,7 +37,7 @@ fn rows() -> Vec<(&'static str, Handler, TlsProblem, &'static str)> {
                 let _ = connection.close_after_client();
             },
             TlsProblem::NoTls,
-            "what answers there does not speak TLS; perhaps the address should begin with http://",
+            "the server does not speak TLS; perhaps the address should begin with http://",
         ),
         (
             "another server",
@@ -54,49 +55,49 @@ fn rows() -> Vec<(&'static str, Handler, TlsProblem, &'static str)> {
                 let _ = connection.close_after_client();
             },
             TlsProblem::Other,
-            "the other side closed the connection before the two had agreed on encryption",
+            "the server closed the connection during the TLS handshake",
         ),
         (
             "a server that resets",
             |connection| connection.wait_unread().unwrap(),
             TlsProblem::Other,
-            "the other side closed the connection before the two had agreed on encryption",
+            "the server closed the connection during the TLS handshake",
         ),
         (
             "certificate_required",
             alert::<116>,
             TlsProblem::ClientCertificate,
-            "the hub asks for a certificate of the client, and none was given",
+            "the hub requires a client certificate, but none is set",
         ),
         (
             "bad_certificate",
             alert::<42>,
             TlsProblem::ClientCertificate,
-            "the hub asks for a certificate of the client, and none was given",
+            "the hub requires a client certificate, but none is set",
         ),
         (
             "handshake_failure",
             alert::<40>,
             TlsProblem::Other,
-            "the hub refused to encrypt: it asks for a certificate of the client, or has no cipher in common with it",
+            "the hub rejected the TLS handshake: it requires a client certificate, or has no cipher suite in common with this client",
         ),
         (
             "protocol_version",
             alert::<70>,
             TlsProblem::Other,
-            "the hub and this client have no version of TLS, or no cipher, in common",
+            "the hub and this client have no TLS version or no cipher suite in common",
         ),
         (
             "internal_error",
             alert::<80>,
             TlsProblem::Other,
-            "the two could not agree on encryption",
+            "unexpected error in the TLS handshake",
         ),
     ]
 }
 
 #[test]
-fn what_does_not_encrypt_is_told() {
+fn tls_error_names_a_server_without_tls() {
     within("handshakes", || {
         for (name, handler, problem, says) in rows() {
             for &backend in BACKENDS {
@@ -117,7 +118,7 @@ fn what_does_not_encrypt_is_told() {
 }
 
 #[test]
-fn a_hub_that_encrypts_is_told_at_an_http_address() {
+fn http_address_of_a_tls_hub_is_a_tls_error() {
     within("a call", || {
         let hub = Hub::tls(&Authority::new("ours").identity(&["localhost"]));
         let error = fails(
@@ -130,15 +131,17 @@ fn a_hub_that_encrypts_is_told_at_an_http_address() {
             "{error:?}"
         );
         assert!(
-            format!("{error:?}").ends_with("\n  caused by: what answers there speaks TLS; the address should begin with https://"),
+            format!("{error:?}").ends_with(
+                "\n  caused by: the server speaks TLS; the address should begin with https://"
+            ),
             "{error:?}"
         );
     });
 }
 
-/// The first byte of an alert, as data.
+/// The body contains the first byte of a TLS alert.
 #[test]
-fn what_looks_like_encryption_later_is_not_taken_for_it() {
+fn body_that_looks_like_a_tls_alert_is_not_an_error() {
     within("calls", || {
         let go_on = Mailbox::new();
         let server = ScriptedServer::start({

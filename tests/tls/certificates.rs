@@ -1,12 +1,13 @@
-//! Which certificates of hubs are taken.
+//! Accepted and refused hub certificates.
 
-use scramjet_client_blocking::{Input, Phase, TlsBackend, TlsProblem};
+use scramjet_client_blocking::Input;
+use scramjet_client_blocking::transport::{Phase, TlsBackend, TlsProblem};
 use scramjet_client_tests::authority::{Authority, Identity};
 
 use crate::helpers::within;
-use crate::scene::{BACKENDS, Hub, fails, succeeds};
+use crate::hubs::{BACKENDS, Hub, fails, succeeds};
 
-/// A certificate, what the hub is called by and which authorities are trusted: with what outcome, and what is said of it.
+/// A certificate, the host name of the call, the trusted authorities, and the outcome.
 struct Row {
     name: &'static str,
     identity: Identity,
@@ -32,7 +33,7 @@ fn rows() -> Vec<Row> {
     let this = || ours.identity(&["localhost", "127.0.0.1"]);
     let unknown = Some((
         TlsProblem::UnknownIssuer,
-        "nobody who is trusted here vouches for the hub's certificate; if it is the right one, trust",
+        "the hub's certificate is signed by an unknown authority; if the certificate is genuine, trust",
     ));
     let own = Identity::self_signed(&["localhost"]);
     let trusted_own = own.pem();
@@ -95,7 +96,7 @@ fn rows() -> Vec<Row> {
             pem(),
             Some((
                 TlsProblem::WrongHost,
-                "the hub's certificate is for hub.invalid, *.hub.invalid, 127.0.0.1, and not for localhost",
+                "the hub's certificate is for hub.invalid, *.hub.invalid, 127.0.0.1, not for localhost",
             )),
         ),
         row(
@@ -105,7 +106,7 @@ fn rows() -> Vec<Row> {
             pem(),
             Some((
                 TlsProblem::WrongHost,
-                "the hub's certificate is for localhost, and not for 127.0.0.1",
+                "the hub's certificate is for localhost, not for 127.0.0.1",
             )),
         ),
         row(
@@ -115,7 +116,7 @@ fn rows() -> Vec<Row> {
             pem(),
             Some((
                 TlsProblem::WrongHost,
-                "the hub's certificate is for no host at all, and not for localhost",
+                "the hub's certificate is for no host at all, not for localhost",
             )),
         ),
         row(
@@ -144,7 +145,7 @@ fn rows() -> Vec<Row> {
 }
 
 #[test]
-fn certificates_are_taken_or_refused() {
+fn hub_certificates_are_accepted_or_refused() {
     within("certificates", || {
         for row in rows() {
             for &backend in BACKENDS {
@@ -163,7 +164,7 @@ fn certificates_are_taken_or_refused() {
                             let error = fails(&what, builder);
                             let tls = error.tls().unwrap_or_else(|| panic!("{what}: {error:?}"));
                             assert_eq!(tls.problem(), problem, "{what}");
-                            // The others do not tell which names there are, nor since when.
+                            // native-tls does not report the certificate's names and dates.
                             assert!(
                                 backend != TlsBackend::Rustls || tls.to_string().starts_with(says),
                                 "{what}: {tls}"
@@ -181,7 +182,7 @@ fn certificates_are_taken_or_refused() {
 }
 
 #[test]
-fn an_encrypted_connection_is_used_again() {
+fn tls_connection_is_reused() {
     within("calls", || {
         for &backend in BACKENDS {
             let authority = Authority::new("ours");
@@ -195,7 +196,7 @@ fn an_encrypted_connection_is_used_again() {
                 host.version().unwrap();
                 let input = Input::text("some text").end(false);
                 host.instance("x").unwrap().send_input(input).unwrap();
-                // Afterwards, it asks if the instance lives.
+                // After the input, the client asks for the state of the instance.
                 let requests = [(); 3].map(|()| hub.requests.take());
                 let methods = requests.each_ref().map(|request| request.method.as_str());
                 assert_eq!(methods, ["GET", "POST", "GET"]);

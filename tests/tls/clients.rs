@@ -1,20 +1,21 @@
-//! Hubs that ask for a certificate of the client.
+//! Hubs that require a client certificate.
 
 use std::io::Read;
 
-use scramjet_client_blocking::{Error, HostClientBuilder, Phase, TlsBackend, TlsProblem, Upload};
+use scramjet_client_blocking::transport::{Phase, TlsBackend, TlsProblem};
+use scramjet_client_blocking::{Error, HostClientBuilder, Upload};
 use scramjet_client_tests::authority::{Authority, Identity};
 
 use crate::helpers::within;
-use crate::scene::{BACKENDS, Hub, fails, succeeds};
+use crate::hubs::{BACKENDS, Hub, fails, succeeds};
 
-/// The authorities of hubs and of their clients.
-struct Scene {
+/// The authorities of hubs and of clients.
+struct Authorities {
     hubs: Authority,
     clients: Authority,
 }
 
-impl Scene {
+impl Authorities {
     fn new() -> Self {
         Self {
             hubs: Authority::new("hubs"),
@@ -32,13 +33,13 @@ impl Scene {
     }
 }
 
-/// A hub of each version, with each that encrypts.
-fn each(scene: &Scene, mut test: impl FnMut(&str, &Hub, TlsBackend)) {
+/// Runs the test with a hub of each TLS version and each backend.
+fn each(authorities: &Authorities, mut test: impl FnMut(&str, &Hub, TlsBackend)) {
     for (version, only_1_2) in [("TLS 1.3", false), ("TLS 1.2", true)] {
         for &backend in BACKENDS {
             test(
                 &format!("{version} with {backend:?}"),
-                &scene.hub(only_1_2),
+                &authorities.hub(only_1_2),
                 backend,
             );
         }
@@ -46,11 +47,11 @@ fn each(scene: &Scene, mut test: impl FnMut(&str, &Hub, TlsBackend)) {
 }
 
 #[test]
-fn a_certificate_of_the_client_is_shown() {
+fn client_certificate_pem_is_sent_to_the_hub() {
     within("calls", || {
-        let scene = Scene::new();
-        let direct = scene.clients.identity(&["somebody"]);
-        let below = scene.clients.below("between").identity(&["somebody"]);
+        let authorities = Authorities::new();
+        let direct = authorities.clients.identity(&["somebody"]);
+        let below = authorities.clients.below("between").identity(&["somebody"]);
         let given = |identity: &Identity| {
             [
                 (identity.pem(), identity.key_pem()),
@@ -60,17 +61,17 @@ fn a_certificate_of_the_client_is_shown() {
                 ),
             ]
         };
-        each(&scene, |what, hub, backend| {
+        each(&authorities, |what, hub, backend| {
             for (certificates, key) in given(&direct).into_iter().chain(given(&below)) {
                 succeeds(
                     what,
-                    scene
+                    authorities
                         .client(hub, backend)
                         .client_certificate_pem(certificates, key),
                 );
                 hub.requests.take();
             }
-            let sec1 = scene
+            let sec1 = authorities
                 .client(hub, backend)
                 .client_certificate_pem(direct.pem(), direct.sec1_key_pem());
             if backend == TlsBackend::Rustls {
@@ -79,7 +80,7 @@ fn a_certificate_of_the_client_is_shown() {
             } else {
                 let error = sec1.build().unwrap_err().to_string();
                 assert!(
-                    error.starts_with("the setting \"client_certificate\" cannot be used: ")
+                    error.starts_with("invalid setting \"client_certificate\": ")
                         && error.contains("PKCS#8"),
                     "{error}"
                 );
@@ -89,9 +90,9 @@ fn a_certificate_of_the_client_is_shown() {
 }
 
 #[test]
-fn a_hub_that_asks_for_another_certificate_says_so() {
+fn missing_or_wrong_client_certificate_is_a_tls_error() {
     within("calls", || {
-        let scene = Scene::new();
+        let authorities = Authorities::new();
         let check = |what: &str, hub: &Hub, error: Error, words: &str| {
             let tls = error.tls().unwrap_or_else(|| panic!("{what}: {error:?}"));
             assert!(tls.to_string().contains(words), "{what}: {error:?}");
@@ -106,41 +107,42 @@ fn a_hub_that_asks_for_another_certificate_says_so() {
             tls.problem()
         };
         let stranger = Authority::new("strangers").identity(&["somebody"]);
-        let expired = scene.clients.identity_between(&["somebody"], 2020, 2021);
-        each(&scene, |what, hub, backend| {
-            let error = fails(what, scene.client(hub, backend));
+        let expired = authorities
+            .clients
+            .identity_between(&["somebody"], 2020, 2021);
+        each(&authorities, |what, hub, backend| {
+            let error = fails(what, authorities.client(hub, backend));
             assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
-            let problem = check(what, hub, error, "asks for a certificate of the client");
+            let problem = check(what, hub, error, "requires a client certificate");
             assert!(
                 problem == TlsProblem::ClientCertificate || what.starts_with("TLS 1.2"),
                 "{what}"
             );
             for other in [&stranger, &expired] {
-                let builder = scene
+                let builder = authorities
                     .client(hub, backend)
                     .client_certificate_pem(other.pem(), other.key_pem());
                 let error = fails(what, builder);
                 assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
-                check(what, hub, error, "does not accept the client's certificate");
+                check(what, hub, error, "rejected the client certificate");
             }
         });
     });
 }
 
-/// Also where the client sees it in the midst of an upload, which the hub does not look at.
+/// The client may notice it during an upload, which the hub does not read.
 #[test]
-fn a_hub_that_asks_for_a_certificate_says_so_to_uploads() {
+fn missing_client_certificate_is_a_tls_error_during_send_sequence() {
     within("uploads", || {
-        let scene = Scene::new();
-        each(&scene, |what, hub, backend| {
-            let host = scene.client(hub, backend).build().unwrap();
+        let authorities = Authorities::new();
+        each(&authorities, |what, hub, backend| {
+            let host = authorities.client(hub, backend).build().unwrap();
             let gzip = &b"\x1f\x8b"[..];
             let upload = Upload::reader(gzip.chain(std::io::repeat(b' ').take(4 << 20)));
             let error = host.send_sequence(upload).unwrap_err();
             let tls = error.tls().unwrap_or_else(|| panic!("{what}: {error:?}"));
             assert!(
-                tls.to_string()
-                    .contains("asks for a certificate of the client"),
+                tls.to_string().contains("requires a client certificate"),
                 "{what}: {error:?}"
             );
             assert_eq!(error.phase(), Some(Phase::Tls), "{what}: {error:?}");
@@ -149,17 +151,17 @@ fn a_hub_that_asks_for_a_certificate_says_so_to_uploads() {
     });
 }
 
-/// It is shown to hubs that ask for it, and harms nobody else.
+/// Other hubs ignore it.
 #[test]
-fn a_hub_need_not_ask() {
+fn client_certificate_is_optional_for_the_hub() {
     within("a call", || {
-        let scene = Scene::new();
-        let client = scene.clients.identity(&["somebody"]);
+        let authorities = Authorities::new();
+        let client = authorities.clients.identity(&["somebody"]);
         for &backend in BACKENDS {
-            let hub = Hub::tls(&scene.hubs.identity(&["localhost"]));
+            let hub = Hub::tls(&authorities.hubs.identity(&["localhost"]));
             succeeds(
                 "not asked",
-                scene
+                authorities
                     .client(&hub, backend)
                     .client_certificate_pem(client.pem(), client.key_pem()),
             );

@@ -1,20 +1,21 @@
-//! Proxies that the environment names. Each test that looks at it has a process of its own.
+//! Proxies from environment variables. Each test that reads them runs in a process of its own.
 
 use std::env;
 
-use scramjet_client_blocking::{HostClient, ProxyProblem};
+use scramjet_client_blocking::HostClient;
+use scramjet_client_blocking::transport::ProxyProblem;
 use scramjet_client_tests::authority::Authority;
 use scramjet_client_tests::forward::ForwardProxy;
 
 use crate::helpers::{in_child, within};
-use crate::scene::{Hub, NAME, fails, succeeds};
+use crate::hubs::{Hub, NAME, fails, succeeds};
 
 const HUB: &str = "TEST_PROXY_CHILD_HUB";
 const CA: &str = "TEST_PROXY_CHILD_CA";
 
 const ESTABLISHED: &str = "HTTP/1.1 200 OK\r\n\r\n";
 
-/// All that could be set where this runs.
+/// Clears all variables that may be set on this machine.
 const NONE: [(&str, &str); 9] = [
     ("HTTP_PROXY", ""),
     ("http_proxy", ""),
@@ -28,7 +29,7 @@ const NONE: [(&str, &str); 9] = [
 ];
 
 #[test]
-fn the_environment_names_proxies_by_scheme() {
+fn proxy_from_environment_selects_the_proxy_by_scheme() {
     if let (Ok(hub), Ok(ca)) = (env::var(HUB), env::var(CA)) {
         within("calls", move || {
             succeeds(
@@ -82,7 +83,7 @@ fn the_environment_names_proxies_by_scheme() {
 }
 
 #[test]
-fn a_variable_that_cannot_be_used_is_named_and_stops_only_who_goes_by_it() {
+fn invalid_proxy_variable_is_named_and_affects_only_hubs_behind_it() {
     if let Ok(hub) = env::var(HUB) {
         within("calls", || {
             let error = fails(
@@ -93,10 +94,10 @@ fn a_variable_that_cannot_be_used_is_named_and_stops_only_who_goes_by_it() {
             assert_eq!(told.problem(), ProxyProblem::Setting);
             assert_eq!(
                 told.to_string(),
-                "the environment's ALL_PROXY cannot be used: only proxies with an http:// address can be used, and this is one with socks5://"
+                "invalid environment variable ALL_PROXY: socks5:// proxies are not supported, only http:// proxies"
             );
             assert!(!format!("{error:?} {:?}", error.kind()).contains("secret"));
-            // It would be the same again.
+            // A retry would fail the same way.
             let host = HostClient::builder(format!("https://{NAME}/api/v1"))
                 .proxy_from_environment()
                 .build()
@@ -123,11 +124,11 @@ fn a_variable_that_cannot_be_used_is_named_and_stops_only_who_goes_by_it() {
     in_child(&variables);
 }
 
-/// This machine, by an address which does not say so; nobody listens at these ports.
+/// An address of this machine that does not look like one. Its ports 1 and 2 refuse connections.
 const THIS: &str = "[::ffff:7f00:1]";
 
 #[test]
-fn a_hub_that_is_excepted_is_not_sought_at_a_proxy() {
+fn no_proxy_bypasses_the_proxy() {
     if env::var(HUB).is_ok() {
         within("a call", || {
             let error = fails(

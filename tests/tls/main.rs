@@ -1,6 +1,7 @@
-//! The way to a hub: encryption and proxies, what is wrong with them, and what is said of it.
+//! TLS and proxies, and the errors that explain their problems.
 //!
-//! Whatever encrypts is tested by the same tests; with the feature `native-tls` of this package there are two that can.
+//! The same tests run with each TLS backend. The feature `native-tls` of this package adds the
+//! second one.
 
 mod alerts;
 mod certificates;
@@ -9,7 +10,7 @@ mod environment;
 #[path = "../blocking/helpers.rs"]
 #[allow(dead_code, reason = "the other suite uses the rest")]
 mod helpers;
+mod hubs;
 mod proxies;
 mod remedies;
-mod scene;
 mod settings;

@@ -1,4 +1,4 @@
-//! Hubs that are reached through a proxy, and proxies that lead nowhere.
+//! Hubs behind a forward proxy, and proxies that fail.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use scramjet_client_blocking::transport::{
+    Phase, Proxy, ProxyProblem, TlsProblem, UreqConfig, UreqTransport,
+};
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, HostClientBuilder, Phase, Proxy, ProxyProblem,
-    TlsProblem, Upload, UreqConfig, UreqTransport,
+    CancelToken, Error, ErrorKind, HostClient, HostClientBuilder, Upload,
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::authority::Authority;
@@ -16,18 +18,18 @@ use scramjet_client_tests::forward::ForwardProxy;
 use scramjet_client_tests::scripted::{Connection, refused_url};
 
 use crate::helpers::{Mailbox, within};
-use crate::scene::{BACKENDS, Hub, NAME, fails, succeeds};
+use crate::hubs::{BACKENDS, Hub, NAME, fails, succeeds};
 
 const ESTABLISHED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
 
-/// `user` and `s3cr:t`, as a URL has them and as a header does.
+/// The credentials `user` and `s3cr:t`, in a URL and in a header.
 const IN_URL: &str = "user:s3cr%3At@";
 const IN_HEADER: &str = "Basic dXNlcjpzM2NyOnQ=";
 
-/// No word of this is to be seen anywhere.
+/// Must not appear in messages.
 const SECRETS: [&str; 3] = ["s3cr", "dXNlcjpzM2", "the-token"];
 
-/// A client of a hub of this URL, through this proxy.
+/// Returns a client of the hub at this URL, through this proxy.
 fn through(proxy: &ForwardProxy, hub: &str) -> HostClientBuilder {
     HostClient::builder(hub)
         .bearer_token("the-token")
@@ -55,38 +57,38 @@ fn works(what: &str, builder: HostClientBuilder, hub: &Hub) {
     }
 }
 
-fn asked_for(what: &str, proxy: &ForwardProxy, hub: &str) {
-    let asked = proxy.requests();
-    assert_eq!(asked.len(), 1, "{what}: one connection is used again");
+fn assert_connect_request(what: &str, proxy: &ForwardProxy, hub: &str) {
+    let requests = proxy.requests();
+    assert_eq!(requests.len(), 1, "{what}: one connection is used again");
     assert_eq!(
-        (asked[0].method.as_str(), asked[0].target.as_str()),
+        (requests[0].method.as_str(), requests[0].target.as_str()),
         ("CONNECT", hub),
         "{what}"
     );
     assert_eq!(
         (
-            asked[0].header("host"),
-            asked[0].header("proxy-authorization")
+            requests[0].header("host"),
+            requests[0].header("proxy-authorization")
         ),
         (Some(hub), Some(IN_HEADER)),
         "{what}"
     );
     assert!(
-        asked[0]
+        requests[0]
             .header("user-agent")
             .unwrap()
             .starts_with("scramjet-client/"),
         "{what}"
     );
     assert_eq!(
-        asked[0].headers.len(),
+        requests[0].headers.len(),
         3,
-        "{what}: the proxy is told nothing else: {asked:?}"
+        "{what}: the proxy is told nothing else: {requests:?}"
     );
 }
 
 #[test]
-fn requests_to_http_hubs_are_sent_to_the_proxy() {
+fn proxy_forwards_requests_to_http_hubs() {
     within("calls", || {
         for (url, target) in [
             ("http://hub.invalid:8000/api/v1", "hub.invalid:8000"),
@@ -96,30 +98,30 @@ fn requests_to_http_hubs_are_sent_to_the_proxy() {
             let hub = Hub::plain();
             let proxy = ForwardProxy::start(target, &hub.server.url(), ESTABLISHED);
             works(url, through(&proxy, url), &hub);
-            let asked = proxy.requests();
-            let lines: Vec<_> = asked
+            let requests = proxy.requests();
+            let lines: Vec<_> = requests
                 .iter()
-                .map(|asked| format!("{} {}", asked.method, asked.target))
+                .map(|request| format!("{} {}", request.method, request.target))
                 .collect();
             let both = [format!("GET {url}/version"), format!("POST {url}/sequence")];
             assert_eq!(lines, [both.clone(), both].concat());
             let authority = url
                 .trim_start_matches("http://")
                 .trim_end_matches("/api/v1");
-            for asked in asked {
-                // The proxy gets its own credentials, and passes on those of the hub.
-                assert_eq!(asked.header("proxy-authorization"), Some(IN_HEADER));
-                assert_eq!(asked.header("authorization"), Some("Bearer the-token"));
-                assert_eq!(asked.header("host"), Some(authority));
+            for request in requests {
+                // The proxy gets its own credentials and forwards those of the hub.
+                assert_eq!(request.header("proxy-authorization"), Some(IN_HEADER));
+                assert_eq!(request.header("authorization"), Some("Bearer the-token"));
+                assert_eq!(request.header("host"), Some(authority));
             }
             assert_eq!((proxy.connections(), hub.server.connections()), (1, 1));
         }
     });
 }
 
-/// Each hub has connections of its own, also through the same proxy.
+/// The connection pool distinguishes hubs behind the same proxy.
 #[test]
-fn connections_through_a_proxy_are_not_shared_by_hubs() {
+fn proxy_connections_are_not_shared_between_hubs() {
     within("calls", || {
         let hub = Hub::plain();
         let proxy = ForwardProxy::start("hub.invalid:8000", &hub.server.url(), ESTABLISHED);
@@ -145,7 +147,7 @@ fn connections_through_a_proxy_are_not_shared_by_hubs() {
 }
 
 #[test]
-fn https_hubs_are_reached_through_a_proxy() {
+fn proxy_opens_a_tunnel_to_https_hubs() {
     within("calls", || {
         let authority = Authority::new("ours");
         for (url, target) in [
@@ -157,7 +159,7 @@ fn https_hubs_are_reached_through_a_proxy() {
                 let proxy = ForwardProxy::start(target, &hub.server.url(), ESTABLISHED);
                 let client = || through(&proxy, url).tls_backend(backend);
                 works(url, client().ca_certificate_pem(authority.pem()), &hub);
-                asked_for(url, &proxy, target);
+                assert_connect_request(url, &proxy, target);
                 let error = fails("a certificate behind a proxy", client());
                 assert_eq!(
                     error.tls().unwrap().problem(),
@@ -173,9 +175,9 @@ fn https_hubs_are_reached_through_a_proxy() {
     });
 }
 
-/// Also a hub on this machine: who names a proxy means it.
+/// An explicit proxy is also used for a hub on this machine.
 #[test]
-fn a_proxy_that_is_named_leads_everywhere() {
+fn explicit_proxy_applies_to_local_hubs() {
     within("a call", || {
         let hub = Hub::plain();
         let url = hub.server.url();
@@ -186,23 +188,23 @@ fn a_proxy_that_is_named_leads_everywhere() {
         for address in [proxy.url(), proxy.address()] {
             succeeds("named", HostClient::builder(&url).proxy(address));
         }
-        assert!(proxy.requests().iter().all(|asked| {
-            asked.target == format!("http://{target}/api/v1/version")
-                && asked.header("proxy-authorization").is_none()
+        assert!(proxy.requests().iter().all(|request| {
+            request.target == format!("http://{target}/api/v1/version")
+                && request.header("proxy-authorization").is_none()
         }));
         assert_eq!((proxy.connections(), hub.server.connections()), (2, 2));
     });
 }
 
 #[test]
-fn proxies_say_yes_in_many_ways() {
+fn proxy_may_accept_connect_with_any_2xx_head() {
     within("calls", || {
         for answer in [
             "HTTP/1.0 200 OK\r\n\r\n",
             "HTTP/1.1 200\r\n\r\n",
             "HTTP/1.1 204 No Content\r\n\r\n",
             "HTTP/1.1 200 OK\r\nVia: 1.1 proxy\r\nProxy-Agent: x\r\n\r\n",
-            // Neither means anything here.
+            // These headers have no meaning in a response to CONNECT.
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
@@ -218,7 +220,7 @@ fn proxies_say_yes_in_many_ways() {
 
 type Handler = fn(&ReceivedRequest, &mut Connection);
 
-/// What a proxy does, and what is said of it where it is at `<proxy>`.
+/// The action of a proxy, and the resulting problem and message, with `<proxy>` for its URL.
 fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
     let refused = |status: u16| ProxyProblem::Refused(status.try_into().unwrap());
     vec![
@@ -228,7 +230,7 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
                 let _ = client.send(b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 2\r\n\r\nno");
             },
             refused(407),
-            "the proxy <proxy> does not accept the user name and the password of its URL (407), or wants them in another way than Basic",
+            "the proxy <proxy> rejected the user name and password of its URL (407), or does not support Basic authentication",
         ),
         (
             "Tinyproxy's 401",
@@ -239,7 +241,7 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
                 );
             },
             refused(401),
-            "the proxy <proxy> does not accept the user name and the password of its URL (401), or wants them in another way than Basic",
+            "the proxy <proxy> rejected the user name and password of its URL (401), or does not support Basic authentication",
         ),
         (
             "403",
@@ -271,7 +273,7 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
             "no answer",
             |_, _| {},
             ProxyProblem::NotAProxy,
-            "the proxy <proxy> closed the connection instead of answering",
+            "the proxy <proxy> closed the connection without a response",
         ),
         (
             "half an answer",
@@ -280,7 +282,7 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
                 let _ = client.close_after_client();
             },
             ProxyProblem::NotAProxy,
-            "the proxy <proxy> closed the connection instead of answering",
+            "the proxy <proxy> closed the connection without a response",
         ),
         (
             "another protocol",
@@ -289,7 +291,7 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
                 let _ = client.close_after_client();
             },
             ProxyProblem::NotAProxy,
-            "what is at <proxy> does not answer as a proxy does",
+            "the server at <proxy> does not respond like a proxy",
         ),
         (
             "no status",
@@ -298,7 +300,7 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
                 let _ = client.close_after_client();
             },
             ProxyProblem::NotAProxy,
-            "what is at <proxy> does not answer as a proxy does",
+            "the server at <proxy> does not respond like a proxy",
         ),
         (
             "an endless answer",
@@ -307,16 +309,16 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
                 while client.send([b'x'; 1000]).is_ok() {}
             },
             ProxyProblem::NotAProxy,
-            "what is at <proxy> does not answer as a proxy does",
+            "the server at <proxy> does not respond like a proxy",
         ),
     ]
 }
 
-/// An error that names the proxy, and nothing that is secret.
-fn is_told(what: &str, error: &Error, problem: ProxyProblem, says: &str, proxy: &str) {
+/// Checks an error that names the proxy and contains no secrets.
+fn assert_proxy_error(what: &str, error: &Error, problem: ProxyProblem, says: &str, proxy: &str) {
     let told = error.to_string();
     assert!(
-        told.contains("could not connect through the proxy, and nothing was sent to the hub"),
+        told.contains("could not connect through the proxy; nothing was sent to the hub"),
         "{told}"
     );
     let may_change = !matches!(problem, ProxyProblem::Refused(status) if status.is_client_error());
@@ -344,28 +346,28 @@ fn is_told(what: &str, error: &Error, problem: ProxyProblem, says: &str, proxy: 
 }
 
 #[test]
-fn a_proxy_that_opens_no_tunnel_is_told() {
+fn proxy_error_explains_why_there_is_no_tunnel() {
     within("calls", || {
         for (what, handler, problem, says) in refusals() {
             let proxy = ForwardProxy::scripted(handler);
             let error = fails(what, through(&proxy, "https://hub.invalid:8000/api/v1"));
-            is_told(what, &error, problem, says, &proxy.url());
+            assert_proxy_error(what, &error, problem, says, &proxy.url());
             assert!(
                 proxy
                     .requests()
                     .iter()
-                    .all(|asked| asked.method == "CONNECT"
-                        && asked.header("authorization").is_none()),
+                    .all(|request| request.method == "CONNECT"
+                        && request.header("authorization").is_none()),
                 "{what}"
             );
         }
     });
 }
 
-/// Tinyproxy closes the connection after each response, and does not announce it. A request that is
-/// sent before the end of the connection arrives would be lost.
+/// Tinyproxy closes the connection after each response without announcing it. A request that the
+/// client sends before it notices would be lost.
 #[test]
-fn a_connection_to_a_proxy_is_used_again_only_if_it_stays_open() {
+fn proxy_connection_is_reused_only_if_it_stays_open() {
     within("calls", || {
         for (header, connections) in [
             ("Via: 1.1 tinyproxy", 3),
@@ -391,19 +393,19 @@ fn a_connection_to_a_proxy_is_used_again_only_if_it_stays_open() {
     });
 }
 
-/// Responses that come instead of one of an `http` hub, and the words for them.
+/// The proxy sends these responses instead of one of the `http` hub.
 #[test]
-fn a_proxy_that_refuses_a_request_is_told() {
+fn proxy_error_explains_a_refused_http_request() {
     within("calls", || {
         for (what, handler, problem, says) in refusals() {
             let proxy = ForwardProxy::scripted(handler);
             let error = fails(what, through(&proxy, "http://hub.invalid:8000/api/v1"));
             match problem {
                 ProxyProblem::Refused(status) if status.is_server_error() => {
-                    may_be_passed_on(what, &error, &proxy.url());
+                    assert_bad_gateway_error(what, &error, &proxy.url());
                     assert!(error.is_retryable(), "{what}: {error:?}");
                 }
-                // It may be the hub's, or of a gateway in front of it.
+                // It may come from the hub, or from a gateway in front of it.
                 ProxyProblem::Refused(status) if status.is_redirection() => {
                     let refusal = error.api().unwrap();
                     assert!(
@@ -411,8 +413,10 @@ fn a_proxy_that_refuses_a_request_is_told() {
                         "{refusal}"
                     );
                 }
-                ProxyProblem::Refused(_) => is_told(what, &error, problem, says, &proxy.url()),
-                // It may be the hub that closed the connection, or speaks so.
+                ProxyProblem::Refused(_) => {
+                    assert_proxy_error(what, &error, problem, says, &proxy.url())
+                }
+                // The hub may have closed the connection or sent the response.
                 _ => {
                     assert!(error.proxy().is_none(), "{what}: {error:?}");
                     assert_eq!(error.phase(), Some(Phase::Wait), "{what}: {error:?}");
@@ -424,29 +428,29 @@ fn a_proxy_that_refuses_a_request_is_told() {
         let host = through(&proxy, "http://hub.invalid:8000/api/v1")
             .build()
             .unwrap();
-        // An upload that the proxy may have passed on is not repeated, and a question is.
+        // The proxy may have forwarded the upload, so it is not repeated. A version request is.
         let error = host
             .send_sequence(Upload::bytes(b"\x1f\x8b"))
             .map(drop)
             .unwrap_err();
-        may_be_passed_on("an upload", &error, &proxy.url());
+        assert_bad_gateway_error("an upload", &error, &proxy.url());
         assert!(
             error.attempt_count() == 1 && !error.is_retryable(),
             "{error:?}"
         );
         let error = host.version().unwrap_err();
-        may_be_passed_on("a question", &error, &proxy.url());
+        assert_bad_gateway_error("a question", &error, &proxy.url());
         assert_eq!(error.attempt_count(), 3, "{error:?}");
     });
 }
 
-/// A proxy that gets no response from a hub may get one later.
+/// The proxy may reach the hub later.
 #[test]
-fn follow_log_goes_on_after_a_proxy_did_not_reach_the_hub() {
+fn follow_log_continues_after_a_proxy_did_not_reach_the_hub() {
     within("following", || {
-        let asked = AtomicUsize::new(0);
+        let attempts = AtomicUsize::new(0);
         let proxy = ForwardProxy::scripted(move |_, client| {
-            let line = match asked.fetch_add(1, Ordering::SeqCst) {
+            let line = match attempts.fetch_add(1, Ordering::SeqCst) {
                 0 => "{\"msg\":\"one\"}\n",
                 1 | 2 => {
                     let _ = client.send(b"HTTP/1.1 502 x\r\nContent-Type: text/html\r\n\r\n");
@@ -471,8 +475,8 @@ fn follow_log_goes_on_after_a_proxy_did_not_reach_the_hub() {
     });
 }
 
-/// The error of a proxy that answered 502 for an `http` hub.
-fn may_be_passed_on(what: &str, error: &Error, proxy: &str) {
+/// Checks the error for a proxy that responds with 502 for an `http` hub.
+fn assert_bad_gateway_error(what: &str, error: &Error, proxy: &str) {
     let told = error.proxy().unwrap_or_else(|| panic!("{what}: {error:?}"));
     let says = format!("the proxy {proxy} got no response from hub.invalid:8000: 502 Bad Gateway");
     assert_eq!(told.to_string(), says, "{what}");
@@ -482,10 +486,10 @@ fn may_be_passed_on(what: &str, error: &Error, proxy: &str) {
     );
     assert_eq!(error.phase(), Some(Phase::Wait), "{what}: {error:?}");
     let text = error.to_string();
-    // Of a question, it does not matter.
+    // It makes no difference for a request without effect.
     let matters = error.method().is_some_and(|method| method == "POST");
     assert_eq!(
-        text.contains("the hub may have acted upon it"),
+        text.contains("the hub may have processed the request"),
         matters,
         "{text}"
     );
@@ -496,9 +500,9 @@ fn may_be_passed_on(what: &str, error: &Error, proxy: &str) {
     );
 }
 
-/// A refusal of the hub is the hub's, also through a proxy.
+/// The error response of a hub is an API error, also through a proxy.
 #[test]
-fn a_refusal_of_a_hub_behind_a_proxy_is_the_hubs() {
+fn error_response_of_a_hub_behind_a_proxy_is_an_api_error() {
     within("calls", || {
         for status in [403, 404, 500, 502, 503, 504] {
             let proxy = ForwardProxy::scripted(move |_, client| {
@@ -516,7 +520,7 @@ fn a_refusal_of_a_hub_behind_a_proxy_is_the_hubs() {
 }
 
 #[test]
-fn a_proxy_that_wants_to_know_who_asks_is_told() {
+fn proxy_error_for_407_asks_for_credentials() {
     within("a call", || {
         let proxy = ForwardProxy::scripted(|_, client| {
             let _ = client.send(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
@@ -525,8 +529,8 @@ fn a_proxy_that_wants_to_know_who_asks_is_told() {
             "407",
             HostClient::builder("http://hub.invalid:8000/api/v1").proxy(proxy.url()),
         );
-        let says = "the proxy <proxy> wants a user name and a password (407), which its URL can hold: http://user:password@...";
-        is_told(
+        let says = "the proxy <proxy> requires a user name and a password (407); set them in its URL: http://user:password@...";
+        assert_proxy_error(
             "407",
             &error,
             ProxyProblem::Refused(407.try_into().unwrap()),
@@ -537,14 +541,14 @@ fn a_proxy_that_wants_to_know_who_asks_is_told() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there_is_told() {
+fn proxy_error_for_a_refused_connection_is_unreachable() {
     within("a call", || {
         let nobody = refused_url().replace("http://", "").replace("/api/v1", "");
         for scheme in ["http", "https"] {
             let hub = HostClient::builder(format!("{scheme}://hub.invalid:8000/api/v1"))
                 .bearer_token("the-token");
             let error = fails("nobody", hub.proxy(format!("http://{IN_URL}{nobody}")));
-            is_told(
+            assert_proxy_error(
                 "nobody",
                 &error,
                 ProxyProblem::Unreachable,
@@ -559,7 +563,7 @@ fn a_proxy_that_is_not_there_is_told() {
     });
 }
 
-/// How a proxy keeps a client waiting.
+/// Handlers of proxies that keep a client waiting.
 fn delays() -> [(&'static str, Handler); 2] {
     [
         ("silent", |_, client| {
@@ -577,15 +581,15 @@ fn delays() -> [(&'static str, Handler); 2] {
 const LIMIT: Duration = Duration::from_millis(200);
 
 #[test]
-fn a_proxy_has_no_longer_than_the_call() {
+fn proxy_tunnel_ends_with_deadline_connect_timeout_and_cancel() {
     within("calls", || {
         for (what, handler) in delays() {
             {
-                let asked = Mailbox::new();
+                let arrived = Mailbox::new();
                 let proxy = ForwardProxy::scripted({
-                    let asked = Arc::clone(&asked);
+                    let arrived = Arc::clone(&arrived);
                     move |request, client| {
-                        asked.put(());
+                        arrived.put(());
                         handler(request, client);
                     }
                 });
@@ -600,21 +604,21 @@ fn a_proxy_has_no_longer_than_the_call() {
 
                 let error = fails(what, through(&proxy, hub).connect_timeout(LIMIT));
                 assert!(error.is_timeout(), "{what}: {error:?}");
-                is_told(
+                assert_proxy_error(
                     what,
                     &error,
                     ProxyProblem::Unreachable,
-                    "the proxy <proxy> did not answer in time",
+                    "the proxy <proxy> did not respond in time",
                     &proxy.url(),
                 );
 
-                while !asked.is_empty() {}
+                while !arrived.is_empty() {}
                 let token = CancelToken::new();
                 let call = thread::spawn({
                     let host = host.with_cancel(&token);
                     move || host.version().unwrap_err()
                 });
-                asked.take();
+                arrived.take();
                 token.cancel();
                 let error = call.join().unwrap();
                 assert!(
@@ -627,7 +631,7 @@ fn a_proxy_has_no_longer_than_the_call() {
 }
 
 #[test]
-fn a_request_that_a_proxy_passes_on_has_no_longer_than_the_call() {
+fn proxied_request_ends_with_deadline_and_cancel() {
     within("calls", || {
         for (what, handler) in delays() {
             let proxy = ForwardProxy::scripted(handler);
@@ -659,7 +663,7 @@ fn a_request_that_a_proxy_passes_on_has_no_longer_than_the_call() {
 }
 
 #[test]
-fn a_silent_proxy_is_left_after_the_idle_timeout() {
+fn proxy_tunnel_ends_with_the_idle_timeout() {
     within("a call", || {
         let proxy = ForwardProxy::scripted(delays()[0].1);
         let host = through(&proxy, "https://hub.invalid:8000/api/v1")

@@ -1,12 +1,12 @@
-//! Mistakes with certificates that people make with the tools at hand. Each error names the
-//! certificate and a remedy.
+//! Common mistakes with certificates. Each error names the certificate and a remedy.
 
-use scramjet_client_blocking::{HostClient, HostClientBuilder, TlsBackend, TlsProblem};
+use scramjet_client_blocking::transport::{TlsBackend, TlsProblem};
+use scramjet_client_blocking::{HostClient, HostClientBuilder};
 use scramjet_client_tests::authority::{Authority, Identity};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
 use crate::helpers::within;
-use crate::scene::{BACKENDS, Hub, fails, succeeds};
+use crate::hubs::{BACKENDS, Hub, fails, succeeds};
 
 /// A self-signed client certificate of version 1 and its key, made with
 /// `openssl x509 -req -signkey` of OpenSSL 3.0 without extensions.
@@ -20,7 +20,7 @@ fn client(backend: TlsBackend) -> HostClientBuilder {
 }
 
 #[test]
-fn self_signed_certificate_of_an_authority_names_the_extension_that_is_wrong() {
+fn self_signed_ca_certificate_error_names_the_extension() {
     within("calls", || {
         let identity = Identity::self_signed_authority(&["localhost"]);
         for &backend in BACKENDS {
@@ -51,19 +51,19 @@ fn self_signed_certificate_of_an_authority_names_the_extension_that_is_wrong() {
 }
 
 #[test]
-fn client_certificates_that_rustls_does_not_support_are_told_with_a_remedy() {
+fn unsupported_client_certificate_error_has_a_remedy() {
     for (pem, says) in [
         (
             VERSION_1,
             [
-                "its certificate is X.509 version 1",
+                "the certificate is X.509 version 1",
                 "basicConstraints=critical,CA:FALSE",
             ],
         ),
         (
             P_521,
             [
-                "the private key is damaged, or of a kind that rustls does not",
+                "the private key is malformed or of a kind that rustls does not",
                 "P-521",
             ],
         ),
@@ -71,7 +71,7 @@ fn client_certificates_that_rustls_does_not_support_are_told_with_a_remedy() {
         for &backend in BACKENDS {
             let built = client(backend).client_certificate_pem(pem, pem).build();
             let error = match (backend, built) {
-                // The remedy.
+                // The remedy works: native-tls supports the certificate.
                 (TlsBackend::NativeTls, built) => {
                     built.unwrap();
                     continue;
@@ -86,7 +86,7 @@ fn client_certificates_that_rustls_does_not_support_are_told_with_a_remedy() {
 }
 
 #[test]
-fn certificates_and_keys_in_der_are_told_with_the_command_that_converts_them() {
+fn der_certificate_error_has_the_command_that_converts_it() {
     let client_pem = Authority::new("clients").identity(&["somebody"]);
     let der = pem::parse(client_pem.pem()).unwrap().into_contents();
     let key_der = pem::parse(client_pem.key_pem()).unwrap().into_contents();
@@ -105,14 +105,14 @@ fn certificates_and_keys_in_der_are_told_with_the_command_that_converts_them() {
         ] {
             let error = builder.build().unwrap_err().to_string();
             assert!(
-                error.contains("binary, and not PEM") && error.contains(says),
+                error.contains("binary, not PEM") && error.contains(says),
                 "{error}"
             );
         }
     }
 }
 
-/// Answers each request with this page and status 400, as nginx does.
+/// Responds like nginx with status 400 and this page.
 fn nginx(title: &'static str) -> impl Fn(&mut Connection) + Send + Sync + 'static {
     move |connection| {
         let page = format!(
@@ -129,7 +129,7 @@ fn nginx(title: &'static str) -> impl Fn(&mut Connection) + Send + Sync + 'stati
 }
 
 #[test]
-fn refusals_of_nginx_that_are_about_tls_are_tls_errors() {
+fn nginx_responses_about_tls_are_tls_errors() {
     let authority = Authority::new("hubs");
     let identity = authority.identity(&["localhost"]);
     let somebody = Authority::new("clients").identity(&["somebody"]);
@@ -139,12 +139,12 @@ fn refusals_of_nginx_that_are_about_tls_are_tls_errors() {
                 (
                     "No required SSL certificate was sent",
                     TlsProblem::ClientCertificate,
-                    "none was given; see `client_certificate_pem`",
+                    "none is set; see `client_certificate_pem`",
                 ),
                 (
                     "The SSL certificate error",
                     TlsProblem::ClientCertificate,
-                    "does not accept the client's certificate: it has to be valid now",
+                    "rejected the client certificate: it must be valid now",
                 ),
             ] {
                 let server = ScriptedServer::start_tls_as(&identity, nginx(title));

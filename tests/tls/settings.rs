@@ -1,17 +1,19 @@
-//! Settings that cannot be used are refused when the client is built, and their content is not shown.
+//! Invalid settings are refused when the client is built. Error messages do not contain their
+//! values.
 
 use std::error::Error as _;
 use std::sync::Arc;
 
-use scramjet_client_blocking::{
-    ClientCertificate, ErrorKind, HostClient, HostClientBuilder, Proxy, RequestError, TlsBackend,
-    Transport, UreqConfig, UreqTransport,
+use scramjet_client_blocking::error::RequestError;
+use scramjet_client_blocking::transport::{
+    ClientCertificate, Proxy, TlsBackend, UreqConfig, UreqTransport,
 };
+use scramjet_client_blocking::{ErrorKind, HostClient, HostClientBuilder, Transport};
 use scramjet_client_tests::authority::{Authority, Identity};
 
-use crate::scene::{BACKENDS, Hub};
+use crate::hubs::{BACKENDS, Hub};
 
-/// Lines of a text in other places.
+/// Removes the line breaks of a PEM text.
 fn on_one_line(pem: &str) -> String {
     pem.replace('\n', "")
 }
@@ -24,14 +26,14 @@ fn damaged(pem: &str) -> String {
     pem.replacen("MI", "!!", 1)
 }
 
-/// Base64, but of something else.
+/// Valid Base64, but no certificate or key.
 const NONSENSE: &str = "bm90aGluZyB0aGF0IGlzIG9mIGFueSB1c2U=";
 
 fn labelled(label: &str, base64: &str) -> String {
     format!("-----BEGIN {label}-----\n{base64}\n-----END {label}-----\n")
 }
 
-/// What is given, which setting is refused, and what is said of it.
+/// An invalid setting, its name in the error, and the message.
 fn rows(
     ours: &Authority,
     client: &Identity,
@@ -41,31 +43,31 @@ fn rows(
     let pair = |certificates: String, key: String| hub().client_certificate_pem(certificates, key);
     let (certificate, key) = (|| client.pem(), || client.key_pem());
     let other = ours.identity(&["other"]);
-    let lines = "it is damaged: each item begins with a line";
+    let lines = "the PEM is malformed: each item needs a line";
     vec![
         (
             "no authority",
             ca(String::new()),
             "ca_certificates",
-            "there is no certificate in it; one begins with -----BEGIN CERTIFICATE-----",
+            "it contains no certificate; a certificate begins with -----BEGIN CERTIFICATE-----",
         ),
         (
             "some words",
             ca("a certificate".into()),
             "ca_certificates",
-            "there is no certificate in it",
+            "it contains no certificate",
         ),
         (
             "DER",
             hub().ca_certificate_pem([0x30, 0x82, 1, 2, 0xff, 0]),
             "ca_certificates",
-            "it is binary, and not PEM",
+            "it is binary, not PEM",
         ),
         (
             "a key alone",
             ca(key()),
             "ca_certificates",
-            "there is only a private key in it, and no certificate",
+            "it contains a private key but no certificate",
         ),
         (
             "an authority on one line",
@@ -89,37 +91,37 @@ fn rows(
             "an authority of nonsense",
             ca(ours.pem() + &labelled("CERTIFICATE", NONSENSE)),
             "ca_certificates",
-            "certificate 2 of 2 in it is damaged",
+            "certificate 2 of 2 is malformed",
         ),
         (
             "no certificate",
             pair(String::new(), key()),
             "client_certificate",
-            "there is no certificate in it",
+            "it contains no certificate",
         ),
         (
             "a key without its certificate",
             pair(key(), key()),
             "client_certificate",
-            "there is only a private key in it, and no certificate",
+            "it contains a private key but no certificate",
         ),
         (
             "a certificate of nonsense",
             pair(labelled("CERTIFICATE", NONSENSE), key()),
             "client_certificate",
-            "certificate 1 of 1 in it is damaged",
+            "certificate 1 of 1 is malformed",
         ),
         (
             "no key",
             pair(certificate(), String::new()),
             "client_certificate",
-            "there is no private key in it; one begins with -----BEGIN PRIVATE KEY-----",
+            "it contains no private key; a private key begins with -----BEGIN PRIVATE KEY-----",
         ),
         (
             "a certificate without its key",
             pair(certificate(), certificate()),
             "client_certificate",
-            "there is no private key in it, only a certificate",
+            "it contains a certificate but no private key",
         ),
         (
             "a key on one line",
@@ -143,37 +145,37 @@ fn rows(
             "a key of nonsense",
             pair(certificate(), labelled("PRIVATE KEY", NONSENSE)),
             "client_certificate",
-            "the private key is damaged, or ",
+            "the private key is malformed",
         ),
         (
             "an old key of nonsense",
             pair(certificate(), labelled("RSA PRIVATE KEY", NONSENSE)),
             "client_certificate",
-            "the private key is damaged, or ",
+            "the private key is malformed",
         ),
         (
             "two keys",
             pair(certificate(), key() + &other.key_pem()),
             "client_certificate",
-            "there are several private keys in it",
+            "it contains several private keys",
         ),
         (
             "the key of another",
             pair(certificate(), other.key_pem()),
             "client_certificate",
-            "the private key does not belong to the first of the certificates",
+            "the private key does not match the first certificate",
         ),
         (
             "the chain in the wrong order",
             pair(ours.pem() + &certificate(), key()),
             "client_certificate",
-            "the private key does not belong to the first",
+            "the private key does not match the first",
         ),
         (
             "an encrypted key",
             pair(certificate(), labelled("ENCRYPTED PRIVATE KEY", NONSENSE)),
             "client_certificate",
-            "its private key is encrypted with a password; `openssl pkey",
+            "its private key is encrypted with a password; decrypt it with `openssl pkey",
         ),
         (
             "a key encrypted in the old way",
@@ -191,19 +193,19 @@ fn rows(
             "a proxy that is none",
             hub().proxy("user:secret@proxy://"),
             "proxy",
-            "it is not the URL of a proxy; one looks like http://",
+            "it is not a proxy URL such as http://",
         ),
         (
             "a proxy of another kind",
             hub().proxy("socks5://user:secret@proxy:1080"),
             "proxy",
-            "only proxies with an http:// address can be used, and this is one with socks5://",
+            "socks5:// proxies are not supported",
         ),
     ]
 }
 
 #[test]
-fn what_cannot_be_used_is_refused_before_anything_is_sent() {
+fn build_refuses_invalid_settings() {
     let (ours, client) = (
         Authority::new("ours"),
         Authority::new("clients").identity(&["somebody"]),
@@ -226,7 +228,7 @@ fn what_cannot_be_used_is_refused_before_anything_is_sent() {
             assert!(
                 error
                     .to_string()
-                    .starts_with(&format!("the setting {setting:?} cannot be used: {says}")),
+                    .starts_with(&format!("invalid setting {setting:?}: {says}")),
                 "{what} with {backend:?}: {error}"
             );
             for text in [shown, format!("{error:?}"), format!("{:?}", error.kind())] {
@@ -247,7 +249,7 @@ fn what_cannot_be_used_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn what_was_not_compiled_in_is_refused() {
+fn build_refuses_a_tls_backend_that_is_not_compiled_in() {
     for (backend, feature) in [
         (TlsBackend::Rustls, "rustls"),
         (TlsBackend::NativeTls, "native-tls"),
@@ -313,9 +315,9 @@ fn secrets_are_not_shown() {
     }
 }
 
-/// They would be lost without a word.
+/// Otherwise they would be ignored silently.
 #[test]
-fn settings_of_the_default_transport_are_refused_beside_another() {
+fn build_refuses_transport_settings_with_a_custom_transport() {
     let pem = Authority::new("ours").pem();
     let identity = Authority::new("clients").identity(&["somebody"]);
     let given = || {
@@ -341,8 +343,8 @@ fn settings_of_the_default_transport_are_refused_beside_another() {
     ] {
         let error = builder.build().unwrap_err().to_string();
         assert!(
-            error.starts_with(&format!("the setting {setting:?} cannot be used: "))
-                && error.contains("another transport was given"),
+            error.starts_with(&format!("invalid setting {setting:?}: "))
+                && error.contains("another transport is set"),
             "{error}"
         );
     }

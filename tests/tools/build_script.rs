@@ -1,4 +1,4 @@
-//! The example of a build script, built by cargo as a program of a user would be.
+//! The build script example, built by cargo as in a user's program.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::helpers::serving;
 
-/// A copy of the example that can be changed. What was compiled for it stays, for the next time.
+/// A copy of the example, which a test may change. The target folder is kept for later runs.
 struct Project {
     dir: PathBuf,
     target: PathBuf,
@@ -26,7 +26,7 @@ impl Project {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let dir = temporary.join(format!("build-script-{test}"));
-        // What a run before this one has left.
+        // Removes leftovers of an earlier run.
         let _ = fs::remove_dir_all(&dir);
         copy(&root.join("crates/blocking/examples/build_script"), &dir);
         let mut manifest = fs::read_to_string(dir.join("Cargo.toml")).unwrap();
@@ -40,9 +40,9 @@ impl Project {
             manifest = manifest.replace(from, to);
         }
         fs::write(dir.join("Cargo.toml"), manifest).unwrap();
-        // The versions that this build has, which are on this machine.
+        // Uses the same versions, which have been downloaded already.
         fs::copy(root.join("Cargo.lock"), dir.join("Cargo.lock")).unwrap();
-        // Apart from that of the build that this belongs to, for cargo lets one build at a time into a folder.
+        // A target folder of its own, because cargo locks the folder during a build.
         let project = Self {
             dir,
             target: temporary.join("build-script"),
@@ -72,7 +72,7 @@ impl Project {
             .args(args)
             .current_dir(&self.dir)
             .env("CARGO_TARGET_DIR", &self.target);
-        // What cargo has set for this test is not meant for another build.
+        // Cargo sets variables for this test that do not apply to another build.
         for (name, _) in env::vars_os() {
             let name = name.to_string_lossy().into_owned();
             if name.starts_with("CARGO_PKG_")
@@ -89,7 +89,7 @@ impl Project {
             .unwrap()
     }
 
-    /// What the program says that was built.
+    /// Runs the program and returns its output.
     fn run(&self, hub: Option<&str>) -> String {
         let output = self.cargo(hub);
         assert!(
@@ -103,7 +103,7 @@ impl Project {
             .to_owned()
     }
 
-    /// A file of the sequence, written so that cargo cannot take it for one of before.
+    /// Writes a file of the sequence, with a modification time that cargo recognizes as a change.
     fn write(&self, path: &str, content: &str) {
         let path = self.dir.join("sequence").join(path);
         fs::write(&path, content).unwrap();
@@ -132,8 +132,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A hub that takes what is sent, and what it was asked.
-fn taking() -> (ScriptedServer, Arc<Mutex<Vec<String>>>) {
+/// Starts a hub that accepts all requests. Also returns the requests.
+fn accepting() -> (ScriptedServer, Arc<Mutex<Vec<String>>>) {
     let seen = Arc::<Mutex<Vec<String>>>::default();
     let sent = AtomicUsize::new(0);
     let server = serving({
@@ -165,9 +165,9 @@ fn taking() -> (ScriptedServer, Arc<Mutex<Vec<String>>>) {
 }
 
 #[test]
-fn a_build_script_deploys_what_has_changed_and_packs_without_a_hub() {
+fn build_script_deploys_changes_and_packs_without_a_hub() {
     let project = Project::new("scripted");
-    let (server, seen) = taking();
+    let (server, seen) = accepting();
     let url = server.url();
     let seen = || std::mem::take(&mut *seen.lock().unwrap());
 
@@ -179,14 +179,14 @@ fn a_build_script_deploys_what_has_changed_and_packs_without_a_hub() {
     assert_eq!(project.run(Some(&url)), format!("sequence s1 on {url}"));
     assert_eq!(seen(), ["POST sequence", "GET sequence/s1"]);
 
-    // Nothing has changed: the script does not run.
+    // Without a change, the script does not run.
     assert_eq!(project.run(Some(&url)), format!("sequence s1 on {url}"));
     assert_eq!(seen(), [""; 0]);
-    // What is left out has changed: it runs, and sends nothing.
+    // A changed file that is not packed runs the script, which sends nothing.
     project.write("README.md", "new");
     assert_eq!(project.run(Some(&url)), format!("sequence s1 on {url}"));
     assert_eq!(seen(), ["GET sequence/s1"]);
-    // There is a new file.
+    // A new file.
     project.write("lib.js", "new");
     assert_eq!(project.run(Some(&url)), format!("sequence s2 on {url}"));
     assert_eq!(
@@ -200,13 +200,13 @@ fn a_build_script_deploys_what_has_changed_and_packs_without_a_hub() {
         ]
     );
 
-    // It fails with what to do.
+    // The error contains a remedy.
     project.write("package.json", "{}");
     let output = project.cargo(Some(&url));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
     for part in [
-        "Error: the sequence cannot be packed",
+        "Error: cannot pack the sequence",
         r#"caused by: "#,
         r#"it has no "main", the file that a hub runs; add one"#,
     ] {
@@ -214,14 +214,13 @@ fn a_build_script_deploys_what_has_changed_and_packs_without_a_hub() {
     }
     fs::remove_file(project.dir.join("sequence/package.json")).unwrap();
     project.write("package.json", r#"{"main":"index.js"}"#);
-    // The hub is away: it is packed, and the reason is told to cargo and to the program.
+    // Without the hub, the script packs, and reports the reason to cargo and to the program.
     drop(server);
     let output = project.cargo_with(&["run", "--offline"], Some(&url));
     let [said, warned] =
         [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
-    let told = format!(
-        "was not deployed to {url}; start a hub there, or let the build script only pack it: "
-    );
+    let told =
+        format!(" to {url}; start a hub there, or let the build script only pack the sequence: ");
     for (text, begin) in [(&said, " bytes, not deployed: "), (&warned, "warning: ")] {
         let line = text
             .lines()
@@ -235,7 +234,7 @@ fn a_build_script_deploys_what_has_changed_and_packs_without_a_hub() {
 }
 
 #[test]
-fn a_build_script_fails_if_a_hub_refuses_its_package() {
+fn build_script_fails_if_the_hub_refuses_its_package() {
     let project = Project::new("refused");
     let server = serving(|_: &ReceivedRequest| {
         let json = [
@@ -247,14 +246,14 @@ fn a_build_script_fails_if_a_hub_refuses_its_package() {
     let output = project.cargo(Some(&server.url()));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        !output.status.success() && text.contains("was refused: 401"),
+        !output.status.success() && text.contains("refused with status 401"),
         "{text}"
     );
 }
 
-/// All that a script can ask for, of a folder in which cargo builds.
+/// All options of a script. The sequence's folder contains the target folder.
 #[test]
-fn a_build_script_says_how_it_is_packed_named_and_kept() {
+fn build_sequence_options_set_name_rules_and_state_file() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("build-script-named-sequence");
     let _ = fs::remove_dir_all(&folder);
     let mut project = Project::new("named");
@@ -278,41 +277,46 @@ fn a_build_script_says_how_it_is_packed_named_and_kept() {
                    fn main() { println!(\"{:?} {} {}\", it::ID, env!(\"MY_SEQ_ID\"), it::DIGEST); }\n";
     fs::write(project.dir.join("src/main.rs"), program).unwrap();
 
-    let (server, seen) = taking();
+    let (server, seen) = accepting();
     let url = server.url();
     let seen = || std::mem::take(&mut *seen.lock().unwrap());
     let first = project.run(Some(&url));
     assert!(first.starts_with("Some(\"s1\") s1 "), "{first}");
     assert_eq!(seen(), ["POST sequence", "GET sequence/s1"]);
     assert!(project.dir.join("kept/state.json").exists());
-    // What was built meanwhile is no part of it, and it is asked for with every build.
+    // The target folder is not packed, and `every_build` asks the hub each time.
     assert_eq!(project.run(Some(&url)), first);
     assert_eq!(seen(), ["GET sequence/s1"]);
 
-    // `deploy` alone fails if the hub is away.
+    // `deploy` fails if the hub is unreachable.
     drop(server);
     let text = String::from_utf8_lossy(&project.cargo(Some(&url)).stderr).into_owned();
     assert!(
-        text.contains(&format!("was not deployed to {url}; start a hub there")),
+        text.contains(&format!(" to {url}; start a hub there")),
         "{text}"
     );
 
     fs::write(project.dir.join("build.rs"), script("my seq")).unwrap();
     let text = String::from_utf8_lossy(&project.cargo(Some(&url)).stderr).into_owned();
-    assert!(text.contains("\"my seq\" cannot be the name of a sequence in a build script; use letters, digits, - and _"), "{text}");
+    assert!(
+        text.contains(
+            "invalid name \"my seq\" for a sequence in a build script; use letters, digits, - and _"
+        ),
+        "{text}"
+    );
     // Without cargo, nothing is made.
     let error = scramjet_client_blocking::build::sequence("sequence")
         .pack()
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "OUT_DIR is not set: this is for build scripts, which cargo runs"
+        "OUT_DIR is not set; Cargo sets it for build scripts, so call this from one"
     );
 }
 
-on_each_hub!(a_build_script_deploys_to_a_real_hub);
-fn a_build_script_deploys_to_a_real_hub(host: HostClient) {
-    // A project for each hub, because the tests may run at the same time.
+on_each_hub!(build_script_deploys_to_a_hub);
+fn build_script_deploys_to_a_hub(host: HostClient) {
+    // One project for each hub, because the tests may run at the same time.
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let project = Project::new(&format!("real-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
     let first = project.run(Some(host.base_url()));

@@ -1,4 +1,4 @@
-//! The example that is ended by Ctrl-C.
+//! The example that handles Ctrl-C.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use scramjet_client_blocking::HostClient;
 use scramjet_client_tests::on_each_hub;
 
-/// The example, which is built together with the tests, unless only some of them are.
+/// Returns the example's program. Cargo builds it with the tests, unless only some are selected.
 fn example() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let built = test.parent().and_then(|deps| deps.parent()).unwrap();
@@ -24,8 +24,8 @@ fn example() -> PathBuf {
     example
 }
 
-on_each_hub!(ctrl_c_ends_the_example_and_leaves_nothing_on_the_hub);
-fn ctrl_c_ends_the_example_and_leaves_nothing_on_the_hub(host: HostClient) {
+on_each_hub!(ctrl_c_example_exits_and_leaves_nothing_on_the_hub);
+fn ctrl_c_example_exits_and_leaves_nothing_on_the_hub(host: HostClient) {
     let mut child = Command::new(example())
         .env("SCRAMJET_HUB_URL", host.base_url())
         .stdout(Stdio::piped())
@@ -44,7 +44,7 @@ fn ctrl_c_ends_the_example_and_leaves_nothing_on_the_hub(host: HostClient) {
     assert!(child.wait().unwrap().success(), "{last}");
     println!("{}: {last}", host.base_url());
     assert!(last.starts_with("ended in "), "{last}");
-    // A hub of 1.x goes on with the deletion alone.
+    // A hub of 1.x finishes the deletion in the background.
     let begin = Instant::now();
     while !host
         .sequence_info(&sequence)

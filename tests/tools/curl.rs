@@ -1,4 +1,5 @@
-//! Requests as commands of `curl`: their text, what a shell makes of it, and what arrives when they are run.
+//! Requests as `curl` commands: the text, its meaning to a shell, and the request that a command
+//! sends.
 
 #[path = "../core/requests/every.rs"]
 mod every;
@@ -11,22 +12,23 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
+use scramjet_client_blocking::core::Operation;
 use scramjet_client_blocking::core::{Endpoint, Streamed};
+use scramjet_client_blocking::error::RequestError;
 use scramjet_client_blocking::http::{HeaderMap, Method, Request as Description};
-use scramjet_client_blocking::{
-    Dialect, DryRun, DryRunBody, ErrorKind, HostClient, Operation, RequestError, Upload, core,
-};
+use scramjet_client_blocking::types::{DryRun, DryRunBody};
+use scramjet_client_blocking::{Dialect, ErrorKind, HostClient, Upload, core};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 use crate::helpers::{Folder, Mailbox, recording, serving};
 
-/// More than a pipe holds, with all that text is not.
+/// More than a pipe holds, and not UTF-8.
 fn upload() -> Vec<u8> {
     (0..100_000_u32).flat_map(u32::to_le_bytes).collect()
 }
 
-/// An operation that was described by core: the command for it, and what the client sends for it.
+/// An operation's command, and the request that the client sends for it.
 struct Golden {
     name: String,
     dry_run: DryRun,
@@ -37,7 +39,7 @@ fn hub() -> Endpoint {
     Endpoint::new("http://hub.example:8000/api/v1").unwrap()
 }
 
-/// Where requests arrive.
+/// The server that records requests.
 fn arrivals() -> &'static (ScriptedServer, Arc<Mailbox<ReceivedRequest>>) {
     static ARRIVALS: OnceLock<(ScriptedServer, Arc<Mailbox<ReceivedRequest>>)> = OnceLock::new();
     ARRIVALS.get_or_init(|| recording(b"{}"))
@@ -47,8 +49,8 @@ fn root_of_arrivals() -> String {
     arrivals().0.url().replace("/api/v1", "")
 }
 
-/// How an operation of this payload is sent by the client.
-trait Sent: Sized + Default + Into<DryRunBody> {
+/// A payload that the client can send.
+trait SendPayload: Sized + Default + Into<DryRunBody> {
     fn send<O: Operation<Payload = Self>>(
         self,
         request: Description<()>,
@@ -56,10 +58,10 @@ trait Sent: Sized + Default + Into<DryRunBody> {
     );
 }
 
-impl Sent for Vec<u8> {
+impl SendPayload for Vec<u8> {
     fn send<O: Operation<Payload = Self>>(self, request: Description<()>, _: PhantomData<O>) {
         client()
-            .call(&Same::<O> {
+            .call(&SameRequest::<O> {
                 request,
                 payload: self,
                 operation: PhantomData,
@@ -68,9 +70,9 @@ impl Sent for Vec<u8> {
     }
 }
 
-impl Sent for Streamed {
+impl SendPayload for Streamed {
     fn send<O: Operation<Payload = Self>>(self, request: Description<()>, _: PhantomData<O>) {
-        let same = Same::<O> {
+        let same = SameRequest::<O> {
             request,
             payload: self,
             operation: PhantomData,
@@ -88,14 +90,14 @@ fn client() -> HostClient {
         .unwrap()
 }
 
-/// The request of an operation, with a reply that is not looked at.
-struct Same<O: Operation> {
+/// Sends the request of another operation, and discards the response.
+struct SameRequest<O: Operation> {
     request: Description<()>,
     payload: O::Payload,
     operation: PhantomData<O>,
 }
 
-impl<O: Operation<Payload: Clone>> Operation for Same<O> {
+impl<O: Operation<Payload: Clone>> Operation for SameRequest<O> {
     const NAME: &'static str = O::NAME;
     const METHOD: Method = O::METHOD;
     type Payload = O::Payload;
@@ -126,14 +128,18 @@ impl<O: Operation<Payload: Clone>> Operation for Same<O> {
     }
 }
 
-/// Every operation. Made once, before anything else arrives.
+/// Returns every operation. They are built once, before other requests arrive.
 fn goldens() -> &'static [Golden] {
     static GOLDENS: OnceLock<Vec<Golden>> = OnceLock::new();
     GOLDENS.get_or_init(every::goldens)
 }
 
-/// What is in the list of every operation.
-fn golden<O: Operation<Payload: Sent>>(variant: &str, hub: &Endpoint, operation: &O) -> Golden {
+/// Called by the shared list of operations.
+fn golden<O: Operation<Payload: SendPayload>>(
+    variant: &str,
+    hub: &Endpoint,
+    operation: &O,
+) -> Golden {
     let (head, payload) = hub.request(operation).unwrap().into_parts();
     payload.send::<O>(Description::from_parts(head, ()), PhantomData);
     let dry_run = DryRun::new(hub.request(operation).unwrap()).with_values();
@@ -144,7 +150,7 @@ fn golden<O: Operation<Payload: Sent>>(variant: &str, hub: &Endpoint, operation:
     }
 }
 
-/// Where the command is sent, and with the secrets.
+/// Sends the command to the recording server, with the secrets.
 fn at_arrivals(command: &str) -> String {
     let mut command = command.to_owned();
     for (shown, meant) in [
@@ -159,7 +165,7 @@ fn at_arrivals(command: &str) -> String {
     command
 }
 
-/// Runs it in a shell with nothing to configure curl, and gives what arrived.
+/// Runs the command in a shell without a curl configuration. Returns the request.
 fn run(command: &str, input: &[u8]) -> ReceivedRequest {
     let nothing = Folder::new("curl-home");
     let mut shell = Command::new("sh");
@@ -174,7 +180,7 @@ fn run(command: &str, input: &[u8]) -> ReceivedRequest {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // What needs no input may be over before it is given.
+    // Commands without input may exit before they read it.
     let _ = shell.stdin.take().unwrap().write_all(input);
     let output = shell.wait_with_output().unwrap();
     assert!(
@@ -185,20 +191,20 @@ fn run(command: &str, input: &[u8]) -> ReceivedRequest {
     arrivals().1.take()
 }
 
-/// Returns the request without the name of the program that sent it.
+/// Removes the name of the program that sent the request.
 fn without_user_agent(mut request: ReceivedRequest) -> ReceivedRequest {
     request.headers.remove("user-agent");
     request
 }
 
-fn has_curl() -> bool {
+fn is_curl_installed() -> bool {
     let found = Command::new("curl")
         .arg("--version")
         .stdout(Stdio::null())
         .status()
         .is_ok();
     if !found {
-        // Not captured, as print would be.
+        // The test harness does not capture this.
         let _ = writeln!(
             stderr(),
             "SKIPPED: what the commands of curl send; there is no curl on the PATH (apt-get install curl)"
@@ -208,8 +214,8 @@ fn has_curl() -> bool {
 }
 
 #[test]
-fn the_command_sends_what_the_client_sends() {
-    if !has_curl() {
+fn dry_run_command_sends_the_request_of_the_client() {
+    if !is_curl_installed() {
         return;
     }
     assert!(goldens().len() > 100);
@@ -220,7 +226,7 @@ fn the_command_sends_what_the_client_sends() {
     } in goldens()
     {
         let expected = without_user_agent(by_client.clone());
-        // Over several lines where it says most.
+        // Some over several lines.
         let forms = [
             Some(format!("{dry_run}")),
             (!dry_run.hidden().is_empty()).then(|| format!("{dry_run:#}")),
@@ -275,7 +281,7 @@ fn dry_run_needs_the_version_for_operations_that_depend_on_it() {
 }
 
 #[test]
-fn the_commands_are_the_golden_ones() {
+fn dry_run_commands_match_the_golden_ones() {
     let text: String = goldens()
         .iter()
         .map(|golden| format!("# {}\n{}\n", golden.name, golden.dry_run))

@@ -1,20 +1,21 @@
-//! What tools and build scripts need: packing, deploying what has changed, progress, build scripts.
+//! Features for tools and build scripts: packing, `deploy_if_changed`, progress, configuration,
+//! `curl` commands.
 
 mod build_script;
-mod configured;
+mod config;
 #[cfg(unix)]
 mod ctrl_c;
 mod curl;
-mod defaults;
-mod deploying;
-mod endless;
-mod folder;
-mod folders;
+mod default_ignores;
+mod deploy_if_changed;
+mod endless_files;
 #[path = "../blocking/helpers.rs"]
 #[allow(dead_code, reason = "the other suite uses the rest")]
 mod helpers;
-mod ignoring;
-mod packing;
+mod links;
+mod pack_errors;
+mod package;
+mod package_folder;
 mod progress;
-mod refusing;
-mod written;
+mod siignore;
+mod written_files;

@@ -1,29 +1,33 @@
-//! Uploads and streams tell how far they have come.
+//! Progress of uploads and streams.
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
-use scramjet_client_blocking::{Error, ErrorKind, HostClient, Package, Progress, Upload};
+use scramjet_client_blocking::stream::Progress;
+use scramjet_client_blocking::{Error, ErrorKind, HostClient, Package, Upload};
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
-use crate::folder::{bytes_of, sequence};
 use crate::helpers::{Folder, Mailbox, recording, within};
+use crate::package_folder::{bytes_of, sequence};
 
-type Told = Arc<Mutex<Vec<(u64, Option<u64>)>>>;
+type Recorded = Arc<Mutex<Vec<(u64, Option<u64>)>>>;
 
-/// What is told, and whom to tell, who goes on for as long as it is so.
-fn telling(
+/// Returns the recorded progress, and a callback that continues while `go_on` returns `true`.
+fn recording_progress(
     go_on: impl Fn(Progress) -> bool + Send + 'static,
 ) -> (
-    Told,
+    Recorded,
     impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
 ) {
-    let told = Told::default();
+    let recorded = Recorded::default();
     let report = {
-        let told = Arc::clone(&told);
+        let recorded = Arc::clone(&recorded);
         move |progress: Progress| {
-            told.lock().unwrap().push((progress.bytes, progress.total));
+            recorded
+                .lock()
+                .unwrap()
+                .push((progress.bytes, progress.total));
             if go_on(progress) {
                 ControlFlow::Continue(())
             } else {
@@ -31,23 +35,23 @@ fn telling(
             }
         }
     };
-    (told, report)
+    (recorded, report)
 }
 
-/// It begins with nothing, always grows, comes to all of it, and tells the total each time.
-fn assert_told(told: &Told, bytes: u64, total: Option<u64>) {
-    let told = told.lock().unwrap();
-    assert_eq!(told.first(), Some(&(0, total)));
-    assert_eq!(told.last(), Some(&(bytes, total)));
+/// Checks that progress begins at 0, increases, ends at `bytes`, and always has this total.
+fn assert_progress(recorded: &Recorded, bytes: u64, total: Option<u64>) {
+    let recorded = recorded.lock().unwrap();
+    assert_eq!(recorded.first(), Some(&(0, total)));
+    assert_eq!(recorded.last(), Some(&(bytes, total)));
     assert!(
-        told.iter().all(|(_, seen)| *seen == total)
-            && told.is_sorted_by(|one, next| one.0 < next.0),
-        "{told:?}"
+        recorded.iter().all(|(_, seen)| *seen == total)
+            && recorded.is_sorted_by(|one, next| one.0 < next.0),
+        "{recorded:?}"
     );
 }
 
 #[test]
-fn an_upload_tells_how_far_it_has_come() {
+fn upload_progress_reports_bytes_and_total() {
     let folder = Folder::new("upload-progress");
     let content = b"\x1f\x8b".repeat(500_000);
     let path = folder.file("package", &content);
@@ -58,20 +62,23 @@ fn an_upload_tells_how_far_it_has_come() {
         (Upload::bytes(content.clone()), Some(1_000_000)),
         (Upload::reader(io::Cursor::new(content.clone())), None),
     ] {
-        let (told, report) = telling(|_| true);
+        let (recorded, report) = recording_progress(|_| true);
         host.send_sequence(upload.progress(report)).unwrap();
         assert_eq!(requests.take().body.len(), 1_000_000);
-        assert_told(&told, 1_000_000, total);
-        assert!(told.lock().unwrap().len() > 3, "it is told as it goes");
+        assert_progress(&recorded, 1_000_000, total);
+        assert!(
+            recorded.lock().unwrap().len() > 3,
+            "it is reported during the upload"
+        );
     }
 
     let folder = sequence("package-progress", &[]);
     let package = Package::from_dir(&folder.0).unwrap();
-    let (told, report) = telling(|_| true);
+    let (recorded, report) = recording_progress(|_| true);
     host.send_sequence(Upload::from(&package).progress(report))
         .unwrap();
-    assert_told(
-        &told,
+    assert_progress(
+        &recorded,
         u64::try_from(bytes_of(&package).len()).unwrap(),
         None,
     );
@@ -86,7 +93,7 @@ fn assert_cancelled(error: &Error, said: &str) {
 }
 
 #[test]
-fn an_upload_ends_where_it_is_asked_to_and_is_not_taken_for_whole() {
+fn upload_progress_break_cancels_the_upload() {
     for limit in [0, 100_000] {
         within("an upload that is cancelled", move || {
             let whole = Mailbox::new();
@@ -99,21 +106,21 @@ fn an_upload_ends_where_it_is_asked_to_and_is_not_taken_for_whole() {
                     whole.put(connection.read_body(&mut request).is_ok());
                 }
             });
-            let (told, report) = telling(move |progress| progress.bytes < limit);
+            let (recorded, report) = recording_progress(move |progress| progress.bytes < limit);
             let upload = Upload::bytes(b"\x1f\x8b".repeat(150_000)).progress(report);
             let error = HostClient::new(server.url())
                 .unwrap()
                 .send_sequence(upload)
                 .unwrap_err();
-            assert_cancelled(&error, "was cancelled while the request was sent");
+            assert_cancelled(&error, ": cancelled while sending the request");
             assert!(!whole.take());
-            assert!(told.lock().unwrap().last().unwrap().0 < 300_000);
+            assert!(recorded.lock().unwrap().last().unwrap().0 < 300_000);
         });
     }
 }
 
 #[test]
-fn a_stream_tells_how_far_it_has_come_and_ends_where_it_is_asked_to() {
+fn stream_progress_reports_bytes_and_can_cancel() {
     let server = ScriptedServer::start(|connection| {
         while let Ok(request) = connection.read_request() {
             if request.target.ends_with("/stdout") {
@@ -127,7 +134,7 @@ fn a_stream_tells_how_far_it_has_come_and_ends_where_it_is_asked_to() {
         .unwrap()
         .instance("i")
         .unwrap();
-    let (told, report) = telling(|_| true);
+    let (recorded, report) = recording_progress(|_| true);
     assert_eq!(
         io::copy(
             &mut instance.stdout().unwrap().progress(report),
@@ -136,9 +143,9 @@ fn a_stream_tells_how_far_it_has_come_and_ends_where_it_is_asked_to() {
         .unwrap(),
         200_000
     );
-    assert_told(&told, 200_000, Some(200_000));
+    assert_progress(&recorded, 200_000, Some(200_000));
 
-    let (told, report) = telling(|_| true);
+    let (recorded, report) = recording_progress(|_| true);
     let lines: Result<Vec<_>, _> = instance
         .output()
         .unwrap()
@@ -146,22 +153,25 @@ fn a_stream_tells_how_far_it_has_come_and_ends_where_it_is_asked_to() {
         .lines()
         .collect();
     assert_eq!(lines.unwrap(), ["abcde"]);
-    assert_told(&told, 5, None);
+    assert_progress(&recorded, 5, None);
 
-    let (told, report) = telling(|progress| progress.bytes < 50_000);
+    let (recorded, report) = recording_progress(|progress| progress.bytes < 50_000);
     let mut stream = instance.stdout().unwrap().progress(report);
     for _ in 0..2 {
         let error = io::copy(&mut stream, &mut io::sink())
             .unwrap_err()
             .downcast::<Error>()
             .unwrap();
-        assert_cancelled(&error, "was cancelled while the answer was read");
+        assert_cancelled(&error, ": cancelled while reading the response");
     }
-    let told = told.lock().unwrap();
+    let recorded = recorded.lock().unwrap();
     assert_eq!(
-        told.iter().filter(|(bytes, _)| *bytes >= 50_000).count(),
+        recorded
+            .iter()
+            .filter(|(bytes, _)| *bytes >= 50_000)
+            .count(),
         1,
-        "it is told nothing more"
+        "nothing more is reported"
     );
 
     let mut never = instance

@@ -1,4 +1,5 @@
-//! The same flows over two drivers, on hubs of both generations: each gives the same.
+//! The flows of core have the same results in the blocking client and in an async driver, on hubs
+//! of both generations.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -29,8 +30,8 @@ fn acts(steps: serde_json::Value) -> StartOptions {
     StartOptions::new().app_config(json!({ "steps": steps }))
 }
 
-/// An instance that gets ready, emits another event, and a third for as long as it lives.
-fn lives() -> StartOptions {
+/// Options for an instance that emits `ready`, then `later`, then `tick` repeatedly.
+fn living() -> StartOptions {
     acts(json!([
         { "emit": "ready", "data": "r" },
         { "wait": 100 },
@@ -39,18 +40,18 @@ fn lives() -> StartOptions {
     ]))
 }
 
-/// A client that knows the lives of instances.
-trait Drives {
-    /// The event that tells that an instance is ready, and its id; or how it has failed.
+/// A client that runs the flows.
+trait FlowClient {
+    /// Returns the data of the ready event and the instance ID, or the error as text.
     fn start(&self, options: StartOptions) -> Result<(String, InstanceId), String>;
     fn wait_event(&self, id: &InstanceId) -> Result<String, String>;
-    /// Follows the ticks until one comes after a gap. Returns the number of gaps.
+    /// Reads `tick` events until one follows a gap. Returns the number of gaps.
     fn follow(&self, id: &InstanceId) -> usize;
-    /// Kills an instance that the hub shows for a while.
+    /// Kills an instance, which the hub still lists for a while.
     fn kill(&self, id: &InstanceId);
-    /// Kills an instance that the hub forgets at once.
+    /// Kills an instance and removes it from the hub at once.
     fn kill_for_good(&self, id: &InstanceId);
-    /// The exit of the instance, if the hub tells.
+    /// Returns how the instance exited, if the hub reports it.
     fn wait_ended(&self, id: &InstanceId) -> String;
     fn delete(self);
 }
@@ -69,7 +70,7 @@ impl Blocking {
     }
 }
 
-fn told(error: &ErrorKind) -> String {
+fn error_text(error: &ErrorKind) -> String {
     match error {
         ErrorKind::Ended(ended) => exit(ended.exit),
         ErrorKind::Failed(event) => format!("{} {}", event.name, event.data),
@@ -81,12 +82,12 @@ fn exit(exit: impl Debug) -> String {
     format!("ended {exit:?}")
 }
 
-impl Drives for Blocking {
+impl FlowClient for Blocking {
     fn start(&self, options: StartOptions) -> Result<(String, InstanceId), String> {
         let readiness = Readiness::event("ready").fails_on("error");
         match self.0.start_and_wait(&options, &readiness) {
             Ok(ready) => Ok((ready.event.data.to_string(), ready.instance.id().clone())),
-            Err(error) => Err(told(error.kind())),
+            Err(error) => Err(error_text(error.kind())),
         }
     }
 
@@ -94,7 +95,7 @@ impl Drives for Blocking {
         let event = self.instance(id).wait_event("later");
         event
             .map(|event| event.data.to_string())
-            .map_err(|error| told(error.kind()))
+            .map_err(|error| error_text(error.kind()))
     }
 
     fn follow(&self, id: &InstanceId) -> usize {
@@ -159,8 +160,8 @@ impl Async {
     }
 }
 
-/// An error of a flow, as the blocking client names it.
-fn told_by_flow(error: &crate::core_reqwest::Failure) -> String {
+/// Formats an error of a flow like one of the blocking client.
+fn flow_error(error: &crate::core_reqwest::Failure) -> String {
     match error.downcast_ref() {
         Some(FlowError::Ended(ended)) => exit(ended.exit),
         Some(FlowError::FailedEvent(event)) => format!("{} {}", event.name, event.data),
@@ -168,7 +169,7 @@ fn told_by_flow(error: &crate::core_reqwest::Failure) -> String {
     }
 }
 
-impl Drives for Async {
+impl FlowClient for Async {
     fn start(&self, options: StartOptions) -> Result<(String, InstanceId), String> {
         let readiness = flow::Readiness {
             ready: vec![name("ready")],
@@ -180,7 +181,7 @@ impl Drives for Async {
         let mut driver = self.hub.drive(flow.unwrap().until(readiness));
         match self.run(driver.next()) {
             Ok(ready) => Ok((ready.event.unwrap().data.to_string(), ready.started.id)),
-            Err(error) => Err(told_by_flow(&error)),
+            Err(error) => Err(flow_error(&error)),
         }
     }
 
@@ -197,7 +198,7 @@ impl Drives for Async {
         let event = self.run(driver.next());
         event
             .map(|event| event.data.to_string())
-            .map_err(|error| told_by_flow(&error))
+            .map_err(|error| flow_error(&error))
     }
 
     fn follow(&self, id: &InstanceId) -> usize {
@@ -241,53 +242,53 @@ fn rand() -> u64 {
     std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)
 }
 
-/// All that a client finds out. `fake` can cut connections.
-fn story(client: impl Drives, fake: Option<&FakeHub>) -> Vec<String> {
-    let mut story = Vec::new();
-    let (ready, id) = client.start(lives()).unwrap();
-    story.push(ready);
-    story.push(client.wait_event(&id).unwrap());
+/// Runs all flows and returns the results. `fake` can cut connections.
+fn run_flows(client: impl FlowClient, fake: Option<&FakeHub>) -> Vec<String> {
+    let mut results = Vec::new();
+    let (ready, id) = client.start(living()).unwrap();
+    results.push(ready);
+    results.push(client.wait_event(&id).unwrap());
     if let Some(hub) = fake {
         hub.fault(Fault::cut_after(60).on("GET", "instance/*/events/tick"));
-        story.push(format!("{} gaps", client.follow(&id)));
+        results.push(format!("{} gaps", client.follow(&id)));
     }
     client.kill(&id);
-    story.push(client.wait_ended(&id));
+    results.push(client.wait_ended(&id));
 
     let fails = acts(json!([{ "wait": 50 }, { "emit": "error", "data": "e" }, { "wait": 60_000 }]));
-    story.push(client.start(fails).unwrap_err());
+    results.push(client.start(fails).unwrap_err());
     let exits = acts(json!([{ "wait": 200 }, { "exit": 3 }]));
-    story.push(client.start(exits).unwrap_err());
-    let (_, id) = client.start(lives()).unwrap();
+    results.push(client.start(exits).unwrap_err());
+    let (_, id) = client.start(living()).unwrap();
     // Hubs of 1.x refuse to kill an instance that is still starting.
     client.wait_event(&id).unwrap();
     client.kill_for_good(&id);
     client.delete();
-    story
+    results
 }
 
-fn both(url: &str, fake: Option<&FakeHub>) -> Vec<String> {
-    let over_tcp = story(Blocking::new(url, Arc::new(Tcp)), fake);
-    assert_eq!(story(Async::new(url), fake), over_tcp);
+fn compare(url: &str, fake: Option<&FakeHub>) -> Vec<String> {
+    let over_tcp = run_flows(Blocking::new(url, Arc::new(Tcp)), fake);
+    assert_eq!(run_flows(Async::new(url), fake), over_tcp);
     over_tcp
 }
 
 #[test]
-fn two_drivers_give_the_same_on_a_hub() {
+fn flows_have_the_same_results_on_a_hub() {
     let Some(hub) = shared() else { return };
-    let told = both(hub.url(), None);
-    assert_eq!(told[..2], [r#""r""#, r#""l""#]);
-    assert_eq!(told[3], r#"error "e""#);
+    let results = compare(hub.url(), None);
+    assert_eq!(results[..2], [r#""r""#, r#""l""#]);
+    assert_eq!(results[3], r#"error "e""#);
 }
 
 #[test]
-fn two_drivers_give_the_same_on_fake_hubs() {
+fn flows_have_the_same_results_on_fake_hubs() {
     for (generation, killed, exited) in [
         (Generation::V0_18, "None", "None"),
         (Generation::V1, "Some(Killed)", "Some(Other(213))"),
     ] {
         let hub = programs::fake_hub(generation);
-        let told = both(&hub.url(), Some(&hub));
+        let results = compare(&hub.url(), Some(&hub));
         let expected = [
             r#""r""#,
             r#""l""#,
@@ -296,6 +297,6 @@ fn two_drivers_give_the_same_on_fake_hubs() {
             r#"error "e""#,
             &format!("ended {exited}"),
         ];
-        assert_eq!(told, expected, "{generation:?}");
+        assert_eq!(results, expected, "{generation:?}");
     }
 }

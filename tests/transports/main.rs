@@ -1,12 +1,12 @@
-//! Transports of every kind, through the same cases and with the same operations.
+//! All transports pass the same conformance cases and run the same operations.
 
-mod conforming;
-mod finding;
+mod conformance;
+mod conformance_faults;
 mod flows;
-mod recorded;
+mod record_replay;
 mod same_values;
 
-// Each is a file of its own, over public API only.
+// The examples only use public API.
 #[allow(dead_code, reason = "its main function is not run here")]
 #[path = "../../crates/core/examples/reqwest.rs"]
 mod core_reqwest;
@@ -19,7 +19,7 @@ mod core_tcp;
 #[allow(dead_code, reason = "its main function is not run here")]
 #[path = "../../crates/blocking/examples/curl_transport.rs"]
 mod curl_transport;
-#[path = "../../crates/blocking/src/guide/hyper_transport.rs"]
+#[path = "../../crates/blocking/src/docs/guide/hyper_transport.rs"]
 mod hyper_transport;
 #[allow(dead_code, reason = "its main function is not run here")]
 #[path = "../../crates/blocking/examples/tcp_transport.rs"]

@@ -1,4 +1,4 @@
-//! The same operations through every transport and every driver of core give the same values.
+//! The same operations return the same values with every transport and every driver of core.
 
 use std::fmt::Debug;
 use std::io::{self, Read};
@@ -6,10 +6,10 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::{TryStreamExt, stream};
+use scramjet_client_blocking::core::{Decode, Operation};
+use scramjet_client_blocking::error::ReplyError;
 use scramjet_client_blocking::http::Method;
-use scramjet_client_blocking::{
-    Decode, Error, ErrorKind, HostClient, Operation, ReplyError, Transport, Upload,
-};
+use scramjet_client_blocking::{Error, ErrorKind, HostClient, Transport, Upload};
 use scramjet_client_core::{
     Dialect, Endpoint, EventName, GetInstance, GetSequence, GetVersion, InstanceId, Json,
     KillInstance, KillOptions, LastEvent, ListSequences, OutputStream, Path, ReadEvents,
@@ -20,12 +20,12 @@ use scramjet_client_tests::hub::{SharedHub, shared};
 use scramjet_client_tests::package;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
-use crate::conforming::is_curl_here;
+use crate::conformance::is_curl_here;
 use crate::curl_transport::Curl;
 use crate::tcp_transport::Tcp;
 use crate::{core_reqwest, core_small_transport, core_tcp};
 
-/// Every shape of reply: how it is delimited, what its body is, and what it means.
+/// Responses of every kind: all framings, body types and outcomes.
 fn answer(method: &str, target: &str) -> Vec<u8> {
     let chunked = |pieces: &[&str]| {
         let pieces: String = pieces
@@ -41,7 +41,7 @@ fn answer(method: &str, target: &str) -> Vec<u8> {
             &[],
             br#"{"service":"@scramjet/host","apiVersion":"v1","version":"1.0.1","build":"x"}"#,
         ),
-        // Cut in the midst of a character.
+        // The chunks split a UTF-8 character.
         ("GET", "sequences") => {
             let body = r#"[{"id":"a","config":{"name":"größe","version":"1","main":"i.js","type":"x"},"instances":[]}]"#.as_bytes();
             let (left, right) =
@@ -94,7 +94,7 @@ fn answer(method: &str, target: &str) -> Vec<u8> {
     }
 }
 
-/// What is sent, said back.
+/// Starts a server with these responses. It returns the properties of an upload.
 fn serve() -> ScriptedServer {
     ScriptedServer::start(|connection| {
         while let Ok(request) = connection.read_request() {
@@ -125,7 +125,7 @@ fn serve() -> ScriptedServer {
     })
 }
 
-/// Something that runs operations.
+/// A driver or transport that runs operations.
 trait Driver {
     fn call<O: Operation<Payload = Vec<u8>, Decoder: SingleItem>>(
         &self,
@@ -137,12 +137,12 @@ trait Driver {
         pieces: Vec<Vec<u8>>,
     ) -> Result<<O::Decoder as Decode>::Item, String>;
     fn events(&self, operation: &ReadEvents<'_>) -> Result<Vec<String>, String>;
-    /// The bytes, and why there are no more.
+    /// Returns the bytes, and the error that ended the stream.
     fn bytes(&self, operation: &ReadStream<'_>) -> Result<(Vec<u8>, Option<String>), String>;
 }
 
-/// What it says, where core says it.
-fn told(error: &(dyn std::error::Error + 'static)) -> String {
+/// Formats an error of core.
+fn core_error(error: &(dyn std::error::Error + 'static)) -> String {
     format!(
         "{:?}",
         error
@@ -155,7 +155,7 @@ struct Blocking(HostClient);
 
 fn inner(error: &Error) -> String {
     match error.kind() {
-        ErrorKind::Reply(error) => told(error),
+        ErrorKind::Reply(error) => core_error(error),
         _ => panic!("no error of core: {error:?}"),
     }
 }
@@ -221,7 +221,7 @@ impl Driver for Async {
     ) -> Result<<O::Decoder as Decode>::Item, String> {
         self.0
             .block_on(self.1.call(operation))
-            .map_err(|error| told(&*error))
+            .map_err(|error| core_error(&*error))
     }
 
     fn send<O: Operation<Payload = Streamed, Decoder: SingleItem>>(
@@ -232,7 +232,7 @@ impl Driver for Async {
         let pieces = stream::iter(pieces.into_iter().map(Ok::<_, core_reqwest::Failure>));
         self.0
             .block_on(self.1.send(operation, reqwest::Body::wrap_stream(pieces)))
-            .map_err(|error| told(&*error))
+            .map_err(|error| core_error(&*error))
     }
 
     fn events(&self, operation: &ReadEvents<'_>) -> Result<Vec<String>, String> {
@@ -244,7 +244,7 @@ impl Driver for Async {
                 .try_collect()
                 .await
         });
-        events.map_err(|error: core_reqwest::Failure| told(&*error))
+        events.map_err(|error: core_reqwest::Failure| core_error(&*error))
     }
 
     fn bytes(&self, operation: &ReadStream<'_>) -> Result<(Vec<u8>, Option<String>), String> {
@@ -253,14 +253,14 @@ impl Driver for Async {
                 self.1
                     .stream(operation)
                     .await
-                    .map_err(|error| told(&*error))?
+                    .map_err(|error| core_error(&*error))?
             );
             let mut bytes = Vec::new();
             loop {
                 match pieces.try_next().await {
                     Ok(Some(piece)) => bytes.extend(piece),
                     Ok(None) => return Ok((bytes, None)),
-                    Err(error) => return Ok((bytes, Some(told(&*error)))),
+                    Err(error) => return Ok((bytes, Some(core_error(&*error)))),
                 }
             }
         })
@@ -274,7 +274,7 @@ impl Driver for OverTcp {
         &self,
         operation: &O,
     ) -> Result<<O::Decoder as Decode>::Item, String> {
-        core_tcp::call(&self.0, operation).map_err(|error| told(&*error))
+        core_tcp::call(&self.0, operation).map_err(|error| core_error(&*error))
     }
 
     fn send<O: Operation<Payload = Streamed, Decoder: SingleItem>>(
@@ -283,34 +283,34 @@ impl Driver for OverTcp {
         pieces: Vec<Vec<u8>>,
     ) -> Result<<O::Decoder as Decode>::Item, String> {
         core_tcp::send(&self.0, operation, &mut pieces.concat().as_slice())
-            .map_err(|error| told(&*error))
+            .map_err(|error| core_error(&*error))
     }
 
     fn events(&self, operation: &ReadEvents<'_>) -> Result<Vec<String>, String> {
-        let events = core_tcp::items(&self.0, operation).map_err(|error| told(&*error))?;
+        let events = core_tcp::items(&self.0, operation).map_err(|error| core_error(&*error))?;
         events
             .map(|event| {
                 event
                     .map(|event| format!("{event:?}"))
-                    .map_err(|error| told(&*error))
+                    .map_err(|error| core_error(&*error))
             })
             .collect()
     }
 
     fn bytes(&self, operation: &ReadStream<'_>) -> Result<(Vec<u8>, Option<String>), String> {
         let mut bytes = Vec::new();
-        for piece in core_tcp::items(&self.0, operation).map_err(|error| told(&*error))? {
+        for piece in core_tcp::items(&self.0, operation).map_err(|error| core_error(&*error))? {
             match piece {
                 Ok(piece) => bytes.extend(piece),
-                Err(error) if bytes.is_empty() => return Err(told(&*error)),
-                Err(error) => return Ok((bytes, Some(told(&*error)))),
+                Err(error) if bytes.is_empty() => return Err(core_error(&*error)),
+                Err(error) => return Ok((bytes, Some(core_error(&*error)))),
             }
         }
         Ok((bytes, None))
     }
 }
 
-/// `GET /sequences`, as what it is not.
+/// `GET /sequences`, decoded as a wrong type.
 struct Misread;
 
 impl Operation for Misread {
@@ -324,7 +324,7 @@ impl Operation for Misread {
     }
 }
 
-/// All the values, in words.
+/// Runs all operations and returns the results as text.
 fn values(driver: &impl Driver) -> Vec<String> {
     fn shown<T: Debug>(what: &str, value: Result<T, String>) -> String {
         format!("{what}: {value:?}")
@@ -404,14 +404,14 @@ fn host(url: String, transport: Arc<dyn Transport>) -> Blocking {
 }
 
 #[test]
-fn every_driver_gives_the_same_values() {
+fn every_driver_returns_the_same_values() {
     let server = serve();
     let expected = values(&OverTcp(
         Endpoint::new(&server.url())
             .unwrap()
             .with_dialect(Dialect::LATEST),
     ));
-    // Not the same because all are wrong.
+    // Checks some values, so that equal results are also correct ones.
     let of = |what: &str| {
         expected
             .iter()
@@ -443,7 +443,7 @@ fn every_driver_gives_the_same_values() {
     assert_eq!(
         values(&host(
             server.url(),
-            Arc::new(scramjet_client_blocking::UreqTransport::default())
+            Arc::new(scramjet_client_blocking::transport::UreqTransport::default())
         )),
         expected,
         "ureq"
@@ -463,7 +463,7 @@ fn every_driver_gives_the_same_values() {
     );
 }
 
-/// The same hub as a script: what it answers is read off the bytes.
+/// The same responses as a script.
 fn scripted() -> Script {
     Script::new()
         .always("POST", "sequence", |request| {
@@ -513,9 +513,9 @@ fn scripted() -> Script {
         })
 }
 
-/// Those of one value, which is what its fifty lines run.
+/// The example in core's README only supports operations with a single item.
 #[test]
-fn the_transport_of_the_readme_gives_the_same_values() {
+fn transport_of_the_readme_returns_the_same_values() {
     let server = serve();
     let hub = Endpoint::new(&server.url())
         .unwrap()
@@ -526,7 +526,7 @@ fn the_transport_of_the_readme_gives_the_same_values() {
         tcp: &OverTcp,
         operation: &O,
     ) {
-        let value = core_small_transport::call(hub, operation).map_err(|error| told(&*error));
+        let value = core_small_transport::call(hub, operation).map_err(|error| core_error(&*error));
         assert_eq!(
             format!("{value:?}"),
             format!("{:?}", tcp.call(operation)),
@@ -562,40 +562,17 @@ fn the_transport_of_the_readme_gives_the_same_values() {
         core_small_transport::call(&hub, &GetVersion).unwrap(),
         core_tcp::call(&hub, &GetVersion).unwrap()
     );
-    // A hub says this with a body in chunks, where it is asked in HTTP/1.1.
+    // A hub sends this chunked in HTTP/1.1.
     let refused = core_small_transport::call(&hub, &GetSequence { id: &sequence })
-        .map_err(|error| told(&*error));
+        .map_err(|error| core_error(&*error));
     assert_eq!(
         format!("{refused:?}"),
         format!("{:?}", OverTcp(hub).call(&GetSequence { id: &sequence }))
     );
 }
 
-#[test]
-fn the_readme_shows_what_is_compiled() {
-    let [readme, file] = ["README.md", "examples/small_transport.rs"].map(|path| {
-        std::fs::read_to_string(
-            std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("../crates/core")
-                .join(path),
-        )
-        .unwrap()
-    });
-    let start = file.find("pub type Failure").unwrap();
-    let code = &file[start..file.find("\nfn main").unwrap()];
-    assert!(
-        readme.contains(code.trim_end()),
-        "the README of core does not show what is in examples/small_transport.rs"
-    );
-    let lines = code[code.find("pub fn call").unwrap()..]
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .count();
-    assert!(lines <= 50, "{lines} lines");
-}
-
-/// A short life of a sequence on a real hub, with what every hub makes anew left out.
-fn life(driver: &impl Driver, hub: &HostClient) -> Vec<String> {
+/// Runs operations on a real hub. Removes what differs for each run from the results.
+fn values_on_hub(driver: &impl Driver, hub: &HostClient) -> Vec<String> {
     let package = package::sequence("events")
         .chunks(100)
         .map(<[u8]>::to_vec)
@@ -642,7 +619,7 @@ fn life(driver: &impl Driver, hub: &HostClient) -> Vec<String> {
 }
 
 #[test]
-fn every_driver_gives_the_same_values_on_a_hub() {
+fn every_driver_returns_the_same_values_on_a_hub() {
     let Some(url) = shared().map(SharedHub::url) else {
         return;
     };
@@ -652,7 +629,7 @@ fn every_driver_gives_the_same_values_on_a_hub() {
         .unwrap();
     let version = hub.version().unwrap();
     let tcp = Endpoint::new(url).unwrap().with_dialect(version.dialect());
-    let expected = life(&OverTcp(tcp.clone()), &hub);
+    let expected = values_on_hub(&OverTcp(tcp.clone()), &hub);
     assert_eq!(expected[4], "1");
     assert!(
         expected[1].contains("events") && expected[2].contains("404"),
@@ -664,7 +641,11 @@ fn every_driver_gives_the_same_values_on_a_hub() {
         .unwrap();
     let mut reqwest = core_reqwest::Hub::new(url).unwrap();
     reqwest.endpoint = tcp;
-    assert_eq!(life(&Async(runtime, reqwest), &hub), expected, "reqwest");
+    assert_eq!(
+        values_on_hub(&Async(runtime, reqwest), &hub),
+        expected,
+        "reqwest"
+    );
     let blocking = |transport| {
         Blocking(
             HostClient::builder(url)
@@ -676,15 +657,25 @@ fn every_driver_gives_the_same_values_on_a_hub() {
     };
     #[cfg(feature = "ureq")]
     assert_eq!(
-        life(
-            &blocking(Arc::new(scramjet_client_blocking::UreqTransport::default())),
+        values_on_hub(
+            &blocking(Arc::new(
+                scramjet_client_blocking::transport::UreqTransport::default()
+            )),
             &hub
         ),
         expected,
         "ureq"
     );
-    assert_eq!(life(&blocking(Arc::new(Tcp)), &hub), expected, "tcp");
+    assert_eq!(
+        values_on_hub(&blocking(Arc::new(Tcp)), &hub),
+        expected,
+        "tcp"
+    );
     if is_curl_here() {
-        assert_eq!(life(&blocking(Arc::new(Curl)), &hub), expected, "curl");
+        assert_eq!(
+            values_on_hub(&blocking(Arc::new(Curl)), &hub),
+            expected,
+            "curl"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! ureq as somebody would use it who knows it well: the same settings, pool and requests as the library's.
+//! ureq with the same settings, connection pool and requests as the library.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ pub fn agent() -> Agent {
     config.build().into()
 }
 
-/// The value that an answer holds, which is small.
-#[allow(dead_code, reason = "some read bodies themselves")]
+/// Reads the small JSON body of a response.
+#[allow(dead_code, reason = "some benchmarks read bodies themselves")]
 pub fn value<T: DeserializeOwned>(answer: Result<Response<Body>, Error>) -> T {
     serde_json::from_slice(&answer.unwrap().into_body().read_to_vec().unwrap()).unwrap()
 }

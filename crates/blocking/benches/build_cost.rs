@@ -1,11 +1,13 @@
-//! What a build pays for this library, beside the same small program on bare `ureq`, `serde`, `serde_json`, `url` and `thiserror`, and
-//! on the least of them: how many crates are compiled, in how many CPU seconds and how long, and how large the program is.
+//! The build cost of this library: crates compiled, CPU seconds, elapsed time and program size.
 //!
-//! `cargo bench --bench build_cost`: one round, which takes minutes.
+//! It is compared with the same small program on bare `ureq`, `serde`, `serde_json`, `url` and
+//! `thiserror`, and with a minimal one.
 //!
-//! Every build is one from nothing, offline and with two jobs, in folders below `target/build-cost`. Only cargo is needed, and the network
-//! once: to find `idna_adapter` 1.0.0, which the lock file of this workspace does not have. CPU seconds are those of cargo and all that it
-//! starts.
+//! `cargo bench --bench build_cost` runs one round, which takes minutes.
+//!
+//! Every build is a clean one, offline and with two jobs, in folders below `target/build-cost`. It
+//! only needs cargo, and the network once: to fetch `idna_adapter` 1.0.0, which is not in the lock
+//! file of this workspace. CPU seconds include all processes that cargo starts.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -66,7 +68,7 @@ fn main() -> Result<(), Failure> {
 }
 "#;
 
-/// The least that asks a hub for its version.
+/// The minimal program that asks a hub for its version.
 const LEAST: &str = r#"
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut address = url::Url::parse(&std::env::args().nth(1).ok_or("the address of a hub is missing")?)?;
@@ -86,10 +88,10 @@ struct Program {
     folder: &'static str,
     source: &'static str,
     dependencies: String,
-    /// With `idna_adapter` 1.0.0, which knows ASCII host names alone.
+    /// Uses `idna_adapter` 1.0.0, which only supports ASCII host names.
     ascii: bool,
-    /// The programs that it is compared with: their folders, and what it may cost as a multiple of each.
-    beside: Vec<(&'static str, Goal)>,
+    /// Folders of the programs to compare with, and the goal for each ratio.
+    compared_with: Vec<(&'static str, Goal)>,
 }
 
 fn main() {
@@ -107,9 +109,7 @@ fn main() {
         if !bench.wants(profile) {
             continue;
         }
-        let section = bench.section(&format!(
-            "{profile}: what it costs to build a small program"
-        ));
+        let section = bench.section(&format!("{profile}: build cost of a small program"));
         let mut runs: Vec<Vec<Build>> = programs.iter().map(|_| Vec::new()).collect();
         for _ in 0..bench.rounds() {
             for (program, runs) in programs.iter().zip(&mut runs) {
@@ -137,14 +137,15 @@ fn programs(root: &Path) -> Vec<Program> {
             least(ureq)
         )
     };
-    let program = |what, folder, source, dependencies, beside: &[(&'static str, Goal)]| Program {
-        what,
-        folder,
-        source,
-        dependencies,
-        ascii: false,
-        beside: beside.to_vec(),
-    };
+    let program =
+        |what, folder, source, dependencies, compared_with: &[(&'static str, Goal)]| Program {
+            what,
+            folder,
+            source,
+            dependencies,
+            ascii: false,
+            compared_with: compared_with.to_vec(),
+        };
     let plain = [
         program("least, without TLS", "least-plain", LEAST, least("[]"), &[]),
         program("bare, without TLS", "bare-plain", BARE, bare("[]"), &[]),
@@ -153,7 +154,7 @@ fn programs(root: &Path) -> Vec<Program> {
             "ours-plain",
             OURS,
             ours(r#"default-features = false, features = ["ureq"]"#),
-            &[("bare-plain", GOAL), ("least-plain", Goal::Told)],
+            &[("bare-plain", GOAL), ("least-plain", Goal::None)],
         ),
     ];
     let tls = [
@@ -170,7 +171,7 @@ fn programs(root: &Path) -> Vec<Program> {
             "ours-tls",
             OURS,
             ours(""),
-            &[("bare-tls", GOAL), ("least-tls", Goal::Told)],
+            &[("bare-tls", GOAL), ("least-tls", Goal::None)],
         ),
     ];
     let packs = program(
@@ -178,13 +179,13 @@ fn programs(root: &Path) -> Vec<Program> {
         "ours-pack",
         PACKS,
         ours(r#"features = ["pack"]"#),
-        &[("bare-tls", Goal::Told)],
+        &[("bare-tls", Goal::None)],
     );
-    let ascii = |program: &Program, what, folder, beside: &[(&'static str, Goal)]| Program {
+    let ascii = |program: &Program, what, folder, compared_with: &[(&'static str, Goal)]| Program {
         what,
         folder,
         ascii: true,
-        beside: beside.to_vec(),
+        compared_with: compared_with.to_vec(),
         ..program.clone()
     };
     let ascii = [
@@ -217,7 +218,7 @@ fn programs(root: &Path) -> Vec<Program> {
 }
 
 impl Program {
-    /// Writes the program; false where it cannot be built here.
+    /// Writes the program. Returns `false` if it cannot be built on this machine.
     fn prepare(&self, root: &Path, scratch: &Path) -> bool {
         let folder = scratch.join(self.folder);
         fs::create_dir_all(folder.join("src")).expect("a folder to build in");
@@ -228,7 +229,7 @@ impl Program {
         );
         fs::write(folder.join("Cargo.toml"), manifest).expect("a manifest");
         fs::write(folder.join("src/main.rs"), self.source).expect("a program");
-        // The versions that this workspace has.
+        // Uses the same versions as this workspace.
         fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).expect("a lock file");
         if self.ascii {
             let mut pin = cargo(&folder);
@@ -243,7 +244,7 @@ impl Program {
                     .is_ok_and(|status| status.success());
             if !fetched {
                 eprintln!(
-                    "LEFT OUT: {}, for idna_adapter 1.0.0 cannot be fetched",
+                    "SKIPPED: {}, because idna_adapter 1.0.0 cannot be fetched",
                     self.what
                 );
                 return false;
@@ -254,7 +255,7 @@ impl Program {
 
     fn build(&self, scratch: &Path, release: bool) -> Build {
         let (folder, target) = (scratch.join(self.folder), scratch.join("target"));
-        // All of it, for nothing may be there already.
+        // Deletes earlier results for a clean build.
         if target.exists() {
             fs::remove_dir_all(&target).expect("an empty folder");
         }
@@ -293,7 +294,7 @@ impl Program {
             .join(if release { "release" } else { "debug" })
             .join(format!("hello{}", env::consts::EXE_SUFFIX));
         let size = fs::metadata(program).expect("a program").len();
-        // The program itself is no crate that it pays for.
+        // The program itself does not count.
         let build = Build {
             crates: crates.len() - 1,
             cpu,
@@ -311,7 +312,8 @@ impl Program {
 fn cargo(folder: &Path) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(folder).stdin(Stdio::null());
-    // What cargo has set for this program is not meant for another, and what shortens builds would hide what they cost.
+    // Cargo sets variables for this program that do not apply to another build, and caches or flags
+    // would distort the figures.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_") && text != "CARGO_HOME"
@@ -331,9 +333,9 @@ struct Build {
     size: u64,
 }
 
-/// User and system time of all children that have ended, and of theirs.
+/// Returns user and system time of all finished child processes and their children.
 fn cpu_of_children() -> f64 {
-    // In hundredths on every Linux; what comes before holds a name in brackets.
+    // In 1/100 s on every Linux. The fields follow the process name in parentheses.
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat
         .rsplit(')')
@@ -365,7 +367,7 @@ fn report(section: &Section, programs: &[Program], runs: &[Vec<Build>]) {
         );
     }
     for (program, builds) in programs.iter().zip(runs) {
-        for (folder, goal) in &program.beside {
+        for (folder, goal) in &program.compared_with {
             let Some(other) = programs.iter().position(|other| other.folder == *folder) else {
                 continue;
             };
@@ -378,8 +380,8 @@ fn report(section: &Section, programs: &[Program], runs: &[Vec<Build>]) {
                 )
             };
             let names = format!("{} / {}", program.what, programs[other].what);
-            section.tell(&format!("CPU of {names}"), ratio(|build| build.cpu), *goal);
-            section.tell(
+            section.report(&format!("CPU of {names}"), ratio(|build| build.cpu), *goal);
+            section.report(
                 &format!("crates of {names}"),
                 ratio(|build| build.crates as f64),
                 *goal,

@@ -1,4 +1,5 @@
-//! Small requests: what the library adds to ureq, with one thread and with many, with and without a deadline.
+//! Small requests: the overhead of the library over ureq, with one and with many threads, with and
+//! without a deadline.
 //!
 //! `cargo bench --bench calls`
 
@@ -8,8 +9,9 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{HostClient, HubVersion};
-use scramjet_client_tests::bench::process::stay_on_one_processor;
+use scramjet_client_blocking::HostClient;
+use scramjet_client_blocking::types::HubVersion;
+use scramjet_client_tests::bench::process::pin_to_one_processor;
 use scramjet_client_tests::bench::raw::Raw;
 use scramjet_client_tests::bench::server::Server;
 use scramjet_client_tests::bench::{Bench, Cost, Goal, Spread, Unit, side, thread_time};
@@ -28,7 +30,7 @@ fn main() {
         }
     }
     if bench.wants("sequential") {
-        stay_on_one_processor();
+        pin_to_one_processor();
         sequential(&bench, &Server::start());
     }
 }
@@ -65,10 +67,10 @@ fn sequential(bench: &Bench, server: &Server) {
     compared.speed(OURS, UREQ, Goal::AtLeast(0.90));
     compared.cpu(OURS, UREQ, Goal::AtMost(1.15));
     compared.speed(DEADLINE, OURS, Goal::AtLeast(0.90));
-    compared.cpu(DEADLINE, OURS, Goal::Told);
-    compared.speed(OURS, RAW, Goal::Told);
-    compared.cpu(OURS, RAW, Goal::Told);
-    compared.speed(UREQ, RAW, Goal::Told);
+    compared.cpu(DEADLINE, OURS, Goal::None);
+    compared.speed(OURS, RAW, Goal::None);
+    compared.cpu(OURS, RAW, Goal::None);
+    compared.speed(UREQ, RAW, Goal::None);
 }
 
 fn threads(bench: &Bench, server: &Server, threads: usize) {
@@ -82,13 +84,13 @@ fn threads(bench: &Bench, server: &Server, threads: usize) {
             side(OURS, || {
                 let host = HostClient::new(server.url()).unwrap();
                 server.counting(&mut ours, || {
-                    at_once(threads, each, || check(&host.version().unwrap()))
+                    concurrently(threads, each, || check(&host.version().unwrap()))
                 })
             }),
             side(UREQ, || {
                 let (agent, url) = (bare::agent(), format!("{}/version", server.url()));
                 server.counting(&mut ureqs, || {
-                    at_once(threads, each, || {
+                    concurrently(threads, each, || {
                         check(&bare::value(agent.get(&url).call()))
                     })
                 })
@@ -96,21 +98,21 @@ fn threads(bench: &Bench, server: &Server, threads: usize) {
         ],
     );
     compared.speed(OURS, UREQ, Goal::AtLeast(0.90));
-    compared.cpu(OURS, UREQ, Goal::Told);
-    compared.tell(
+    compared.cpu(OURS, UREQ, Goal::None);
+    compared.report(
         &format!("connections of {OURS}"),
         Spread::of(ours),
         Goal::AtMost(threads as f64),
     );
-    compared.tell(
+    compared.report(
         &format!("connections of {UREQ}"),
         Spread::of(ureqs),
-        Goal::Told,
+        Goal::None,
     );
 }
 
-/// Many threads that do the same, let go at once: from when the first of them begins until the last one has ended.
-fn at_once(threads: usize, each: u64, work: impl Fn() + Sync) -> Cost {
+/// Runs the work on many threads at once. Measures from the first start to the last end.
+fn concurrently(threads: usize, each: u64, work: impl Fn() + Sync) -> Cost {
     let barrier = Barrier::new(threads);
     let one = || {
         let before = thread_time();

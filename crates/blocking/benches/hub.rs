@@ -1,6 +1,7 @@
-//! A real hub, which the test kit installs and starts: what a program waits for when it starts a sequence, and what of that is the client's.
+//! Calls to a real hub, which the test kit installs and starts: how long starts, requests and jobs
+//! take, and how much of that is the client's share.
 //!
-//! `cargo bench --bench hub`. `SCRAMJET_HUB_URL` makes it a hub that runs already.
+//! `cargo bench --bench hub`. Set `SCRAMJET_HUB_URL` to use a running hub.
 
 mod bare;
 
@@ -34,7 +35,7 @@ struct Started {
 
 fn main() {
     let bench = Bench::start(&[]);
-    let hub = hub::any(None).unwrap();
+    let hub = hub::resolve(None).unwrap();
     let host = HostClient::new(hub.url()).unwrap();
     let (agent, url) = (bare::agent(), hub.url());
     let get = |url: &str| {
@@ -77,9 +78,10 @@ fn main() {
             get(&format!("{url}/instance/{id}/event/ready"));
             let IgnoredAny = bare::value(post(&format!("{url}/instance/{id}/_kill")));
         };
-        // One of each side in turns, many times: what a hub needs for one differs by a half, and the hundredths of the median are what counts.
+        // Many rounds of one cycle each: the hub's time varies by half, and the goal is about
+        // hundredths of the median.
         let compared = bench.in_rounds(240).compare(
-            "cycle: start, until it is ready, kill on a hub",
+            "cycle: start, wait until ready, kill on a hub",
             Unit::Whole,
             vec![
                 side(OURS, || Cost::of(ours).0),
@@ -88,15 +90,15 @@ fn main() {
         );
         compared.time(OURS, UREQ, Goal::AtMost(1.02));
         let median = |name| compared.spread(name, |cost| cost.wall.as_secs_f64()).median;
-        compared.tell(
-            "the median time of the one / that of the other",
+        compared.report(
+            "median time / median time of ureq",
             Spread::of([median(OURS) / median(UREQ)]),
-            Goal::Told,
+            Goal::None,
         );
-        compared.cpu(OURS, UREQ, Goal::Told);
+        compared.cpu(OURS, UREQ, Goal::None);
         for name in [OURS, UREQ] {
             let cpu = compared.spread(name, |cost| cost.cpu.unwrap().as_secs_f64() * 1e3);
-            compared.tell(&format!("CPU of {name}, ms"), cpu, Goal::Told);
+            compared.report(&format!("CPU of {name}, ms"), cpu, Goal::None);
         }
         sequence.force_delete().unwrap();
     }
@@ -115,7 +117,7 @@ fn main() {
         let job = json!({ "text": "one two three" });
         let asks = bench.scaled(800);
         let compared = bench.compare(
-            &format!("ask: a request and its answer on a hub, {asks} times"),
+            &format!("ask: a request and its response on a hub, {asks} times"),
             Unit::Each(asks, "request"),
             vec![
                 side(ASK, || {
@@ -156,14 +158,14 @@ fn main() {
             ],
         );
         for more in [TWO, FOUR, PIPELINED] {
-            compared.speed(more, ONE, Goal::Told);
+            compared.speed(more, ONE, Goal::None);
         }
         drop(pools);
         sequence.force_delete().unwrap();
     }
 }
 
-/// Requests and answers of an instance with nothing but sockets.
+/// Requests to an instance and its responses over plain sockets.
 struct Raw {
     input: TcpStream,
     output: BufReader<TcpStream>,
@@ -196,7 +198,7 @@ impl Raw {
         loop {
             let mut line = String::new();
             self.output.read_line(&mut line).unwrap();
-            // Heads and lengths of chunks are no objects.
+            // Skips response heads and chunk sizes, which do not begin with a brace.
             if line.starts_with('{') {
                 return serde_json::from_str(&line).unwrap();
             }

@@ -1,4 +1,4 @@
-//! Streams of lines: what it costs to cut them, and to read them as values.
+//! Streams of lines: the cost of splitting them, and of parsing them as JSON.
 //!
 //! `cargo bench --bench lines`
 
@@ -7,10 +7,10 @@ mod bare;
 use std::io::{BufRead as _, BufReader, Read};
 
 use scramjet_client_blocking::{ByteStream, HostClient};
-use scramjet_client_tests::bench::process::{Part, stay_beside, stay_on_one_processor};
+use scramjet_client_tests::bench::process::{Part, pin_to_one_processor, pin_with_server};
 use scramjet_client_tests::bench::raw::{BUFFER, Raw};
 use scramjet_client_tests::bench::server::{Server, lines};
-use scramjet_client_tests::bench::{Bench, Cost, Goal, Side, Unit, side_apart};
+use scramjet_client_tests::bench::{Bench, Cost, Goal, Side, Unit, side_in_process};
 use serde::Deserialize;
 
 const LINES: &str = "lines()";
@@ -19,13 +19,13 @@ const READ_UNTIL: &str = "BufRead::read_until";
 const UREQ_UNTIL: &str = "read_until of ureq's body";
 const STD_LINES: &str = "BufRead::lines";
 const JSON_LINES: &str = "json_lines()";
-const FROM_SLICE: &str = "from_slice of lines at hand";
+const FROM_SLICE: &str = "from_slice of lines in memory";
 const BOTH: &str = "the same, and read the stream";
 const RAW_BOTH: &str = "the same, and read a TcpStream";
 
-/// A line of the server's.
+/// A line of the server.
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "nobody looks at them")]
+#[expect(dead_code, reason = "only parsed")]
 struct Record {
     level: String,
     ts: u64,
@@ -39,15 +39,15 @@ fn main() {
         name: "cost",
         run: cost_of,
     }]);
-    stay_on_one_processor();
+    pin_to_one_processor();
     let server = Server::start();
     let block = lines();
-    // As many as the server sends.
+    // As many blocks as the server sends.
     let blocks = bench.scaled(1 << 30).div_ceil(block.len() as u64);
     let bytes = blocks * block.len() as u64;
-    let count = blocks * at_hand(&block).len() as u64;
+    let count = blocks * split_lines(&block).len() as u64;
     let side = |who: &'static str| -> Side<'_> {
-        side_apart(
+        side_in_process(
             who,
             "cost",
             [
@@ -72,16 +72,16 @@ fn main() {
                 .into(),
         );
         compared.speed(LINES, READ_UNTIL, Goal::AtLeast(0.95));
-        compared.cpu(LINES, READ_UNTIL, Goal::Told);
-        compared.speed(LINES, UREQ_UNTIL, Goal::Told);
-        compared.cpu(LINES, UREQ_UNTIL, Goal::Told);
-        compared.speed(BYTE_LINES, READ_UNTIL, Goal::Told);
-        compared.speed(LINES, STD_LINES, Goal::Told);
-        compared.cpu(LINES, STD_LINES, Goal::Told);
+        compared.cpu(LINES, READ_UNTIL, Goal::None);
+        compared.speed(LINES, UREQ_UNTIL, Goal::None);
+        compared.cpu(LINES, UREQ_UNTIL, Goal::None);
+        compared.speed(BYTE_LINES, READ_UNTIL, Goal::None);
+        compared.speed(LINES, STD_LINES, Goal::None);
+        compared.cpu(LINES, STD_LINES, Goal::None);
     }
     if bench.wants("json") {
-        // What is in memory comes from nobody: the work of the one who sends the stream is not to count either.
-        stay_beside(&server);
+        // The in-memory side has no server, so the server's work must not count for the others.
+        pin_with_server(&server);
         let compared = bench.compare(
             &format!("json: {count} values, {} MiB", bytes >> 20),
             Unit::Bytes(bytes),
@@ -90,9 +90,9 @@ fn main() {
         compared.speed(JSON_LINES, FROM_SLICE, Goal::AtLeast(0.90));
         compared.speed(JSON_LINES, BOTH, Goal::AtLeast(0.90));
         compared.cpu(JSON_LINES, BOTH, Goal::AtMost(1.11));
-        compared.speed(BOTH, FROM_SLICE, Goal::Told);
-        compared.speed(RAW_BOTH, FROM_SLICE, Goal::Told);
-        compared.cpu(JSON_LINES, FROM_SLICE, Goal::Told);
+        compared.speed(BOTH, FROM_SLICE, Goal::None);
+        compared.speed(RAW_BOTH, FROM_SLICE, Goal::None);
+        compared.cpu(JSON_LINES, FROM_SLICE, Goal::None);
     }
 }
 
@@ -115,10 +115,10 @@ fn cost_of(args: &[String]) {
         .unwrap();
     let (agent, url) = (bare::agent(), base + &path);
     let stream = || instance.output().unwrap();
-    let at_hand = at_hand(&block);
+    let in_memory = split_lines(&block);
     let parse = || {
         (0..blocks)
-            .flat_map(|_| &at_hand)
+            .flat_map(|_| &in_memory)
             .map(|line| drop(serde_json::from_slice::<Record>(line).unwrap()))
             .count() as u64
     };
@@ -154,8 +154,8 @@ fn cost_of(args: &[String]) {
     cost.print();
 }
 
-/// The lines of a block.
-fn at_hand(block: &[u8]) -> Vec<&[u8]> {
+/// Returns the lines of a block.
+fn split_lines(block: &[u8]) -> Vec<&[u8]> {
     block
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())
@@ -166,7 +166,7 @@ fn buffered<R: Read>(stream: R) -> BufReader<R> {
     BufReader::with_capacity(BUFFER, stream)
 }
 
-/// Into one buffer, which is the least that can be done.
+/// Reads lines into one reused buffer, which is the lower bound.
 fn read_until(stream: impl Read) -> u64 {
     let (mut reader, mut line, mut count) = (buffered(stream), Vec::new(), 0);
     while reader.read_until(b'\n', &mut line).unwrap() > 0 {
@@ -176,7 +176,7 @@ fn read_until(stream: impl Read) -> u64 {
     count
 }
 
-/// Without looking at it.
+/// Reads and discards a stream.
 fn drain(mut stream: ByteStream) {
     let mut buf = vec![0; BUFFER];
     while stream.read(&mut buf).unwrap() > 0 {}

@@ -1,7 +1,9 @@
-//! The TypeScript client, against the same server and a real hub: `@scramjet/api-client`, which is installed as `peers/package-lock.json` says.
+//! Comparison with the TypeScript client, `@scramjet/api-client`, on the benchmark server and on a
+//! real hub. `peers/package-lock.json` pins its version.
 //!
-//! `cargo bench --bench peers`. Needs Node.js with npm, and may have thousands of files open: that client makes a connection for each
-//! request, and leaves it to the server to close it when it was idle for five seconds.
+//! `cargo bench --bench peers`. Needs Node.js with npm, and may need thousands of open files: the
+//! TypeScript client opens a connection for each request, and the server closes it after five idle
+//! seconds.
 
 mod tools;
 
@@ -11,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use scramjet_client_blocking::{HostClient, KillOptions, StartOptions};
-use scramjet_client_tests::bench::process::{Running, stay_on_one_processor};
+use scramjet_client_tests::bench::process::{Running, pin_to_one_processor};
 use scramjet_client_tests::bench::server::Server;
 use scramjet_client_tests::bench::{Bench, Cost, Goal, Spread, Unit, side};
 use scramjet_client_tests::{hub, package};
@@ -47,7 +49,7 @@ fn main() {
         hub(&bench, &dir);
     }
     if bench.wants("sequential") {
-        stay_on_one_processor();
+        pin_to_one_processor();
         sequential(&bench, &Server::start(), &dir);
     }
 }
@@ -70,22 +72,22 @@ fn sequential(bench: &Bench, server: &Server, dir: &Path) {
         ],
     );
     compared.speed(OURS, TYPESCRIPT, Goal::AtLeast(5.0));
-    compared.cpu(OURS, TYPESCRIPT, Goal::Told);
-    compared.tell(
+    compared.cpu(OURS, TYPESCRIPT, Goal::None);
+    compared.report(
         &format!("connections of {OURS}"),
         Spread::of(ours),
-        Goal::Told,
+        Goal::None,
     );
-    compared.tell(
+    compared.report(
         &format!("connections of {TYPESCRIPT}"),
         Spread::of(theirs),
-        Goal::Told,
+        Goal::None,
     );
 }
 
-/// The same on a real hub, where both wait for what it does.
+/// Compares calls to a real hub, which include the time of the hub.
 fn hub(bench: &Bench, dir: &Path) {
-    let hub = hub::any(None).unwrap();
+    let hub = hub::resolve(None).unwrap();
     let host = HostClient::new(hub.url()).unwrap();
     if bench.wants("hub version") {
         let requests = bench.scaled(400);
@@ -98,8 +100,8 @@ fn hub(bench: &Bench, dir: &Path) {
                 side(TYPESCRIPT, || times(&mut node, requests)),
             ],
         );
-        compared.speed(OURS, TYPESCRIPT, Goal::Told);
-        compared.cpu(OURS, TYPESCRIPT, Goal::Told);
+        compared.speed(OURS, TYPESCRIPT, Goal::None);
+        compared.cpu(OURS, TYPESCRIPT, Goal::None);
     }
     if bench.wants("hub cycle") {
         let sequence = host.send_sequence(package::sequence("stays")).unwrap();
@@ -110,15 +112,15 @@ fn hub(bench: &Bench, dir: &Path) {
             instance.kill(&KillOptions::new()).unwrap();
         };
         let compared = bench.in_rounds(20).compare(
-            "hub cycle: start, until it is ready, kill on a hub",
+            "hub cycle: start, wait until ready, kill on a hub",
             Unit::Whole,
             vec![
                 side(OURS, || Cost::of(ours).0),
                 side(TYPESCRIPT, || times(&mut node, 1)),
             ],
         );
-        compared.time(OURS, TYPESCRIPT, Goal::Told);
-        compared.cpu(OURS, TYPESCRIPT, Goal::Told);
+        compared.time(OURS, TYPESCRIPT, Goal::None);
+        compared.cpu(OURS, TYPESCRIPT, Goal::None);
         sequence.force_delete().unwrap();
     }
 }
@@ -135,13 +137,13 @@ fn node(dir: &Path, args: &[&str]) -> Running {
     )
 }
 
-/// Lets the TypeScript client do it so many times.
+/// Runs the TypeScript client's work so many times.
 fn times(node: &mut Running, times: u64) -> Cost {
     writeln!(node.stdin(), "{times}").unwrap();
-    Cost::told_by(node)
+    Cost::read(node)
 }
 
-/// Gives the folder where it is installed, with the programs of `peers/` beside it.
+/// Installs the TypeScript client and the programs of `peers/`. Returns the folder.
 fn install() -> PathBuf {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/blocking/benches/peers");
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers");

@@ -1,4 +1,4 @@
-//! Programs that start, ask for the version, and end.
+//! Command-line programs that ask for the version and exit, and how to measure them.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use scramjet_client_tests::bench::process::memory;
 use scramjet_client_tests::bench::server::Server;
 use scramjet_client_tests::bench::{Bench, Compared, Cost, Unit, side};
 
-/// A program. It is given the address of the API, or with curl that of the request, as its last argument.
+/// A program. Its last argument is the base URL, or the URL of the request for curl.
 #[derive(Clone)]
 pub struct Tool {
     pub name: &'static str,
@@ -19,11 +19,12 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// One that is built like a benchmark.
+    /// Builds a program as a benchmark target.
     pub fn built(name: &'static str, target: &str) -> Self {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        // Of the whole workspace, as this was: otherwise much would be built again, with other features.
+        // Builds the whole workspace, as cargo did for this program. Other features would recompile
+        // much.
         build.args([
             "bench",
             "--workspace",
@@ -33,7 +34,8 @@ impl Tool {
             "--bench",
             target,
         ]);
-        // What cargo has set for this program is not for another cargo: build scripts that look at it would run again, now and after this.
+        // Removes the variables that cargo sets for this program. Otherwise build scripts that read
+        // them would run again, now and in the next build.
         for (name, _) in env::vars_os() {
             if ["CARGO_MANIFEST_", "CARGO_PKG_"]
                 .iter()
@@ -73,7 +75,7 @@ impl Tool {
     }
 }
 
-/// How long they take, ten times.
+/// Compares the elapsed time of ten runs each.
 pub fn compare_time(bench: &Bench, server: &Server, tools: &[Tool]) -> Compared {
     const TIMES: u64 = 10;
     let sides = tools.iter().map(|tool| {
@@ -90,16 +92,17 @@ pub fn compare_time(bench: &Bench, server: &Server, tools: &[Tool]) -> Compared 
         })
     });
     bench.compare(
-        "cold time: from the start of a program to its end",
+        "cold time: elapsed time of a program",
         Unit::Each(TIMES, "run"),
         sides.collect(),
     )
 }
 
-/// How much memory they have when all of the answer is there but its last byte: the same moment for all, also for those that cannot be asked.
+/// Compares memory use when only the last byte of the response is missing, which is the same point
+/// for all programs.
 ///
-/// `which` is `VmHWM`, the most of all, or `RssAnon`, what no other process can share: not the pages of programs and libraries, of which the
-/// system maps sixteen where one is needed.
+/// `which` is `VmHWM`, the peak, or `RssAnon`, memory not shared with other processes. The latter
+/// excludes the pages of programs and libraries, of which the system maps sixteen at once.
 pub fn compare_memory(bench: &Bench, server: &Server, tools: &[Tool], which: &str) -> Compared {
     let sides = tools.iter().map(|tool| {
         side(tool.name, || {
@@ -107,7 +110,7 @@ pub fn compare_memory(bench: &Bench, server: &Server, tools: &[Tool], which: &st
             while server.held() == 0 {
                 thread::sleep(Duration::from_millis(1));
             }
-            // It reads what there is, and then sleeps.
+            // The program reads what has arrived, then sleeps.
             let process = child.id().to_string();
             while !is_asleep(&process) {
                 thread::sleep(Duration::from_millis(1));
@@ -122,14 +125,14 @@ pub fn compare_memory(bench: &Bench, server: &Server, tools: &[Tool], which: &st
         })
     });
     bench.compare(
-        &format!("cold {which}: what the system says of the memory"),
+        &format!("cold {which}: memory as reported by Linux"),
         Unit::Memory,
         sides.collect(),
     )
 }
 
 fn is_asleep(process: &str) -> bool {
-    // Its name is in brackets before its state, and may hold anything.
+    // The state follows the process name in parentheses, which may contain any characters.
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     stat.rsplit_once(") ")
         .is_some_and(|(_, rest)| rest.starts_with('S'))

@@ -1,4 +1,5 @@
-//! A thousand threads, each of which waits for an event by one request: what one needs, and how long it takes until all have been told to give up.
+//! A thousand threads that each wait for an event in one request: memory for each, and the time
+//! until all have returned after a cancellation.
 //!
 //! `cargo bench --bench waiting`
 
@@ -36,24 +37,24 @@ fn main() {
         waiters.push((ours - raw) / 1024.0);
         cancelling.push(time);
     }
-    section.tell(
-        "KiB for each thread that waits for a TcpStream",
+    section.report(
+        "KiB for each thread that waits on a TcpStream",
         Spread::of(threads),
-        Goal::Told,
+        Goal::None,
     );
-    section.tell(
-        "KiB more for each that waits for an event",
+    section.report(
+        "additional KiB for each that waits for an event",
         Spread::of(waiters),
         Goal::AtMost(64.0),
     );
-    section.tell(
-        "seconds until all that were cancelled have ended",
+    section.report(
+        "seconds until all cancelled threads have returned",
         Spread::of(cancelling),
         Goal::AtMost(1.0),
     );
 }
 
-/// Bytes for each thread, and seconds.
+/// Returns bytes for each thread, and seconds until all have returned.
 fn measured(server: &Server, part: &str) -> [f64; 2] {
     let mut process = Running::part(part, &[&server.url(), &server.address().to_string()]);
     assert_eq!(process.line(), "waiting");
@@ -89,7 +90,7 @@ fn ours(args: &[String]) {
             })
         })
         .collect();
-    tell_memory(before);
+    print_memory_growth(before);
     let begin = Instant::now();
     token.cancel();
     waiting
@@ -104,13 +105,13 @@ fn socket(args: &[String]) {
     let _waiting: Vec<JoinHandle<()>> = (0..THREADS)
         .map(|_| thread::spawn(move || raw::wait(address, "/instance/x/once/done")))
         .collect();
-    tell_memory(before);
+    print_memory_growth(before);
     println!("0");
     exit(0);
 }
 
-/// When all wait, as the other side knows.
-fn tell_memory(before: u64) {
+/// Prints the memory growth once the parent process confirms that all threads wait.
+fn print_memory_growth(before: u64) {
     println!("waiting");
     std::io::stdin().read_line(&mut String::new()).unwrap();
     println!("{}", memory("self", "VmRSS") - before);

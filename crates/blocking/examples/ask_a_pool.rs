@@ -1,8 +1,10 @@
-//! Has four instances count the words of 200 files.
+//! Distributes jobs over an instance pool: four instances count the words of 200 files.
 //!
 //! `cargo run --release --example ask_a_pool -- [--hub URL]`
 //!
-//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine. It leaves nothing behind, also when a step fails.
+//! Prints the progress after every 50 files, and then the total number of words. Without `--hub` or
+//! `SCRAMJET_HUB_URL`, it starts a hub on this machine. It deletes everything it created, even if a
+//! step fails.
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
@@ -26,7 +28,7 @@ struct Answer {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
     let host = HostClient::new(hub.url())?;
     let deployment = host.deploy(package::sequence("words"))?;
 
@@ -59,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Some files that are there.
+/// Returns up to 200 files of this repository.
 fn files() -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(fixture::folder("0.18.7"))?;
     let paths = entries.map(|entry| Ok(entry?.path()));

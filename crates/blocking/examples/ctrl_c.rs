@@ -1,8 +1,9 @@
-//! Runs a sequence until Ctrl-C, and leaves nothing on the hub.
+//! Runs a sequence until Ctrl-C, and then deletes it from the hub.
 //!
 //! `cargo run --release --example ctrl_c -- [--hub URL]`
 //!
-//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine.
+//! Prints the health of the instance every second, and at the end how long the clean-up took.
+//! Without `--hub` or `SCRAMJET_HUB_URL`, it starts a hub on this machine.
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
@@ -13,16 +14,16 @@ use scramjet_client_blocking::{CancelToken, Deployment, HostClient, StartOptions
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
 
-    // Ctrl-C cancels the token, and nothing else: `main` ends in its usual way.
+    // Ctrl-C only cancels the token, so `main` returns as usual.
     let ctrl_c = CancelToken::new();
     ctrlc::set_handler({
         let ctrl_c = ctrl_c.clone();
         move || ctrl_c.cancel()
     })?;
 
-    // With the token, every call of this client ends with Ctrl-C.
+    // Cancelling the token aborts every call of this client.
     let host = HostClient::new(hub.url())?.with_cancel(&ctrl_c);
     let outcome = host
         .deploy(package::sequence("stays"))
@@ -39,7 +40,7 @@ fn work(deployment: Deployment, ctrl_c: &CancelToken) -> Result<(), Box<dyn Erro
     let child = deployment.spawn(&StartOptions::new())?;
     println!("{} runs; end it with Ctrl-C", child.id());
 
-    // Sleeps for a second at a time, and wakes at Ctrl-C.
+    // `wait` returns `true` as soon as the token is cancelled.
     let mut seconds = 0;
     while !ctrl_c.wait(Duration::from_secs(1)) {
         seconds += 1;
@@ -49,7 +50,7 @@ fn work(deployment: Deployment, ctrl_c: &CancelToken) -> Result<(), Box<dyn Erro
         );
     }
 
-    // Clean-up goes on although the token is cancelled.
+    // Clean-up ignores the cancelled token.
     let begin = Instant::now();
     drop(child);
     deployment.close()?;

@@ -1,10 +1,15 @@
-//! A transport over the `curl` program: a process for each request.
+//! A transport that runs the `curl` program for each request.
 //!
 //! `cargo run --example curl_transport -- [HUB-URL]`
 //!
-//! For where only curl gets through: what it can do about certificates, proxies and ways to sign in is told it in `Settings`; of the user's own
-//! settings, and of proxies in the environment, it sees nothing. It keeps the contract of `Transport`, which `tests/transports` shows, with
-//! deadlines, idle timeouts and cancellation; connections are not used again. Trailers, which no hub sends, would come after the body.
+//! Prints the version of the hub, and a line from an instance. Without a URL, it uses
+//! `SCRAMJET_HUB_URL`, or starts a hub on this machine.
+//!
+//! Use it if only curl can reach the hub. Options for certificates, proxies and authentication go
+//! into `Settings`; the user's curl settings and proxy environment variables are ignored. It keeps
+//! the contract of `Transport` with deadlines, idle timeouts and cancellation (see
+//! `tests/transports`). It does not reuse connections. If a server sent trailers, they would appear
+//! after the body; hubs send none.
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
@@ -20,14 +25,14 @@ use std::thread;
 use std::time::Instant;
 
 use scramjet_client_blocking::http::{Request, Response, request};
-use scramjet_client_blocking::{
-    CallLimits, HostClient, OnCancel, Phase, ReasonPhrase, RequestBody, StartOptions, Transport,
-    TransportError,
+use scramjet_client_blocking::transport::{
+    CallLimits, OnCancel, Phase, ReasonPhrase, RequestBody, TransportError,
 };
+use scramjet_client_blocking::{HostClient, StartOptions, Transport};
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::any(std::env::args().nth(1))?;
+    let hub = hub::resolve(std::env::args().nth(1))?;
     let host = HostClient::builder(hub.url())
         .transport(Arc::new(Curl))
         .build()?;
@@ -78,14 +83,17 @@ impl Transport for Curl {
     }
 }
 
-/// What curl is told: in a file that nobody else can read, because anyone may see its arguments.
+/// A curl configuration file. Only this user can read it, while everyone can see command-line
+/// arguments.
 struct Settings(PathBuf);
 
 impl Settings {
     fn write(head: &request::Parts, body: &RequestBody<'_>) -> io::Result<Self> {
         let (settings, mut file) = Self::create()?;
-        let mut text = b"silent\nshow-error\ndump-header = -\nno-buffer\nhttp1.1\ngloboff\npath-as-is\nnoproxy = *\n".to_vec();
-        // It would give up connecting after five minutes.
+        let mut text = b"silent\nshow-error\ndump-header = -\nno-buffer\nhttp1.1\ngloboff\n\
+            path-as-is\nnoproxy = *\n"
+            .to_vec();
+        // The default is five minutes. `CallLimits` limit the time instead.
         text.extend(b"connect-timeout = 604800\n");
         let mut set = |option: &str, value: &[u8]| {
             text.extend([option.as_bytes(), b" = \""].concat());
@@ -97,7 +105,7 @@ impl Settings {
         };
         set("url", head.uri.to_string().as_bytes());
         set("request", head.method.as_str().as_bytes());
-        // What it would add.
+        // curl adds these headers by default.
         for name in ["accept", "expect"]
             .into_iter()
             .filter(|name| !head.headers.contains_key(*name))
@@ -105,7 +113,7 @@ impl Settings {
             set("header", format!("{name}:").as_bytes());
         }
         for (name, value) in &head.headers {
-            // Of a header without a value it wants to be told so.
+            // curl sends a header without a value only if it is written this way.
             let between: &[u8] = if value.is_empty() { b";" } else { b": " };
             set(
                 "header",
@@ -143,7 +151,7 @@ impl Settings {
             let path = std::env::temp_dir().join(name);
             match options.open(&path) {
                 Ok(file) => return Ok((Self(path), file)),
-                // Left by a process of this number that was killed.
+                // A killed process with the same process id has left this file.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -157,30 +165,30 @@ impl Drop for Settings {
     }
 }
 
-/// A running curl. As a [`Read`], it is the body of the answer.
+/// A running curl. Its [`Read`] implementation reads the response body.
 struct Process {
     child: Arc<Mutex<Child>>,
     limits: CallLimits,
     events: Receiver<Event>,
-    tell: Sender<Event>,
+    events_sender: Sender<Event>,
     pieces: Receiver<Vec<u8>>,
     piece: io::Cursor<Vec<u8>>,
     _hook: Option<OnCancel>,
 }
 
-/// What the threads at its pipes tell.
+/// A message from the threads that use curl's pipes.
 enum Event {
     Head(io::Result<Response<()>>),
-    /// A piece of the upload was taken.
-    Taken,
-    /// No more of it is.
-    Full,
+    /// A chunk of the upload was written to the standard input of curl.
+    Written,
+    /// curl has closed its standard input.
+    Closed,
 }
 
 impl Process {
     fn start(settings: &Settings, limits: CallLimits) -> io::Result<Self> {
         let mut curl = Command::new("curl");
-        // The first option keeps it from reading the user's own settings.
+        // `--disable` has to be the first option. It makes curl ignore the user's settings.
         curl.args(["--disable", "--config"])
             .arg(&settings.0)
             .stdin(Stdio::piped())
@@ -195,28 +203,28 @@ impl Process {
         })?;
         let stdout = child.stdout.take().ok_or(ErrorKind::BrokenPipe)?;
         let child = Arc::new(Mutex::new(child));
-        // The end of the process wakes whatever waits for it.
+        // Killing the process wakes all threads that wait for it.
         let hook = limits.cancel.as_ref().map(|token| {
             let child = Arc::clone(&child);
-            token.on_cancel(move || end(&child))
+            token.on_cancel(move || kill(&child))
         });
-        let (tell, events) = channel();
-        // Holds nothing: what is not read stays with curl, and so with the hub.
+        let (events_sender, events) = channel();
+        // The capacity of zero applies back-pressure: unread data stays in curl, and so on the hub.
         let (give, pieces) = sync_channel(0);
-        let told = tell.clone();
-        thread::spawn(move || receive(BufReader::new(stdout), &told, &give));
+        let sender = events_sender.clone();
+        thread::spawn(move || read_output(BufReader::new(stdout), &sender, &give));
         Ok(Self {
             child,
             limits,
             events,
-            tell,
+            events_sender,
             pieces,
             piece: io::Cursor::default(),
             _hook: hook,
         })
     }
 
-    /// Sends what the reader gives, piece by piece as curl takes them, until there is a refusal.
+    /// Sends the data of the reader chunk by chunk, until the hub refuses it.
     fn upload(&mut self, reader: &mut dyn Read) -> Result<Response<()>, TransportError> {
         let sending = |error| TransportError::new(Phase::Send, error);
         let mut stdin = self
@@ -226,15 +234,15 @@ impl Process {
             .and_then(|mut child| child.stdin.take())
             .ok_or_else(|| sending(ErrorKind::BrokenPipe.into()))?;
         let (feed, fed) = sync_channel::<Vec<u8>>(0);
-        let tell = self.tell.clone();
+        let events_sender = self.events_sender.clone();
         thread::spawn(move || {
             while let Ok(piece) = fed.recv() {
                 let event = if stdin.write_all(&piece).is_ok() {
-                    Event::Taken
+                    Event::Written
                 } else {
-                    Event::Full
+                    Event::Closed
                 };
-                if tell.send(event).is_err() {
+                if events_sender.send(event).is_err() {
                     return;
                 }
             }
@@ -246,23 +254,26 @@ impl Process {
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    // Before its input ends, or it would take that for the end of the upload.
-                    end(&self.child);
+                    // Kill curl before its standard input closes. Otherwise, curl would treat that
+                    // as the end of the upload.
+                    kill(&self.child);
                     return Err(sending(error));
                 }
             };
             feed.send(piece[..read].to_vec())
                 .map_err(|error| sending(io::Error::other(error)))?;
             loop {
-                match next(&self.limits, &self.events).map_err(sending)? {
-                    Some(Event::Taken) => break,
+                match recv(&self.limits, &self.events).map_err(sending)? {
+                    Some(Event::Written) => break,
                     Some(Event::Head(Ok(head))) if head.status().is_success() => {
                         accepted = Some(head)
                     }
                     Some(Event::Head(Ok(head))) => return Ok(head),
-                    Some(Event::Head(Err(error))) => return Err(self.why(Phase::Send, error)),
-                    Some(Event::Full) | None => {
-                        // There is one answer.
+                    Some(Event::Head(Err(error))) => {
+                        return Err(self.response_error(Phase::Send, error));
+                    }
+                    Some(Event::Closed) | None => {
+                        // Use the response head that has arrived, or wait for it.
                         let answer = accepted.map_or_else(|| self.answer(Phase::Send), Ok)?;
                         let success = || {
                             sending(io::Error::other(
@@ -282,15 +293,15 @@ impl Process {
         accepted.map_or_else(|| self.answer(Phase::Wait), Ok)
     }
 
-    /// Waits for the head of the answer.
+    /// Waits for the response head.
     fn answer(&self, phase: Phase) -> Result<Response<()>, TransportError> {
         loop {
-            match next(&self.limits, &self.events)
+            match recv(&self.limits, &self.events)
                 .map_err(|error| TransportError::new(phase, error))?
             {
                 Some(Event::Head(Ok(head))) => return Ok(head),
-                Some(Event::Head(Err(error))) => return Err(self.why(phase, error)),
-                Some(Event::Taken | Event::Full) => {}
+                Some(Event::Head(Err(error))) => return Err(self.response_error(phase, error)),
+                Some(Event::Written | Event::Closed) => {}
                 None => {
                     return Err(TransportError::new(
                         phase,
@@ -301,10 +312,10 @@ impl Process {
         }
     }
 
-    /// Why there is no answer, in curl's words where it has some.
-    fn why(&self, phase: Phase, error: io::Error) -> TransportError {
+    /// Returns the error for a missing response, with curl's message if there is one.
+    fn response_error(&self, phase: Phase, error: io::Error) -> TransportError {
         match self.exit() {
-            // The name, the connection, the encryption.
+            // Exit codes for name resolution, connecting and TLS.
             Err((
                 Some(5 | 6 | 7 | 35 | 51 | 53 | 54 | 58 | 59 | 60 | 77 | 83 | 90 | 91),
                 words,
@@ -316,7 +327,7 @@ impl Process {
         }
     }
 
-    /// How curl ended: its code and its words where it was not well.
+    /// Waits for the end of curl. If it failed, returns its exit code and error output.
     fn exit(&self) -> Result<(), (Option<i32>, String)> {
         let Ok(mut child) = self.child.lock() else {
             return Err((None, String::new()));
@@ -337,8 +348,8 @@ impl Process {
     }
 }
 
-/// What comes next, within the limits. `None` when nothing more does.
-fn next<T>(limits: &CallLimits, from: &Receiver<T>) -> io::Result<Option<T>> {
+/// Waits for the next item within the limits. Returns `None` if there are no more items.
+fn recv<T>(limits: &CallLimits, from: &Receiver<T>) -> io::Result<Option<T>> {
     limits.check()?;
     let next = match limits.end_of_wait(Instant::now()) {
         None => from.recv().ok(),
@@ -354,14 +365,14 @@ fn next<T>(limits: &CallLimits, from: &Receiver<T>) -> io::Result<Option<T>> {
     Ok(next)
 }
 
-fn end(child: &Mutex<Child>) {
-    // It has ended already where that fails.
+fn kill(child: &Mutex<Child>) {
+    // Killing fails if the process has already ended.
     let _ = child.lock().map(|mut child| child.kill());
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        end(&self.child);
+        kill(&self.child);
         let _ = self.child.lock().map(|mut child| child.wait());
     }
 }
@@ -374,9 +385,9 @@ impl Read for Process {
             if read > 0 || buf.is_empty() {
                 return Ok(read);
             }
-            match next(&self.limits, &self.pieces)? {
+            match recv(&self.limits, &self.pieces)? {
                 Some(piece) => self.piece = io::Cursor::new(piece),
-                // It knows where the body has to end.
+                // curl's exit code says whether the body was complete.
                 None => {
                     return self
                         .exit()
@@ -388,10 +399,14 @@ impl Read for Process {
     }
 }
 
-/// Reads what curl writes: the heads, and the body without its framing.
-fn receive(mut stdout: impl BufRead, tell: &Sender<Event>, give: &SyncSender<Vec<u8>>) {
+/// Reads curl's output: the response heads, and then the body without its framing.
+fn read_output(
+    mut stdout: impl BufRead,
+    events_sender: &Sender<Event>,
+    give: &SyncSender<Vec<u8>>,
+) {
     let head = read_head(&mut stdout);
-    if tell.send(Event::Head(head)).is_err() {
+    if events_sender.send(Event::Head(head)).is_err() {
         return;
     }
     loop {

@@ -1,8 +1,13 @@
-//! Runs a package of yours: uploads it, starts it, prints what the instance prints until it ends, deletes it.
+//! Runs a package: uploads it, starts it, prints its output until it ends, and deletes it.
 //!
-//! `cargo run --release --example deploy_and_run -- PACKAGE.tar.gz [--hub URL] [--arg TEXT ...] [--input TEXT]`
+//! ```text
+//! cargo run --release --example deploy_and_run -- PACKAGE.tar.gz \
+//!     [--hub URL] [--arg TEXT ...] [--input TEXT]
+//! ```
 //!
-//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine. It leaves nothing behind, also when a step fails.
+//! Prints the output, standard output and standard error of the instance. Without `--hub` or
+//! `SCRAMJET_HUB_URL`, it starts a hub on this machine. It deletes everything it created, even if a
+//! step fails.
 
 #![allow(clippy::print_stderr, reason = "an example talks to a person")]
 
@@ -10,9 +15,9 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{io, thread};
 
+use scramjet_client_blocking::types::InstanceStatus;
 use scramjet_client_blocking::{
-    ByteStream, HostClient, Input, InstanceClient, InstanceStatus, SequenceClient, StartOptions,
-    Upload,
+    ByteStream, HostClient, Input, InstanceClient, SequenceClient, StartOptions, Upload,
 };
 use scramjet_client_tests::hub;
 
@@ -36,9 +41,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let package = package.ok_or(USAGE)?;
 
-    let hub = hub::any(named)?;
+    let hub = hub::resolve(named)?;
     let host = HostClient::new(hub.url())?;
-    // Whatever happens in the function, the sequence is deleted after it, and takes its instances with it.
+    // The sequence is deleted with its instances however the function returns.
     let ran = host.deploy_and_run(Upload::path(package), |sequence| {
         run(sequence, &options, input)
     })?;
@@ -62,7 +67,7 @@ fn run(
     report(&instance)
 }
 
-/// All streams at once: one that nobody reads would hold the instance back.
+/// Copies all streams in parallel. A stream that nobody reads would block the instance.
 fn print_until_end(instance: &InstanceClient, input: Option<String>) -> Result<(), Box<dyn Error>> {
     let streams = || Ok((instance.stdout()?, instance.stderr()?, instance.output()?));
     let (stdout, stderr, output) =
@@ -87,7 +92,7 @@ fn print_until_end(instance: &InstanceClient, input: Option<String>) -> Result<(
     })
 }
 
-/// How it ended, where the hub knows: one of 0.18 forgets an instance with its end.
+/// Prints how the instance ended. Hubs of 0.18 forget instances when they end.
 fn report(instance: &InstanceClient) -> Result<(), Box<dyn Error>> {
     match instance.info() {
         Err(error) if error.is_not_found() => eprintln!("the instance ended"),

@@ -1,16 +1,22 @@
-//! Packs a sequence folder and sees to it that it is on the hub. Run it twice: the second time it sends nothing.
+//! Packs a folder, and deploys it if it differs from the deployed sequence.
 //!
-//! `cargo run --release --example deploy_if_changed -- FOLDER [--hub URL] [--state FILE] [--remove-old] [--list]`
+//! ```text
+//! cargo run --release --example deploy_if_changed -- FOLDER \
+//!     [--hub URL] [--state FILE] [--remove-old] [--list]
+//! ```
 //!
-//! `--list` shows what would be packed, and asks no hub. Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine for as long as it
-//! runs, and deploys to it twice. The state file is `target/deployed.json` where no other is named.
+//! Prints the id of the sequence, and whether it was uploaded. A second run uploads nothing.
+//! `--list` only prints the files that would be packed. The default state file is
+//! `target/deployed.json`. Without `--hub` or `SCRAMJET_HUB_URL`, it starts a hub on this machine
+//! and deploys twice.
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
 use std::error::Error;
 use std::time::Instant;
 
-use scramjet_client_blocking::{DeployChange, DeployKey, HostClient, Package};
+use scramjet_client_blocking::pack::DeployChange;
+use scramjet_client_blocking::{DeployKey, HostClient, Package};
 use scramjet_client_tests::hub;
 
 const USAGE: &str =
@@ -30,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             _ => return Err(USAGE.into()),
         }
     }
-    // Whatever is wrong with it is told before the hub is asked.
+    // Problems in the folder are reported before any request.
     let package = Package::from_dir(folder.ok_or(USAGE)?)?;
     if list {
         for entry in package.entries() {
@@ -55,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let key = if remove_old { key.remove_old() } else { key };
     let is_local = named.is_none() && std::env::var_os("SCRAMJET_HUB_URL").is_none();
-    let hub = hub::any(named)?;
+    let hub = hub::resolve(named)?;
     let host = HostClient::new(hub.url())?;
     for _ in 0..if is_local { 2 } else { 1 } {
         let begin = Instant::now();

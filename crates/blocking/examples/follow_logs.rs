@@ -1,9 +1,9 @@
-//! One log of all instances of a hub, or of some of them, until Ctrl-C.
+//! Follows the logs of all instances of a hub, or of some of them, until Ctrl-C.
 //!
 //! `cargo run --release --example follow_logs -- [--hub URL] [INSTANCE…]`
 //!
-//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine, and instances with
-//! something to say, and ends with them.
+//! Prints each log line with the id of its instance, and a message for each gap. Without `--hub` or
+//! `SCRAMJET_HUB_URL`, it starts a hub and some instances on this machine, and ends with them.
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ids => (None, ids),
     };
     let is_own = url.is_none() && env::var_os("SCRAMJET_HUB_URL").is_none();
-    let hub = hub::any(url)?;
+    let hub = hub::resolve(url)?;
 
     let stop = CancelToken::new();
     ctrlc::set_handler({
@@ -30,12 +30,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         move || stop.cancel()
     })?;
     let host = HostClient::new(hub.url())?;
-    let talkers = is_own.then(|| {
+    let writers = is_own.then(|| {
         let (host, stop) = (host.clone(), stop.clone());
         thread::spawn(move || {
-            let talked = talk(&host);
+            let result = log_and_end(&host);
             stop.cancel();
-            talked
+            result
         })
     });
 
@@ -55,14 +55,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             Err(error) => return Err(error.into()),
         }
     }
-    if let Some(talkers) = talkers {
-        talkers.join().map_err(|_| "a panic")??;
+    if let Some(writers) = writers {
+        writers
+            .join()
+            .map_err(|_| "the writing thread panicked")??;
     }
     Ok(())
 }
 
-/// Starts three instances, one after the other, that log something and end.
-fn talk(host: &HostClient) -> Result<(), scramjet_client_blocking::Error> {
+/// Starts three instances one after another. Each logs some lines and ends.
+fn log_and_end(host: &HostClient) -> Result<(), scramjet_client_blocking::Error> {
     let deployment = host.deploy(package::sequence("acts"))?;
     for name in ["one", "two", "three"] {
         let log = |text| json!({ "log": format!("{name} {text}") });

@@ -1,8 +1,8 @@
-//! A real hub on this machine, to try things on.
+//! Starts a hub on this machine.
 //!
 //! `cargo run --release --example hub`
 //!
-//! It ends, with all that runs on it, with Ctrl-C or when its input ends.
+//! Prints the URL of the hub. Ctrl-C or the end of standard input stops the hub and its instances.
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 

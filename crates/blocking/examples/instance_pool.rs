@@ -1,8 +1,10 @@
-//! Shares work among several instances.
+//! Distributes lines of input over an instance pool.
 //!
 //! `cargo run --release --example instance_pool -- [--hub URL]`
 //!
-//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine. It leaves nothing behind, also when a step fails.
+//! Prints two lines of output of each instance, and how each instance ended. Without `--hub` or
+//! `SCRAMJET_HUB_URL`, it starts a hub on this machine. It deletes everything it created, even if a
+//! step fails.
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
@@ -13,7 +15,7 @@ use scramjet_client_blocking::{HostClient, Input, PoolOptions, Readiness, StartO
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
     let host = HostClient::new(hub.url())?;
     let deployment = host.deploy(package::sequence("shout"))?;
 

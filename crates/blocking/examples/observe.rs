@@ -1,8 +1,9 @@
-//! Looks on at what a client does: as lines of `log`, and as spans and events of `tracing`. Copy the adapter that you need.
+//! Logs the requests of a client with `log`, and with `tracing`. Copy the adapter that you need.
 //!
 //! `cargo run --release --example observe -- [--hub URL]`
 //!
-//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine. It leaves nothing behind, also when a step fails.
+//! Prints each step of each request on standard error. Without `--hub` or `SCRAMJET_HUB_URL`, it
+//! starts a hub on this machine. It creates nothing on the hub.
 
 use std::error::Error;
 use std::io;
@@ -10,7 +11,7 @@ use std::io;
 use scramjet_client_blocking::{HostClient, Observer, RequestEvent, RequestInfo};
 use scramjet_client_tests::hub;
 
-/// Every request as lines of [`log`], failures as warnings.
+/// Writes requests as lines of [`log`], and failures as warnings.
 struct ToLog;
 
 impl Observer for ToLog {
@@ -33,7 +34,7 @@ impl Observer for ToLog {
                 error,
                 delay,
                 ..
-            } => log::warn!("#{number} attempt {attempt} in vain, again in {delay:?}: {error}"),
+            } => log::warn!("#{number} attempt {attempt} failed, retry in {delay:?}: {error}"),
             RequestEvent::Body {
                 bytes,
                 complete: true,
@@ -48,7 +49,7 @@ impl Observer for ToLog {
     }
 }
 
-/// Every request as events of [`tracing`], with fields to filter and count by.
+/// Writes requests as events of [`tracing`], with fields for filters and metrics.
 struct ToTracing;
 
 impl Observer for ToTracing {
@@ -61,7 +62,8 @@ impl Observer for ToTracing {
         } = *request;
         match event {
             RequestEvent::Built => {
-                tracing::debug!(number, operation, method = %request.method, url = request.url, "request")
+                let RequestInfo { method, url, .. } = request;
+                tracing::debug!(number, operation, %method, url, "request")
             }
             RequestEvent::Attempt { attempt, .. } => tracing::trace!(number, attempt, "attempt"),
             RequestEvent::Head {
@@ -71,7 +73,8 @@ impl Observer for ToTracing {
                 timings,
                 ..
             } => {
-                tracing::debug!(number, attempt, status = status.as_u16(), sent, reused = timings.reused, wait = ?timings.wait, "head");
+                let (status, reused, wait) = (status.as_u16(), timings.reused, timings.wait);
+                tracing::debug!(number, attempt, status, sent, reused, ?wait, "head");
             }
             RequestEvent::Retry {
                 attempt,
@@ -90,12 +93,12 @@ impl Observer for ToTracing {
     }
 }
 
-/// The shortest logger.
+/// A minimal logger.
 struct Lines;
 
 impl log::Log for Lines {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        // ureq's lines of the level `trace` hold all that is sent, tokens included.
+        // ureq logs everything it sends at the level `trace`, including tokens.
         !metadata.target().starts_with("ureq")
     }
 
@@ -117,7 +120,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .without_time()
         .init();
 
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
     use_hub(&HostClient::builder(hub.url()).observer(ToLog).build()?)?;
     use_hub(
         &HostClient::builder(hub.url())

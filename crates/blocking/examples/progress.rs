@@ -1,8 +1,10 @@
-//! Uploads a package, or packs a folder and uploads it, with a progress bar; without a terminal, as in CI, with a line now and then.
+//! Uploads a package or a folder, and shows the progress.
 //!
 //! `cargo run --release --example progress -- PACKAGE.tar.gz|FOLDER [--hub URL]`
 //!
-//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine. It leaves nothing behind.
+//! Shows a progress bar on standard error, or without a terminal (as in CI) a line now and then.
+//! Then it prints the id of the sequence, and deletes it. Without `--hub` or `SCRAMJET_HUB_URL`, it
+//! starts a hub on this machine.
 
 #![allow(
     clippy::print_stdout,
@@ -16,12 +18,13 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
-use scramjet_client_blocking::{HostClient, Package, Progress, Upload};
+use scramjet_client_blocking::stream::Progress;
+use scramjet_client_blocking::{HostClient, Package, Upload};
 use scramjet_client_tests::hub;
 
 const USAGE: &str = "usage: progress PACKAGE.tar.gz|FOLDER [--hub URL]";
 
-/// Without a terminal, and where the total is not known: how much goes by between two lines.
+/// Amount of data between two lines, if there is no terminal and the total is unknown.
 const STEP: u64 = 16 << 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -35,14 +38,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let path = path.ok_or(USAGE)?;
-    // Whatever is wrong with it is told before the hub is asked.
+    // Problems in the folder are reported before any request.
     let upload = if Path::new(&path).is_dir() {
         Upload::from(Package::from_dir(&path)?)
     } else {
         Upload::path(&path)
     };
 
-    let hub = hub::any(named)?;
+    let hub = hub::resolve(named)?;
     let host = HostClient::new(hub.url())?;
     let mut meter = Meter::new();
     let sequence = host.send_sequence(upload.progress(move |progress| meter.show(progress)))?;
@@ -51,9 +54,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Shows how far it is. Goes with the upload, and ends with it.
+/// Shows the progress of an upload. It is dropped when the upload ends.
 struct Meter {
-    /// None without a terminal: there is nothing to draw on.
+    /// `None` without a terminal.
     bar: Option<ProgressBar>,
     bytes: u64,
     said: u64,
@@ -105,10 +108,10 @@ impl Meter {
                 bar.set_length(total);
                 "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}"
             }
-            // Packed while it is sent: nobody knows how much it will be.
+            // A folder is packed during the upload, so the total is unknown.
             None => "{spinner} {bytes} {bytes_per_sec}",
         };
-        // A template that is not one would leave the default.
+        // An invalid template would fall back to the default style.
         bar.set_style(
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
@@ -118,7 +121,7 @@ impl Meter {
 impl Drop for Meter {
     fn drop(&mut self) {
         match &self.bar {
-            // Where it is: that may be before the end.
+            // The upload may have failed, so the bar stays at its position.
             Some(bar) => bar.abandon(),
             None if self.bytes == 0 => {}
             None => eprintln!("sent {}", HumanBytes(self.bytes)),

@@ -1,9 +1,9 @@
-//! The whole life of a sequence: uploaded, started, fed, read, deleted with its instance.
+//! The life cycle of a sequence: upload, start, input, output, deletion.
 //!
 //! `cargo run --release --example quickstart -- [--hub URL] [--input TEXT]`
 //!
-//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine. It leaves nothing behind,
-//! if a step fails as well.
+//! Prints one line for each step. Without `--hub` or `SCRAMJET_HUB_URL`, it starts a hub on this
+//! machine. It deletes everything it created, even if a step fails.
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
@@ -11,9 +11,8 @@ use std::error::Error;
 use std::io::Read;
 use std::time::Duration;
 
-use scramjet_client_blocking::{
-    Deleted, HostClient, Input, Readiness, SequenceClient, StartOptions,
-};
+use scramjet_client_blocking::types::Deleted;
+use scramjet_client_blocking::{HostClient, Input, Readiness, SequenceClient, StartOptions};
 use scramjet_client_tests::{hub, package};
 use serde_json::json;
 
@@ -29,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
-    let hub = hub::any(named)?;
+    let hub = hub::resolve(named)?;
     let host = HostClient::new(hub.url())?;
     println!(
         "hub        {}, version {}",
@@ -39,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     deploy(&host, &input)
 }
 
-/// Uploads the sequence, and deletes it again with its instances, if it succeeds or fails.
+/// Uploads the sequence, and deletes it with its instances even if the run fails.
 fn deploy(host: &HostClient, input: &str) -> Result<(), Box<dyn Error>> {
     let deployment = host.deploy(package::sequence("shout"))?;
     println!(

@@ -1,8 +1,10 @@
-//! Runs a sequence in the manner of `std::process::Command::output`.
+//! Runs a sequence like `std::process::Command::output` runs a program.
 //!
 //! `cargo run --release --example run_like_a_command -- [--hub URL]`
 //!
-//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine. It leaves nothing behind, also when a step fails.
+//! Prints the output of the sequence, how it ended, and the sizes of standard output and standard
+//! error. Without `--hub` or `SCRAMJET_HUB_URL`, it starts a hub on this machine. It deletes
+//! everything it created, even if a step fails.
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
@@ -14,15 +16,14 @@ use scramjet_client_tests::{hub, package};
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::asked_for()?;
-    // One run may take a minute in all; one that takes longer is killed.
+    let hub = hub::from_args()?;
+    // If a run takes longer than a minute, it fails, and its instance is killed.
     let host = HostClient::new(hub.url())?.with_deadline(Duration::from_secs(60));
     let deployment = host.deploy(package::sequence("shout"))?;
 
     let options = StartOptions::new()
         .app_config(json!({ "greeting": "Did you say: " }))
         .arg("?!");
-    // It takes some seconds: a hub keeps an instance for 10 more when its sequence has come to its end.
     let run = deployment.run(&options, "first line\nlast line\n")?;
 
     println!("{}", String::from_utf8_lossy(&run.output).trim_end());

@@ -1,8 +1,10 @@
-//! Starts instances one after another, each when the one before is ready.
+//! Starts instances one after another, each when the previous one is ready.
 //!
 //! `cargo run --release --example sequential_start -- [--hub URL]`
 //!
-//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine. It leaves nothing behind, also when a step fails.
+//! Prints the id of each instance, and how long it took to become ready. Without `--hub` or
+//! `SCRAMJET_HUB_URL`, it starts a hub on this machine. It deletes everything it created, even if a
+//! step fails.
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
@@ -13,9 +15,9 @@ use scramjet_client_blocking::{HostClient, Readiness, StartOptions};
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
     let host = HostClient::new(hub.url())?;
-    // The sequence goes with all its instances when the function returns.
+    // The sequence is deleted with its instances when the function returns.
     let ran = host.deploy_and_run(
         package::sequence("shout"),
         |sequence| -> Result<(), Box<dyn Error>> {

@@ -1,8 +1,11 @@
-//! Starts an instance until it is ready: one that does not get ready is killed, and another one is started.
+//! Starts an instance, and retries until one is ready. An instance that does not get ready is
+//! killed.
 //!
 //! `cargo run --release --example start_with_retry -- [--hub URL]`
 //!
-//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine. It leaves nothing behind, also when a step fails.
+//! Prints an instance that is ready, and the errors of a sequence that fails three times. Without
+//! `--hub` or `SCRAMJET_HUB_URL`, it starts a hub on this machine. It deletes everything it
+//! created, even if a step fails.
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
@@ -14,7 +17,7 @@ use scramjet_client_tests::{hub, package};
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
     let host = HostClient::new(hub.url())?;
     let ran = host.deploy_and_run(
         package::sequence("acts"),
@@ -23,14 +26,14 @@ fn main() -> Result<(), Box<dyn Error>> {
                 .fails_on("error")
                 .timeout(Duration::from_secs(10));
 
-            // Waits 100 ms, then 200 ms, and so on, with jitter.
+            // The delays are 100 ms, 200 ms, and so on, with jitter.
             let policy = RetryPolicy::exponential(Duration::from_millis(100)).max_attempts(5);
             let works = StartOptions::new()
                 .app_config(json!({ "steps": [{ "emit": "ready", "data": "here I am" }] }));
             let ready = sequence.start_with_retry(&works, &readiness, &policy)?;
             println!("{} is ready: {}", ready.instance.id(), ready.event.data);
 
-            // This one says each time that it has failed.
+            // Every instance of this start reports a failure.
             let fails = StartOptions::new()
                 .app_config(json!({ "steps": [{ "emit": "error", "data": "no database" }] }));
             let policy = RetryPolicy::linear(Duration::from_millis(50)).max_attempts(3);

@@ -1,12 +1,15 @@
-//! A transport of one's own: HTTP/1.1 by hand over a `TcpStream`, with deadlines, idle timeouts and cancellation.
+//! A transport with its own HTTP/1.1 over a `TcpStream`, with deadlines, idle timeouts and
+//! cancellation.
 //!
 //! `cargo run --example tcp_transport -- [HUB-URL]`
 //!
-//! Not for Windows: after a timeout of a socket, data may be lost there, and `shutdown` need not
-//! wake a read that is blocked.
+//! Prints the version of the hub, and a line from an instance. Without a URL, it uses
+//! `SCRAMJET_HUB_URL`, or starts a hub on this machine.
 //!
-//! It makes a connection for each request, does not encrypt, and cannot be interrupted while it connects. Otherwise it keeps the contract of
-//! `Transport`, which `tests/transports` shows.
+//! It keeps the contract of `Transport` (see `tests/transports`), but opens a connection for each
+//! request, does not support TLS, and cannot be cancelled while it connects. Do not use it on
+//! Windows: there, a socket may lose data after a timeout, and `shutdown` need not wake a blocked
+//! read.
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
@@ -19,14 +22,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::http::{Request, Response, header, request};
-use scramjet_client_blocking::{
-    CallLimits, HostClient, OnCancel, Phase, ReasonPhrase, RequestBody, StartOptions, StopReason,
-    Transport, TransportError,
+use scramjet_client_blocking::transport::{
+    CallLimits, OnCancel, Phase, ReasonPhrase, RequestBody, StopReason, TransportError,
 };
+use scramjet_client_blocking::{HostClient, StartOptions, Transport};
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::any(std::env::args().nth(1))?;
+    let hub = hub::resolve(std::env::args().nth(1))?;
     let host = HostClient::builder(hub.url())
         .transport(Arc::new(Tcp))
         .build()?;
@@ -59,65 +62,67 @@ impl Transport for Tcp {
             .get::<CallLimits>()
             .cloned()
             .unwrap_or_default();
-        let wire = Wire::connect(&head, limits)
+        let connection = Connection::connect(&head, limits)
             .map_err(|error| TransportError::new(Phase::Connect, error))?;
         let mut request = head_bytes(&head, &body);
         thread::scope(|scope| {
-            let (tell, told) = channel();
-            // Not within the limits: this thread waits for nothing but the answer, and the other one closes the connection when that is enough.
-            let mut reader = BufReader::new(Wire {
+            let (tell, received) = channel();
+            // This thread has no limits, because it only waits for the response. The other thread
+            // closes the connection if a limit is reached.
+            let mut reader = BufReader::new(Connection {
                 limits: CallLimits::default(),
-                ..wire.clone()
+                ..connection.clone()
             });
             scope.spawn(move || {
-                let answer = read_head(&mut reader);
-                if answer
+                let response = read_head(&mut reader);
+                if response
                     .as_ref()
-                    .is_ok_and(|answer| !answer.status().is_success())
+                    .is_ok_and(|response| !response.status().is_success())
                 {
-                    // What is left of an upload is not wanted.
+                    // Stops the upload, because the hub has refused it.
                     let _ = reader.get_ref().stream.shutdown(Shutdown::Write);
                 }
-                let _ = tell.send(answer.map(|answer| {
-                    answer.map(|left| Incoming {
+                let _ = tell.send(response.map(|response| {
+                    response.map(|left| ResponseBody {
                         reader,
                         left,
                         line: Vec::new(),
                     })
                 }));
             });
-            // Without an answer, also where the reader of an upload panics, there is nothing for the other thread to wait for.
-            let closes = Closes(&wire.stream);
-            let answered = exchange(&wire, &mut request, body, &told)
+            // Without a response, for example after a panic in the reader of the upload, this guard
+            // closes the connection, so that the reading thread ends.
+            let guard = CloseOnDrop(&connection.stream);
+            let response = exchange(&connection, &mut request, body, &received)
                 .map_err(|(phase, error)| TransportError::new(phase, error))?;
-            std::mem::forget(closes);
-            Ok(answered.map(|mut body| -> Body {
-                body.reader.get_mut().limits = wire.limits;
+            std::mem::forget(guard);
+            Ok(response.map(|mut body| -> Body {
+                body.reader.get_mut().limits = connection.limits;
                 Box::new(body)
             }))
         })
     }
 }
 
-/// Closes a connection when it is dropped.
-struct Closes<'a>(&'a TcpStream);
+/// Closes a connection on drop.
+struct CloseOnDrop<'a>(&'a TcpStream);
 
-impl Drop for Closes<'_> {
+impl Drop for CloseOnDrop<'_> {
     fn drop(&mut self) {
-        // It is closed already where that fails.
+        // Shutdown fails if the connection is already closed.
         let _ = self.0.shutdown(Shutdown::Both);
     }
 }
 
-/// A connection, and what bounds the exchange on it.
+/// A connection with the limits of its call.
 #[derive(Clone)]
-struct Wire {
+struct Connection {
     stream: Arc<TcpStream>,
     limits: CallLimits,
     _hook: Option<Arc<OnCancel>>,
 }
 
-impl Wire {
+impl Connection {
     fn connect(head: &request::Parts, limits: CallLimits) -> io::Result<Self> {
         let host = head
             .uri
@@ -133,16 +138,16 @@ impl Wire {
             .to_socket_addrs()?
         {
             let begin = Instant::now();
-            let stream = match left(&limits, begin)? {
+            let stream = match time_left(&limits, begin)? {
                 Some(left) => TcpStream::connect_timeout(&address, left),
                 None => TcpStream::connect(address),
             };
-            // Whether that was the limit.
-            left(&limits, begin)?;
+            // The limit may have been reached during the attempt.
+            time_left(&limits, begin)?;
             match stream {
                 Ok(stream) => {
                     let stream = Arc::new(stream);
-                    // Wakes whatever is blocked in it.
+                    // Wakes blocked reads and writes.
                     let hook = limits.cancel.as_ref().map(|token| {
                         let stream = Arc::clone(&stream);
                         Arc::new(token.on_cancel(move || drop(stream.shutdown(Shutdown::Both))))
@@ -159,7 +164,7 @@ impl Wire {
         Err(last)
     }
 
-    /// Waits for what the socket does, within the limits.
+    /// Repeats a socket operation until it succeeds or a limit is reached.
     fn wait(
         &self,
         set_timeout: fn(&TcpStream, Option<Duration>) -> io::Result<()>,
@@ -167,27 +172,27 @@ impl Wire {
     ) -> io::Result<usize> {
         let begin = Instant::now();
         loop {
-            set_timeout(&self.stream, left(&self.limits, begin)?)?;
+            set_timeout(&self.stream, time_left(&self.limits, begin)?)?;
             match act(&self.stream) {
                 Err(error)
                     if matches!(
                         error.kind(),
                         ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
                     ) => {}
-                // A socket that was shut down because of a limit looks like one that was closed.
+                // A socket that was shut down by a limit looks like one that the hub closed.
                 done => return self.limits.check().map_err(io::Error::from).and(done),
             }
         }
     }
 }
 
-impl Read for Wire {
+impl Read for Connection {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.wait(TcpStream::set_read_timeout, |mut stream| stream.read(buf))
     }
 }
 
-impl Write for &Wire {
+impl Write for &Connection {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.wait(TcpStream::set_write_timeout, |mut stream| stream.write(buf))
     }
@@ -197,8 +202,9 @@ impl Write for &Wire {
     }
 }
 
-/// How long a wait may go on that began then; `None` for as long as it takes.
-fn left(limits: &CallLimits, begin: Instant) -> io::Result<Option<Duration>> {
+/// Returns the time until a limit ends a wait that began at `begin`. Returns `None` if there is no
+/// limit.
+fn time_left(limits: &CallLimits, begin: Instant) -> io::Result<Option<Duration>> {
     limits.check()?;
     let Some((end, stopped)) = limits.end_of_wait(begin) else {
         return Ok(None);
@@ -211,38 +217,42 @@ fn left(limits: &CallLimits, begin: Instant) -> io::Result<Option<Duration>> {
     }
 }
 
-type Answer = io::Result<Response<Incoming>>;
+type Received = io::Result<Response<ResponseBody>>;
 
-/// Sends the request, and waits for the answer that another thread reads.
+/// Sends the request, and waits for the response that another thread reads.
 fn exchange(
-    wire: &Wire,
+    connection: &Connection,
     head: &mut Vec<u8>,
     body: RequestBody<'_>,
-    told: &Receiver<Answer>,
-) -> Result<Response<Incoming>, (Phase, io::Error)> {
-    let unsent = match write_request(wire, head, body) {
+    received: &Receiver<Received>,
+) -> Result<Response<ResponseBody>, (Phase, io::Error)> {
+    let unsent = match write_request(connection, head, body) {
         Ok(()) => None,
-        // It may have been refused before it broke off.
-        Err(Broken::Connection(error)) if error.get_ref().is_none() => Some(error),
-        Err(Broken::Connection(error) | Broken::Reader(error)) => return Err((Phase::Send, error)),
+        // The hub may have refused the request before the connection broke.
+        Err(SendError::Connection(error)) if error.get_ref().is_none() => Some(error),
+        Err(SendError::Connection(error) | SendError::Reader(error)) => {
+            return Err((Phase::Send, error));
+        }
     };
     let phase = if unsent.is_some() {
         Phase::Send
     } else {
         Phase::Wait
     };
-    let answer = match left(&wire.limits, Instant::now()).map_err(|error| (phase, error))? {
-        None => told.recv().map_err(io::Error::other),
-        Some(left) => told.recv_timeout(left).map_err(io::Error::other),
-    };
-    // Where it was too long, the limit says so, and not the channel.
-    wire.limits
+    let response =
+        match time_left(&connection.limits, Instant::now()).map_err(|error| (phase, error))? {
+            None => received.recv().map_err(io::Error::other),
+            Some(left) => received.recv_timeout(left).map_err(io::Error::other),
+        };
+    // After a timeout, return the limit that was reached, not the error of the channel.
+    connection
+        .limits
         .check()
         .map_err(|stopped| (phase, stopped.into()))?;
-    match (answer, unsent) {
+    match (response, unsent) {
         (Err(_), _) => Err((phase, StopReason::Idle.into())),
-        (Ok(Ok(answer)), None) => Ok(answer),
-        (Ok(Ok(answer)), Some(_)) if !answer.status().is_success() => Ok(answer),
+        (Ok(Ok(response)), None) => Ok(response),
+        (Ok(Ok(response)), Some(_)) if !response.status().is_success() => Ok(response),
         (Ok(_), Some(error)) | (Ok(Err(error)), None) => Err((phase, error)),
     }
 }
@@ -277,53 +287,57 @@ fn head_bytes(head: &request::Parts, body: &RequestBody<'_>) -> Vec<u8> {
     text
 }
 
-/// Why a request is not sent to its end.
-enum Broken {
+/// The reason why a request was not sent completely.
+enum SendError {
     Connection(io::Error),
     Reader(io::Error),
 }
 
-fn write_request(mut wire: &Wire, head: &mut Vec<u8>, body: RequestBody<'_>) -> Result<(), Broken> {
+fn write_request(
+    mut connection: &Connection,
+    head: &mut Vec<u8>,
+    body: RequestBody<'_>,
+) -> Result<(), SendError> {
     let (reader, length) = match body {
         RequestBody::Reader { reader, length } => (reader, length),
-        RequestBody::Empty => return wire.write_all(head).map_err(Broken::Connection),
+        RequestBody::Empty => return connection.write_all(head).map_err(SendError::Connection),
         RequestBody::Bytes(bytes) => {
             head.extend(bytes);
-            return wire.write_all(head).map_err(Broken::Connection);
+            return connection.write_all(head).map_err(SendError::Connection);
         }
     };
-    wire.write_all(head).map_err(Broken::Connection)?;
+    connection.write_all(head).map_err(SendError::Connection)?;
     let mut reader = reader.take(length.unwrap_or(u64::MAX));
     let mut piece = [0; 16 << 10];
     loop {
         let read = match reader.read(&mut piece) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            read => read.map_err(Broken::Reader)?,
+            read => read.map_err(SendError::Reader)?,
         };
         let sent = match length {
-            Some(_) => wire.write_all(&piece[..read]),
-            // A chunk of no bytes is the end.
-            None => wire
+            Some(_) => connection.write_all(&piece[..read]),
+            // A chunk of size zero ends the body.
+            None => connection
                 .write_all(&[format!("{read:x}\r\n").as_bytes(), &piece[..read], b"\r\n"].concat()),
         };
-        sent.map_err(Broken::Connection)?;
+        sent.map_err(SendError::Connection)?;
         if read == 0 {
             return Ok(());
         }
     }
 }
 
-fn read_head(reader: &mut impl BufRead) -> io::Result<Response<Left>> {
+fn read_head(reader: &mut impl BufRead) -> io::Result<Response<BodyState>> {
     loop {
         let line = read_line(reader, &mut Vec::new())?;
-        let mut words = line.splitn(3, ' ').skip(1);
-        let status = words
+        let mut parts = line.splitn(3, ' ').skip(1);
+        let status = parts
             .next()
             .and_then(|status| status.parse::<u16>().ok())
             .ok_or_else(malformed)?;
         let mut response = Response::builder()
             .status(status)
-            .extension(ReasonPhrase(words.next().unwrap_or_default().to_owned()));
+            .extension(ReasonPhrase(parts.next().unwrap_or_default().to_owned()));
         loop {
             let line = read_line(reader, &mut Vec::new())?;
             if line.is_empty() {
@@ -342,17 +356,18 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<Response<Left>> {
                 .map(|length| length.ok_or_else(malformed))
                 .transpose()?
             {
-                _ if matches!(status, 204 | 304) => Left::Bytes(0),
-                _ if response.headers().contains_key(header::TRANSFER_ENCODING) => Left::Size,
-                Some(length) => Left::Bytes(length),
-                None => Left::UntilClosed,
+                _ if matches!(status, 204 | 304) => BodyState::Bytes(0),
+                _ if response.headers().contains_key(header::TRANSFER_ENCODING) => BodyState::Size,
+                Some(length) => BodyState::Bytes(length),
+                None => BodyState::UntilClosed,
             };
             return Ok(response.map(|()| left));
         }
     }
 }
 
-/// A line without its end. What there is of it is kept, so that it can be read on after a silence.
+/// Reads a line without its line end. A partial line stays in `line`, so that reading can continue
+/// after a timeout.
 fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<String> {
     reader.read_until(b'\n', line)?;
     let line = std::mem::take(line);
@@ -364,52 +379,52 @@ fn malformed() -> io::Error {
     io::Error::new(ErrorKind::InvalidData, "this is not HTTP/1.1")
 }
 
-/// The body of an answer.
-struct Incoming {
-    reader: BufReader<Wire>,
-    left: Left,
+/// The body of a response.
+struct ResponseBody {
+    reader: BufReader<Connection>,
+    left: BodyState,
     line: Vec<u8>,
 }
 
-/// What of it is next.
+/// The part of the body that comes next.
 #[derive(Clone, Copy)]
-enum Left {
+enum BodyState {
     Bytes(u64),
     UntilClosed,
-    /// The size of a chunk, so many bytes of it, and the end of its line.
+    /// The size line of a chunk. Then come the data (`Chunk`) and the line end (`ChunkEnd`).
     Size,
     Chunk(u64),
     ChunkEnd,
-    /// What may follow the last chunk.
+    /// Trailer fields after the last chunk.
     Trailer,
 }
 
-impl Read for Incoming {
+impl Read for ResponseBody {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
             let left = match self.left {
-                Left::Bytes(left) | Left::Chunk(left) => left,
-                Left::UntilClosed => return self.reader.read(buf),
-                Left::Size => {
+                BodyState::Bytes(left) | BodyState::Chunk(left) => left,
+                BodyState::UntilClosed => return self.reader.read(buf),
+                BodyState::Size => {
                     let line = read_line(&mut self.reader, &mut self.line)?;
                     let size =
                         u64::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16)
                             .map_err(|_| malformed())?;
                     self.left = if size == 0 {
-                        Left::Trailer
+                        BodyState::Trailer
                     } else {
-                        Left::Chunk(size)
+                        BodyState::Chunk(size)
                     };
                     continue;
                 }
-                Left::ChunkEnd => {
+                BodyState::ChunkEnd => {
                     read_line(&mut self.reader, &mut self.line)?;
-                    self.left = Left::Size;
+                    self.left = BodyState::Size;
                     continue;
                 }
-                Left::Trailer => {
+                BodyState::Trailer => {
                     if read_line(&mut self.reader, &mut self.line)?.is_empty() {
-                        self.left = Left::Bytes(0);
+                        self.left = BodyState::Bytes(0);
                     }
                     continue;
                 }
@@ -420,9 +435,9 @@ impl Read for Incoming {
             }
             let left = left - u64::try_from(read).unwrap_or_default();
             self.left = match self.left {
-                Left::Chunk(_) if left == 0 => Left::ChunkEnd,
-                Left::Chunk(_) => Left::Chunk(left),
-                _ => Left::Bytes(left),
+                BodyState::Chunk(_) if left == 0 => BodyState::ChunkEnd,
+                BodyState::Chunk(_) => BodyState::Chunk(left),
+                _ => BodyState::Bytes(left),
             };
             return Ok(read);
         }

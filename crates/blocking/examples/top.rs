@@ -1,10 +1,10 @@
-//! A live table of the sequences and instances of a hub.
+//! Shows a live table of the sequences and instances of a hub.
 //!
 //! `cargo run --release --example top -- [--hub URL]`
 //!
-//! Arrows choose an instance, Enter shows its log, `s` stops it, `k` kills it, `q` or Ctrl-C ends.
-//! If the output is no terminal, it prints the table once. Without `--hub` or `SCRAMJET_HUB_URL` it
-//! starts a hub on this machine, with three instances to look at.
+//! The arrow keys select an instance, Enter shows its log, `s` stops it, `k` kills it, `q` or
+//! Ctrl-C quits. If the output is not a terminal, it prints the table once. Without `--hub` or
+//! `SCRAMJET_HUB_URL`, it starts a hub on this machine with three instances.
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
@@ -19,30 +19,31 @@ use crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use crossterm::style::{Attribute, Print, SetAttribute};
 use crossterm::terminal::{self, Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{cursor, execute, queue};
+use scramjet_client_blocking::types::InstanceHealth;
 use scramjet_client_blocking::{
-    CancelToken, Deployment, Followed, HostClient, InstanceHealth, InstanceId, InstanceInfo,
-    KillOptions, SequenceInfo, StartOptions, StopOptions,
+    CancelToken, Deployment, Followed, HostClient, InstanceId, InstanceInfo, KillOptions,
+    SequenceInfo, StartOptions, StopOptions,
 };
 use scramjet_client_tests::{hub, package};
 use serde_json::json;
 
-/// The time between two questions to the hub.
+/// Time between two refreshes of the table.
 const REFRESH: Duration = Duration::from_secs(1);
 
-/// The number of lines that are kept of each log.
+/// Number of lines to keep of each log.
 const KEPT: usize = 200;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
     let over = CancelToken::new();
     ctrlc::set_handler({
         let over = over.clone();
         move || over.cancel()
     })?;
     let host = HostClient::new(hub.url())?;
-    // They are deleted at the end.
+    // Dropping the samples deletes them.
     let _samples = if hub.is_local() {
         samples(&host)?
     } else {
@@ -64,7 +65,7 @@ fn main() -> Result<()> {
     shown
 }
 
-/// Something to look at.
+/// Starts some instances to show.
 fn samples(host: &HostClient) -> Result<Vec<Deployment>> {
     let acts = host.deploy(package::sequence("acts"))?;
     for name in ["reads the mail", "counts sheep", "waters the plants"] {
@@ -113,7 +114,7 @@ struct Row {
     sequence: String,
     info: InstanceInfo,
     health: Option<InstanceHealth>,
-    /// Of one processor, since the last refresh.
+    /// Percentage of one processor since the last refresh.
     cpu: Option<f64>,
 }
 
@@ -124,7 +125,7 @@ struct Table {
     rows: Vec<Row>,
     refreshed: Instant,
     chosen: usize,
-    /// The chosen instance's log is shown instead of the table.
+    /// Shows the log of the selected instance instead of the table.
     shows_log: bool,
     message: Arc<Mutex<String>>,
     logs: Logs,
@@ -156,7 +157,7 @@ impl Table {
             .collect();
         for listed in self.host.list_instances()? {
             let instance = self.host.instance(listed.id.clone())?;
-            // Hubs of 0.18 list ids alone, and an instance may be gone in the meantime.
+            // Hubs of 0.18 list ids only. An instance may be gone by the time of this request.
             let info = instance.info().unwrap_or(listed);
             let soon = instance.with_deadline(Duration::from_millis(100));
             let health = info.ended.is_none().then(|| soon.health().ok()).flatten();
@@ -182,7 +183,7 @@ impl Table {
         Ok(())
     }
 
-    /// The table, or the log, in lines of this width.
+    /// Returns the table or the log as lines of at most this width.
     fn lines(&self, width: usize) -> Vec<String> {
         let counts = format!(
             "{} sequences, {} instances",
@@ -216,7 +217,7 @@ impl Table {
         lines
     }
 
-    /// Asks something of the chosen instance, on a thread: a stop takes its time.
+    /// Runs an action for the selected instance on a thread, because a stop takes some time.
     fn ask(&self, what: &'static str, ask: fn(&HostClient, InstanceId) -> Result<()>) {
         let Some(row) = self.rows.get(self.chosen) else {
             return;
@@ -236,7 +237,7 @@ impl Row {
     fn line(&self, last: &str) -> String {
         let unknown = || "-".to_owned();
         let status = self.info.status.as_ref().map(ToString::to_string);
-        // Hubs of 0.18 do not tell, and list none that has ended.
+        // Hubs of 0.18 do not report the status, and list no ended instances.
         let status = status.unwrap_or_else(|| "running".to_owned());
         let started = self.info.started.as_ref().or(self.info.created.as_ref());
         let uptime = started
@@ -264,7 +265,7 @@ impl Row {
     }
 }
 
-/// The terminal, which is as before when this is dropped.
+/// Restores the terminal on drop.
 struct Screen;
 
 impl Screen {
@@ -322,7 +323,7 @@ fn draw(table: &Table) -> Result<()> {
     let mut lines = table.lines(width.into());
     let room = usize::from(height).saturating_sub(1);
     if table.shows_log && lines.len() > room {
-        // The end of the log.
+        // Keeps the end of the log.
         lines.drain(3..3 + lines.len() - room);
     }
     for (number, line) in lines.iter().take(room).enumerate() {

@@ -1,8 +1,10 @@
-//! Waits for whichever of several events comes first, and does not wait for an instance that cannot send any.
+//! Waits for the first of several events, or for the end of the instance.
 //!
 //! `cargo run --release --example wait_any -- [--hub URL]`
 //!
-//! Without `--hub` or `SCRAMJET_HUB_URL` it starts a hub on this machine. It leaves nothing behind, also when a step fails.
+//! Prints the first event of each instance, or how the instance ended. Without `--hub` or
+//! `SCRAMJET_HUB_URL`, it starts a hub on this machine. It deletes everything it created, even if a
+//! step fails.
 
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
@@ -14,7 +16,7 @@ use scramjet_client_tests::{hub, package};
 use serde_json::{Value, json};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::asked_for()?;
+    let hub = hub::from_args()?;
     let host = HostClient::new(hub.url())?;
     let ran = host.deploy_and_run(
         package::sequence("acts"),
@@ -40,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             for (what, steps) in cases {
                 let instance =
                     sequence.start(&StartOptions::new().app_config(json!({ "steps": steps })))?;
-                // Whatever fired since the start counts.
+                // Events that fired since the start count, too.
                 match instance
                     .with_deadline(Duration::from_secs(30))
                     .wait_any(["ready", "error"])

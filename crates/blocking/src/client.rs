@@ -1,4 +1,9 @@
+pub(crate) mod exchange;
+pub(crate) mod flow_driver;
 mod hints;
+pub(crate) mod kill;
+mod opening;
+mod watching;
 
 use std::any::Any;
 use std::io;
@@ -10,17 +15,21 @@ use std::time::Duration;
 use http::Request;
 use scramjet_client_core::flow::{self, OutageTolerance};
 use scramjet_client_core::{
-    BodyLength, Chunks, Decode, Dialect, DryRun, DryRunBody, Endpoint, GetVersion, HubVersion,
-    InstanceId, LastEvent, NextEvent, Operation, ReadEvents, RequestError, RetryPolicy, SingleItem,
-    Streamed,
+    BodyLength, Chunks, Decode, Dialect, Endpoint, GetVersion, HubVersion, InstanceId, LastEvent,
+    NextEvent, Operation, ReadEvents, RequestError, RetryPolicy, SingleItem, Streamed,
 };
 
-use crate::call::CallContext;
-use crate::exchange::{Answered, Exchange, Incoming, Payload};
-use crate::observer::Observing;
-use crate::options::{CallOptions, Deadline};
-use crate::watchdog::Watchdog;
-use crate::{ByteStream, CallLimits, Error, Items, Observer, Transport, Upload};
+use crate::body::byte_stream::ByteStream;
+use crate::body::items::Items;
+use crate::body::upload::Upload;
+use crate::body::watchdog::Watchdog;
+use crate::call::context::CallContext;
+use crate::call::observer::{Observer, Observing};
+use crate::call::options::{CallOptions, Deadline};
+use crate::client::exchange::{Answered, Exchange, Incoming, Payload};
+use crate::error::Error;
+use crate::limits::call_limits::CallLimits;
+use crate::transport::Transport;
 
 /// What every handle holds: where requests go, how they get there, and what bounds them.
 #[derive(Clone)]
@@ -233,16 +242,6 @@ impl Client {
         )
     }
 
-    /// The request for an operation, which is not sent.
-    pub(crate) fn dry_run<O>(&self, operation: &O) -> Result<DryRun, Error>
-    where
-        O: Operation<Payload: Into<DryRunBody>>,
-    {
-        Ok(DryRun::new(self.endpoint().request(operation).map_err(
-            |error| CallContext::unbuilt::<O>().failed(error),
-        )?))
-    }
-
     /// Asks the hub for its version, and remembers how it speaks.
     pub(crate) fn version(&self) -> Result<HubVersion, Error> {
         let version = self.call(&GetVersion)?;
@@ -415,7 +414,7 @@ impl Client {
     ) -> (CallContext, Result<Incoming, Error>) {
         let (head, body) = send.request.into_parts();
         let mut call = CallContext::of(send.operation, &head.method, &head.uri);
-        call.deadline = send.limit.unwrap_or_default();
+        call.deadline = send.timeout.unwrap_or_default();
         call.idle = limits.idle.unwrap_or_default();
         call.observing = self.observer.as_ref().map(Observing::of);
         let exchange = Exchange {
@@ -440,11 +439,11 @@ impl Client {
         let outage = match self.options.retry {
             None => Some(Duration::ZERO),
             Some(_) if limited => None,
-            Some(_) => OutageTolerance::new().outage,
+            Some(_) => OutageTolerance::new().max_outage,
         };
         OutageTolerance {
-            first: self.options.retry,
-            outage,
+            initial_retry: self.options.retry,
+            max_outage: outage,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Where a client's settings come from when the program does not say them.
 
 mod env;
-mod error;
+pub(crate) mod error;
 mod si;
 
 pub use error::ConfigError;

@@ -1,5 +1,12 @@
-mod questions;
-mod text;
+//! Errors of calls, and the errors that they contain.
+
+#[cfg(feature = "ureq")]
+mod connection;
+mod display;
+mod predicates;
+
+#[doc(inline)]
+pub use scramjet_client_core::{ApiError, ErrorCode, ParseVersionError, ReplyError, RequestError};
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -7,15 +14,20 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use http::Method;
-use scramjet_client_core::{Event, ReplyError, RequestError, SequenceId};
+use scramjet_client_core::{Ended, Event, SequenceId};
 
-use crate::in_words::in_words;
-use crate::{Ended, Phase, TransportError};
+use crate::support::chain::fmt_chain;
+use crate::support::threads::NoThread;
+use crate::transport::error::{Phase, TransportError};
 
-/// Why a call failed: which request, what happened, and what the hub said.
+/// The error of every call.
 ///
-/// Its [`Display`](fmt::Display) is one sentence for a person. Programs match on [`kind`](Self::kind), or ask the predicates;
-/// [`api`](Self::api) is the hub's refusal, with its status, code and words.
+/// [`Display`](fmt::Display) is a message in one line: the operation, the method and URL, what
+/// happened, and a remedy if there is one. `Debug` adds the causes, one in each line.
+///
+/// To decide what to do, call the predicates, such as [`is_retryable`](Self::is_retryable) and
+/// [`is_not_found`](Self::is_not_found), or match on [`code`](Self::code) or [`kind`](Self::kind).
+/// [`api`](Self::api) returns the hub's refusal, with its status, code, message and body.
 ///
 /// ```no_run
 /// # use scramjet_client_blocking::{ErrorCode, HostClient, StartOptions};
@@ -24,7 +36,7 @@ use crate::{Ended, Phase, TransportError};
 ///     Ok(instance) => println!("{} runs", instance.id()),
 ///     Err(error) => match error.code() {
 ///         ErrorCode::InsufficientResources => println!("the hub is full, try later"),
-///         ErrorCode::InvalidConfig => println!("mend the package: {error}"),
+///         ErrorCode::InvalidConfig => println!("fix the package: {error}"),
 ///         _ => return Err(error),
 ///     },
 /// }
@@ -35,87 +47,97 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     request: Option<Request>,
-    /// The attempt before, where there is nothing else to say why it came to this.
+    /// The error of the attempt before. Only for timeouts and cancellations, as their source.
     before: Option<Error>,
-    /// A possible reason, and the remedy.
+    /// A likely reason or a remedy, at the end of the message.
     hint: Option<&'static str>,
 }
 
-/// The request that an error is about.
+/// The request of an error.
 pub(crate) struct Request {
     pub(crate) operation: &'static str,
-    /// Method and URL; none where the request could not be built.
+    /// Method and URL. `None` if the request could not be built.
     pub(crate) line: Option<(Method, String)>,
-    /// Sending it twice does not do more than sending it once.
+    /// Sending the request twice has the same effect as sending it once.
     pub(crate) idempotent: bool,
-    /// How many times it was handed to the transport.
+    /// Number of times that the transport got the request.
     pub(crate) attempts: u32,
-    /// How far an attempt got that was not the last.
+    /// Phase of the earlier attempt that got furthest.
     pub(crate) reached: Phase,
+    /// Time since the beginning of the call.
     pub(crate) elapsed: Duration,
 }
 
-/// What happened.
+/// The kind of an [`Error`], with its details.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The request was not built; nothing was sent.
+    /// The request is invalid, or the hub is too old for it. Nothing was sent. Fix the arguments or
+    /// the settings, or upgrade the hub.
     Request(RequestError),
-    /// The connection could not be made, or was lost.
+    /// The connection could not be established or was lost, or the response is not valid HTTP.
+    /// [`Error::is_retryable`] says if a retry is safe.
     Transport(TransportError),
-    /// The handle's deadline passed, see for example [`InstanceClient::with_deadline`](crate::InstanceClient::with_deadline).
+    /// The handle's deadline passed, see [`InstanceClient::with_deadline`].
+    ///
+    /// [`InstanceClient::with_deadline`]: crate::InstanceClient::with_deadline
     #[non_exhaustive]
     Deadline {
-        /// What was being waited for.
+        /// Part of the exchange that was in progress.
         phase: Phase,
-        /// How long the call had.
+        /// Time that the call was allowed to take.
         limit: Duration,
     },
-    /// Nothing moved for as long as the handle's idle timeout, see for example
-    /// [`InstanceClient::with_idle_timeout`](crate::InstanceClient::with_idle_timeout).
+    /// No data moved for the handle's idle timeout, see [`InstanceClient::with_idle_timeout`].
+    ///
+    /// [`InstanceClient::with_idle_timeout`]: crate::InstanceClient::with_idle_timeout
     #[non_exhaustive]
     Idle {
-        /// What was being waited for.
+        /// Part of the exchange that was in progress.
         phase: Phase,
         /// The idle timeout.
         limit: Duration,
     },
-    /// The handle's [`CancelToken`](crate::CancelToken) was cancelled, or who was told of the progress has asked for an end.
+    /// The handle's [`CancelToken`](crate::CancelToken) was cancelled, or a progress callback
+    /// returned [`ControlFlow::Break`](std::ops::ControlFlow::Break).
     #[non_exhaustive]
     Cancelled {
-        /// What was being waited for.
+        /// Part of the exchange that was in progress.
         phase: Phase,
     },
     /// A thread could not be created.
     Thread(io::Error),
-    /// The instance has ended: it was waited for, or it takes no more data, or nothing more comes
-    /// of its streams.
+    /// The instance has ended, so the call cannot complete: it waited for the instance, sent data
+    /// to it, or read one of its streams.
     Ended(Box<Ended>),
-    /// The input of the instance has ended before, or nobody reads it: the data was not taken.
+    /// The instance did not accept the data, because its input has ended, or because its program
+    /// does not read it.
     InputEnded,
-    /// A [`Channel`](crate::Channel) cannot be used any more, for this reason: it is not known which
-    /// answer would come next.
+    /// A [`Channel`](crate::Channel) cannot be used any more, because the next response might
+    /// belong to another request. Contains the reason. Open a channel to another instance.
     OutOfStep(&'static str),
-    /// No instance of the pool is alive. If the pool replaces instances, this is why the last attempt
-    /// to start one has failed.
+    /// No instance of the pool is alive. If the pool replaces instances, contains the error of the
+    /// last attempt to start one.
     NoInstance(Option<Arc<Error>>),
-    /// The instance told by this event that it has failed to get ready. It was killed.
+    /// The instance emitted this event, which means that it failed to get ready. See
+    /// [`Readiness::fails_on`](crate::Readiness::fails_on). The client has killed the instance.
     Failed(Box<Event>),
-    /// Not exactly one sequence of the hub has the name of a package that was looked for.
+    /// The hub has no sequence of this name, or several.
     #[non_exhaustive]
     SequenceName {
-        /// The name.
+        /// The name that the caller gave.
         name: String,
-        /// The sequences that have it: none, or several.
+        /// Ids of the sequences with this name: none, or several.
         found: Vec<SequenceId>,
     },
-    /// Several attempts failed, each in its way.
+    /// Several attempts failed. Contains their errors in order; of many attempts, perhaps only the
+    /// first and the last.
     Attempts(Vec<Error>),
-    /// What the caller gave to upload could not be read to its end. The hub may have received a part of it.
+    /// The data to upload could not be read or is invalid. The hub may have received a part of it.
     Upload(io::Error),
-    /// What the caller gave to write to did not take what came.
+    /// The caller's writer failed.
     Write(io::Error),
-    /// The hub answered, but not what was asked for: a refusal ([`ReplyError::Api`]), or a body that cannot be used.
+    /// The hub refused the request ([`ReplyError::Api`]), or its response cannot be used.
     Reply(ReplyError),
 }
 
@@ -131,6 +153,12 @@ impl From<ReplyError> for ErrorKind {
     }
 }
 
+impl From<NoThread> for ErrorKind {
+    fn from(error: NoThread) -> Self {
+        Self::Thread(error.0)
+    }
+}
+
 impl Error {
     pub(crate) fn new(kind: ErrorKind, request: Option<Request>) -> Self {
         Self(Box::new(Inner {
@@ -141,13 +169,14 @@ impl Error {
         }))
     }
 
-    /// With a possible reason at the end of its sentence.
+    /// Adds a likely reason or a remedy to the end of the message.
     pub(crate) fn hinting(mut self, hint: &'static str) -> Self {
         self.0.hint = Some(hint);
         self
     }
 
-    /// With the error of the attempt before as its cause, where it has none of its own.
+    /// Makes the error of the attempt before the source of a timeout or a cancellation, which have
+    /// no source of their own.
     pub(crate) fn after(mut self, before: &mut Option<Self>) -> Self {
         if matches!(
             self.0.kind,
@@ -158,19 +187,19 @@ impl Error {
         self
     }
 
-    /// The same request, with something else that happened.
+    /// Replaces the kind and keeps the request.
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         (self.0.kind, self.0.before) = (kind, None);
         self
     }
 
-    /// What happened.
+    /// Returns the kind of the error, with its details.
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
-    /// Of several attempts the last one.
+    /// Returns the error of the last attempt.
     fn last(&self) -> &Self {
         match &self.0.kind {
             ErrorKind::Attempts(errors) => errors.last().map_or(self, Self::last),
@@ -179,18 +208,23 @@ impl Error {
         }
     }
 
-    /// What happened, of several attempts in the last one.
+    /// Returns the kind of the last attempt's error.
     fn decisive(&self) -> &ErrorKind {
         &self.last().0.kind
     }
 
-    /// What was being done, for example `start sequence`, where it was a request.
+    /// Returns the name of the operation that failed, for example `start sequence`. `None` if the
+    /// error does not belong to an operation, for example if a setting is invalid.
     #[must_use]
     pub fn operation(&self) -> Option<&'static str> {
         self.0.request.as_ref().map(|request| request.operation)
     }
 
-    /// How far the exchange got, where there was one; of several attempts that the client made on its own, the one that got furthest.
+    /// Returns how far the exchange got. `None` if the error does not belong to an exchange.
+    ///
+    /// Before [`Phase::Send`], nothing was sent. In [`Phase::Send`], the hub may have received a
+    /// part of the request. After that, the hub may have processed it. If the client retried the
+    /// request, this is the phase of the attempt that got furthest.
     #[must_use]
     pub fn phase(&self) -> Option<Phase> {
         let last = match self.decisive() {
@@ -213,7 +247,7 @@ impl Error {
         last.map(|last| last.max(self.last().reached()))
     }
 
-    /// How far an attempt got that was not the last.
+    /// Returns the phase of the earlier attempt that got furthest.
     fn reached(&self) -> Phase {
         self.0
             .request
@@ -221,8 +255,9 @@ impl Error {
             .map_or(Phase::Resolve, |request| request.reached)
     }
 
-    /// How many times the request was sent, or was tried to be: more than once where the client has repeated it on its own, see
-    /// [`HostClientBuilder::retry`](crate::HostClientBuilder::retry). 0 where it was given up before.
+    /// Returns the number of attempts to send the request. It is above 1 if the client retried the
+    /// request, see [`HostClientBuilder::retry`](crate::HostClientBuilder::retry), and 0 if the
+    /// call failed before the first attempt.
     #[must_use]
     pub fn attempt_count(&self) -> u32 {
         match &self.0.kind {
@@ -235,7 +270,7 @@ impl Error {
         }
     }
 
-    /// How long it took from the beginning of the call until it failed.
+    /// Returns the time from the beginning of the call until it failed.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.0
@@ -244,13 +279,13 @@ impl Error {
             .map_or(Duration::ZERO, |request| request.elapsed)
     }
 
-    /// The request's URL, where one was built.
+    /// Returns the URL of the request. `None` if no request was built.
     #[must_use]
     pub fn url(&self) -> Option<&str> {
         self.line().map(|(_, url)| url.as_str())
     }
 
-    /// The request's method, where one was built.
+    /// Returns the method of the request. `None` if no request was built.
     #[must_use]
     pub fn method(&self) -> Option<&Method> {
         self.line().map(|(method, _)| method)
@@ -270,17 +305,8 @@ impl From<RequestError> for Error {
     }
 }
 
-/// What is said of a connection whose other side is gone.
-pub(crate) fn is_closed(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    matches!(
-        kind,
-        BrokenPipe | ConnectionReset | ConnectionAborted | UnexpectedEof
-    )
-}
-
 impl StdError for Error {
-    /// The cause, below what `Display` says.
+    /// Returns the cause. `Display` does not repeat it.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0.kind {
             ErrorKind::Request(error) => error.source(),
@@ -309,15 +335,15 @@ impl StdError for Error {
     }
 }
 
-/// The sentence and its causes: what `unwrap` and a `main` that returns an error print.
+/// Writes the message and its causes. `unwrap` and a `main` that returns an error print this.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        in_words(self, f)
+        fmt_chain(self, f)
     }
 }
 
-/// With the error inside, and the kind that readers and writers expect: `UnexpectedEof` for what
-/// was cut off, also by the end of the instance, `TimedOut` for a limit that was reached.
+/// Wraps the error, with the kind that readers and writers expect: `UnexpectedEof` if the data was
+/// cut off or the instance has ended, `TimedOut` for timeouts.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error.0.kind {

@@ -1,233 +1,219 @@
 //! A blocking client for [Scramjet Transform Hub](https://github.com/scramjetorg/transform-hub).
 //!
-//! A hub runs *sequences* (packaged programs, uploaded as `.tar.gz`) as *instances* (processes), and gives access to their
-//! streams, events and logs over HTTP. [`HostClient`] is the hub, [`SequenceClient`] an uploaded package, [`InstanceClient`] a
-//! process of it; all are cheap handles that share connections and may be used from any number of threads.
+//! A hub runs *sequences* (packaged programs, uploaded as `.tar.gz`) as *instances* (processes). Their
+//! streams, events and logs are available over HTTP. [`HostClient`] is a handle to a hub,
+//! [`SequenceClient`] to an uploaded package and [`InstanceClient`] to a process. Handles are cheap to
+//! clone, share connections, and can be used from any thread.
 //!
 //! ```no_run
-//! use std::io::Read;
+//! use std::time::Duration;
 //! use scramjet_client_blocking::{HostClient, StartOptions, Upload};
 //!
-//! let host = HostClient::new("http://localhost:8000/api/v1")?;
-//! let sequence = host.send_sequence(Upload::path("package.tar.gz"))?;
-//! let instance = sequence.start(&StartOptions::new().arg("Berlin"))?;
-//! instance.send_input("some text\n")?;
-//! let mut output = String::new();
-//! instance.output()?.read_to_string(&mut output)?;
+//! let minute = Duration::from_secs(60);
+//! let host = HostClient::new("http://localhost:8000/api/v1")?.with_deadline(minute);
+//! let sequence = host.deploy(Upload::path("package.tar.gz"))?;
+//! let run = sequence.run(&StartOptions::new().arg("Berlin"), "some text\n")?;
+//! println!("{}", String::from_utf8_lossy(&run.output));
+//! sequence.close()?; // Deletes the sequence. So does dropping it, after an error.
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The [`guide`] leads from nothing to a running sequence in five minutes, and through errors, limits, hubs and transports.
+//! The [`guide`] starts with [first steps](guide::five_minutes). [`patterns`] shows common tasks.
+//! [`coming_from_api_client`] lists the counterparts of all methods of the TypeScript clients.
+//!
+//! # Items
+//!
+//! The items that most programs name are at the root. The modules have all items by topic: [`error`],
+//! [`stream`], [`patterns`], [`types`], [`transport`], [`platform`], [`config`], and `pack` (with the
+//! feature of this name).
 //!
 //! # Limits
 //!
-//! Every call blocks until the hub has answered in full, and nothing has a time limit unless it is asked for, but connecting (10 seconds). Every
-//! handle takes a deadline, an idle timeout and a cancel token ([`HostClient::with_deadline`], [`with_idle_timeout`](HostClient::with_idle_timeout),
-//! [`with_cancel`](HostClient::with_cancel)), and hands them on to the handles made from it. See [`guide::limits`].
+//! Every call blocks until the hub has sent its complete response. There are no timeouts by default,
+//! except 10 seconds for connecting. Every handle has a deadline, an idle timeout and a cancel token
+//! ([`HostClient::with_deadline`], [`with_idle_timeout`](HostClient::with_idle_timeout),
+//! [`with_cancel`](HostClient::with_cancel)), and passes them on to the handles made from it. See
+//! [`guide::limits`].
 //!
 //! # Streams
 //!
-//! What an instance writes is a [`ByteStream`], which is a [`Read`](std::io::Read), and an iterator of [`lines`](ByteStream::lines) or
-//! [values](ByteStream::json_lines). What goes into it comes from memory, a file or any reader at once
-//! ([`InstanceClient::send_input`]), bit by bit ([`InstanceClient::input_writer`], a [`Write`](std::io::Write)), or while the output is read
-//! ([`InstanceClient::transform`]). [`InstanceClient::follow_log`] and its like go on over a lost connection, and tell of the gap.
-//! [`HostClient::follow_logs`] makes one log of those of many instances.
+//! The output of an instance is a [`ByteStream`]. It implements [`Read`](std::io::Read) and has
+//! iterators over [lines](ByteStream::lines) and [JSON values](ByteStream::json_lines). Input comes
+//! from memory, a file or a reader ([`InstanceClient::send_input`]), from a writer
+//! ([`InstanceClient::input_writer`], a [`Write`](std::io::Write)), or is sent while the output is read
+//! ([`InstanceClient::transform`]). [`InstanceClient::follow_log`] and similar calls reconnect after a
+//! lost connection and report the gap. [`HostClient::follow_logs`] merges the logs of many instances.
 //!
-//! Not every stream keeps bytes that are not UTF-8; where it does not, they become U+FFFD. [`Dialect::supports_binary_data`] tells of a hub
-//! whether the others in this table do:
+//! Some streams replace bytes that are not UTF-8 by U+FFFD. [`Dialect::supports_binary_data`] returns
+//! `true` for hubs that keep them as in the last column:
 //!
 //! | stream | hubs of 0.18 | 1.0.1 |
 //! |---|---|---|
-//! | input | damaged | kept, but for the first piece |
+//! | input | damaged | kept, except in the first chunk |
 //! | stdin, inout | damaged | damaged |
 //! | stdout, output | damaged | kept |
-//! | stderr | damaged | not known |
+//! | stderr | damaged | unknown |
 //! | topics | damaged | kept |
-//!
-//! # Patterns
-//!
-//! What is usually done around a sequence is a call, which leaves nothing behind and does not wait for what cannot come:
-//! [`InstanceClient::wait_any`], [`SequenceClient::start_and_wait`], [`SequenceClient::start_with_retry`], [`SequenceClient::run`],
-//! [`InstancePool`], [`InstancePool::map`], [`InstanceClient::json_channel`], [`HostClient::deploy`].
-//! [`patterns`] shows each beside what it takes the place of.
 //!
 //! # Errors
 //!
-//! All calls fail with an [`Error`]: what was being done, to which address, and what happened. A refusal of the hub is an
-//! [`ApiError`] with its status, [`ErrorCode`] and words, see [`Error::api`]. What cannot be sent is refused before anything is. What was
-//! surely not sent because of its connection, or may be sent twice, is sent again: [`HostClientBuilder::retry`]. An [`Observer`] is
-//! told of every request. See [`guide::errors`].
+//! Every call fails with an [`Error`]. It names the operation, the address and what happened. If the
+//! hub refused the request, [`Error::api`] returns the [`ApiError`] with its status, [`ErrorCode`] and
+//! message. Invalid arguments are refused before anything is sent. Requests that never reached the
+//! hub, and idempotent ones, are retried ([`HostClientBuilder::retry`]). An [`Observer`] receives an
+//! event for every step of every request. See [`guide::errors`].
 //!
 //! # Hub versions
 //!
-//! Hubs from 0.18 to 1.x differ on the wire, and this crate speaks to each in its way. It asks a hub for its version when the
-//! first operation depends on it, unless it was told with [`HostClientBuilder::hub_version`]. An operation that the hub is too old for fails
-//! without being sent, with [`Error::is_unsupported`]. See [`guide::hubs`].
+//! Hubs from 0.18 to 1.x differ in their requests and responses. The client asks for the version of
+//! the hub before the first operation that depends on it, unless the program has set it with
+//! [`HostClientBuilder::hub_version`]. If the hub is too old for an operation, the call fails before
+//! anything is sent ([`Error::is_unsupported`]). See [`guide::hubs`].
 //!
 //! # Features
 //!
-//! - `rustls` (default, with `ureq`): `https://` addresses, with rustls and the root certificates of Mozilla.
-//! - `native-tls` (with `ureq`): the same with what the operating system encrypts with and trusts.
-//! - `ureq`: the default transport. Without it, a client is given a [`Transport`] of yours.
-//! - `pack`: `Package`, which packs a sequence folder and checks it before anything is sent; `HostClient::deploy_if_changed`, which sends
-//!   only what is not there yet; and the module `build` for build scripts. Compiles 12 crates more.
+//! - `rustls` (default, with `ureq`): `https` with rustls and Mozilla's root certificates.
+//! - `native-tls` (with `ureq`): `https` with the TLS library and root certificates of the operating
+//!   system.
+//! - `ureq`: the default transport. Without it, pass a [`Transport`] to
+//!   [`HostClientBuilder::transport`].
+//! - `pack`: `Package` packs a sequence folder and checks it before anything is sent.
+//!   `HostClient::deploy_if_changed` uploads it only if it changed. The module `build` is for build
+//!   scripts. Adds 12 crates.
 //!
-//! What a build pays for each is in [`guide::costs`].
-//!
-//! The crate [`scramjet-client-testing`](https://docs.rs/scramjet-client-testing) has transports for
-//! tests without a hub, and a test suite for transports.
+//! [`guide::costs`] lists the crates and build times of each.
 //!
 //! # Packing and deploying
 //!
-//! With the feature `pack`, a sequence needs no archive of yours, and is sent only where it has changed:
+//! With the feature `pack`, no archive is needed:
 //!
 //! ```no_run
 //! # #[cfg(feature = "pack")] {
-//! use scramjet_client_blocking::{HostClient, DeployKey, Package};
+//! use scramjet_client_blocking::{DeployKey, HostClient, Package};
 //!
 //! let host = HostClient::new("http://localhost:8000/api/v1")?;
 //! let package = Package::from_dir("sequence")?;
-//! let deployed = host.deploy_if_changed(&package, &DeployKey::new("shout", "target/deployed.json"))?;
+//! let key = DeployKey::new("shout", "target/deployed.json");
+//! let deployed = host.deploy_if_changed(&package, &key)?;
 //! println!("{:?}: {}", deployed.change, deployed.sequence.id());
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The same content gives the same package on every machine (but on Windows, where nothing is executable); `.siignore` files leave out what they would as `.gitignore` files. A build
-//! script does it in a line, see the module `build` and the example `build_script`. How far an upload or a download is, tell
-//! [`Upload::progress`] and [`ByteStream::progress`].
+//! The same files give the same package on every machine, except on Windows, which has no executable
+//! flag. `.siignore` files exclude files like `.gitignore` files do. [`Upload::progress`] and
+//! [`ByteStream::progress`] report progress and can stop a transfer.
 //!
-//! # The platform
+//! # Extending
 //!
-//! [`ManagerClient`] is a Manager of hubs, [`MultiManagerClient`] a server of Managers, [`MiddlewareClient`] the way into the
-//! platform. Each gives the clients of what is behind it, which share its connections, headers and credentials:
+//! An operation that is missing here is a type that implements [`core::Operation`], about a dozen lines.
+//! [`HostClient::call`], [`HostClient::send`] and [`HostClient::open`] execute it. A [`Transport`]
+//! replaces ureq. The crate
+//! [`scramjet-client-testing`](https://docs.rs/scramjet-client-testing) has a fake hub and other
+//! transports for tests, and a conformance suite for transports.
+//!
+//! [`ManagerClient`](platform::ManagerClient), [`MultiManagerClient`](platform::MultiManagerClient) and
+//! [`MiddlewareClient`](platform::MiddlewareClient) reach the platform around hubs.
 //! `middleware.manager("space")?.host("hub")?` is a [`HostClient`] like any other.
-//!
-//! # Coming from TypeScript
-//!
-//! [`coming_from_api_client`] has a table of all methods.
-//!
-//! # Beyond what is here
-//!
-//! Operations are values that implement [`Operation`]; one that is missing is a dozen lines of yours, for [`HostClient::call`],
-//! [`HostClient::send`] or [`HostClient::open`]. What carries them is a [`Transport`], which can be replaced.
 
-// What a build leaves out is told of in the docs of all the same.
+// Links to items of features that are off cannot resolve.
 #![cfg_attr(not(feature = "ureq"), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[doc = include_str!("coming_from_api_client.md")]
-pub mod coming_from_api_client {}
-
-#[doc = include_str!("patterns.md")]
-pub mod patterns {}
-
-mod about;
+// The layers. `tests/layers/main.rs` lists them from the lowest to the highest, and checks that
+// imports run downwards only.
 mod body;
-#[cfg(feature = "pack")]
-pub mod build;
-mod builder;
 mod call;
-mod cancel;
-mod channel;
-mod child;
 mod client;
-mod config;
-mod deploy;
-#[cfg(feature = "pack")]
-mod deploy_if_changed;
-mod dry_run;
-mod error;
-mod exchange;
-mod flow_driver;
-mod follow;
-pub mod guide;
-mod host;
-mod in_words;
-mod input;
-mod instance;
-mod items;
-mod kill;
+pub mod config;
+mod docs;
+pub mod error;
+mod handles;
 mod limits;
-mod manager;
-mod middleware;
-mod multi_manager;
-mod ndjson;
-mod observer;
-mod options;
 #[cfg(feature = "pack")]
-mod pack;
-mod pipe;
-mod platform;
-mod pool;
-mod progress;
-mod ready;
-mod sequence;
-mod small_file;
-mod start;
-mod stream;
-mod threads;
-mod topics;
+pub mod pack;
+#[doc = include_str!("docs/patterns.md")]
+pub mod patterns;
+mod streams;
+mod support;
 pub mod transport;
-mod upload;
-mod user_code;
-mod watchdog;
-mod writer;
 
-pub use builder::HostClientBuilder;
-pub use cancel::{CancelToken, OnCancel};
-pub use channel::Channel;
-pub use child::{Child, Output, RunOptions};
-pub use config::{ConfigError, SiProfile};
-pub use deploy::{Deployment, Ran, TopicGuard};
+pub use call::observer::{Observer, RequestEvent, RequestInfo};
+pub use docs::{coming_from_api_client, guide};
+#[doc(no_inline)]
+pub use error::{ApiError, Error, ErrorCode, ErrorKind};
+pub use handles::builder::HostClientBuilder;
+pub use handles::host::HostClient;
+pub use handles::instance::InstanceClient;
+pub use handles::sequence::SequenceClient;
+pub use limits::cancel::CancelToken;
 #[cfg(feature = "pack")]
-pub use deploy_if_changed::{DeployChange, DeployError, DeployKey, Deployed};
-
-pub use error::{Error, ErrorKind};
-pub use follow::{Follow, FollowLogs, Followed, Gap};
-pub use host::HostClient;
-pub use input::{Input, Sent};
-pub use instance::{InputStream, InstanceClient, Transformed};
-pub use items::{EventStream, Items};
-pub use limits::{CallLimits, StopReason};
-pub use manager::ManagerClient;
-pub use middleware::MiddlewareClient;
-pub use multi_manager::MultiManagerClient;
-pub use observer::{Observer, RequestEvent, RequestInfo};
-#[cfg(feature = "pack")]
-pub use pack::{Digest, EntryKind, PackEntry, PackError, PackOptions, Package};
-pub use pool::{Checkout, InstancePool, Map, MapOptions, MapProgress, Placement, PoolOptions};
-pub use progress::Progress;
-pub use sequence::SequenceClient;
-pub use start::{Readiness, Ready};
-pub use stream::ByteStream;
-#[doc(inline)]
-pub use transport::{
-    BoxError, NewConnection, Phase, ReasonPhrase, RequestBody, Timings, Transport, TransportError,
-    TransportErrorKind,
+#[doc(no_inline)]
+pub use pack::{DeployKey, Package, build};
+#[doc(no_inline)]
+pub use patterns::{
+    Channel, Child, Deployment, InstancePool, MapOptions, Output, PoolOptions, Readiness, Ready,
+    RunOptions,
 };
-#[cfg(feature = "ureq")]
-#[doc(inline)]
-pub use transport::{
-    ClientCertificate, Proxy, ProxyError, ProxyProblem, TlsBackend, TlsError, TlsProblem,
-    UreqConfig, UreqTransport,
+#[doc(no_inline)]
+pub use stream::{ByteStream, Followed, Input, InputStream, OutputStream, StreamWriter, Upload};
+#[doc(no_inline)]
+pub use transport::Transport;
+#[doc(no_inline)]
+pub use types::{
+    ContentType, Dialect, Ended, Event, EventName, InstanceId, InstanceInfo, KillOptions,
+    RetryPolicy, SequenceId, SequenceInfo, StartOptions, StopOptions, TopicName, Version,
 };
-pub use upload::Upload;
-pub use writer::{JsonLinesWriter, StreamWriter, WriteOptions};
 
 pub use scramjet_client_core as core;
-pub use scramjet_client_core::flow::{Deleted, InstanceLogLine};
-pub use scramjet_client_core::{
-    AccessKey, AccessKeys, Adapter, ApiError, AuditRecord, AuditState, Chunks, ConfiguredHost,
-    ContentType, CreatedTopic, Decode, Dialect, DisconnectHubs, Disconnected, DisconnectedHub,
-    Disk, DryRun, DryRunBody, Ended, Entities, ErrorCode, Event, EventLines, EventName, Extra,
-    HubConfig, HubId, HubInfo, HubStatus, HubVersion, InstanceHealth, InstanceId, InstanceInfo,
-    InstanceLimits, InstanceStatus, JsonLines, KillOptions, Lines, LoadCheck, LogLevel, LogLine,
-    ManagerConfig, ManagerId, ManagerInfo, ManagerLink, ManagerTopic, MultiManagerInfo, NullLine,
-    Operation, OutputStream, ParseVersionError, ReplyError, RequestError, RetryPolicy,
-    RevokedAccessKeys, RunnerExit, SequenceConfig, SequenceId, SequenceInfo, SequenceRef, SpaceId,
-    SpaceInfo, StartOptions, Started, StopOptions, StopReply, StoreItem, StoreItemId, Terminated,
-    TextLines, Timestamp, TopicInfo, TopicName, Version, http,
-};
+pub use scramjet_client_core::{http, serde_json};
+
+/// Data that is sent and received: uploads, inputs, streams, and their items.
+pub mod stream {
+    pub use crate::body::byte_stream::ByteStream;
+    pub use crate::body::input::{Input, InputStream, Sent};
+    pub use crate::body::items::{EventStream, Items};
+    pub use crate::body::progress::Progress;
+    pub use crate::body::upload::Upload;
+    pub use crate::handles::instance::transform::Transformed;
+    pub use crate::streams::follow::{Follow, FollowLogs, Followed, Gap};
+    pub use crate::streams::writer::{JsonLinesWriter, StreamWriter, WriteOptions};
+    #[doc(inline)]
+    pub use scramjet_client_core::flow::InstanceLogLine;
+    #[doc(inline)]
+    pub use scramjet_client_core::{
+        Chunks, EventLines, JsonLines, Lines, NullLine, OutputStream, TextLines,
+    };
+}
+
+/// The platform around hubs: Managers, MultiManagers and the Middleware.
+pub mod platform {
+    pub use crate::handles::platform::manager::ManagerClient;
+    pub use crate::handles::platform::middleware::MiddlewareClient;
+    pub use crate::handles::platform::multi_manager::MultiManagerClient;
+    #[doc(inline)]
+    pub use scramjet_client_core::{
+        AccessKey, AccessKeys, ConfiguredHost, DisconnectHubs, Disconnected, DisconnectedHub,
+        HubId, HubInfo, ManagerConfig, ManagerId, ManagerInfo, ManagerLink, ManagerTopic,
+        MultiManagerInfo, RevokedAccessKeys, SpaceId, SpaceInfo, StoreItem, StoreItemId,
+    };
+}
+
+/// Values that requests take and responses contain.
+pub mod types {
+    pub use crate::handles::dry_run::{DryRun, DryRunBody};
+    #[doc(inline)]
+    pub use scramjet_client_core::flow::Deleted;
+    #[doc(inline)]
+    pub use scramjet_client_core::{
+        Adapter, AuditRecord, AuditState, ContentType, CreatedTopic, Dialect, Disk, Ended,
+        Entities, Event, EventName, Extra, HubConfig, HubStatus, HubVersion, InstanceHealth,
+        InstanceId, InstanceInfo, InstanceLimits, InstanceStatus, KillOptions, LoadCheck, LogLevel,
+        LogLine, RetryPolicy, RunnerExit, SequenceConfig, SequenceId, SequenceInfo, SequenceRef,
+        StartOptions, Started, StopOptions, StopReply, Terminated, Timestamp, TopicInfo, TopicName,
+        Version,
+    };
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

@@ -1,30 +1,38 @@
 //! Sequence folders become packages.
 
 mod archive;
-mod digest;
-mod error;
+pub mod build;
+pub(crate) mod deploy_if_changed;
+pub(crate) mod digest;
+pub(crate) mod entry;
+pub(crate) mod error;
 mod glob;
 mod ignore;
 mod links;
 mod manifest;
+pub(crate) mod options;
 mod walk;
-mod write;
+pub(crate) mod write;
 
+pub use deploy_if_changed::error::DeployError;
+pub use deploy_if_changed::{DeployChange, DeployKey, Deployed};
 pub use digest::Digest;
+pub use entry::{EntryKind, PackEntry};
 pub use error::PackError;
-pub(crate) use write::{target, write_atomically};
+pub use options::PackOptions;
 
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use archive::{Hashing, Tar, compressed};
+use archive::{Contents, Hashing, Tar, compressed};
+use entry::Source;
 use manifest::Manifest;
-use walk::Source;
+use write::write_atomically;
 
-use crate::Upload;
+use crate::body::upload::Upload;
 
 /// A sequence folder, ready to be packed: it was listed and checked, and nothing of its content is held.
 ///
@@ -76,129 +84,6 @@ use crate::Upload;
 #[derive(Clone)]
 pub struct Package {
     contents: Arc<Contents>,
-}
-
-/// What a package is made of.
-#[derive(Debug)]
-pub(crate) struct Contents {
-    root: PathBuf,
-    manifest: Manifest,
-    sources: Vec<Source>,
-}
-
-/// How a folder is packed. The defaults are for a folder as it should be.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct PackOptions {
-    ignore: Vec<String>,
-    max_bytes: u64,
-    max_files: u64,
-    follow_outside_links: bool,
-}
-
-impl Default for PackOptions {
-    fn default() -> Self {
-        Self {
-            ignore: Vec::new(),
-            max_bytes: Self::MAX_BYTES,
-            max_files: Self::MAX_FILES,
-            follow_outside_links: false,
-        }
-    }
-}
-
-impl PackOptions {
-    /// 256 MiB. Most packages have less than one, and a hub of 0.18 takes an upload for no longer than five minutes.
-    pub const MAX_BYTES: u64 = 256 << 20;
-
-    /// 50,000: about as many as the largest `node_modules` has that anybody would want to send.
-    pub const MAX_FILES: u64 = 50_000;
-
-    /// The defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Leaves out what matches this rule, which has the form of a line of `.siignore`. It is stronger than all of those, and a later rule
-    /// is stronger than an earlier one.
-    pub fn ignore(mut self, rule: impl Into<String>) -> Self {
-        self.ignore.push(rule.into());
-        self
-    }
-
-    /// How many bytes the files may have together, before compression. Where it is not said, [`MAX_BYTES`](Self::MAX_BYTES).
-    pub fn max_bytes(self, max_bytes: u64) -> Self {
-        Self { max_bytes, ..self }
-    }
-
-    /// How many entries there may be. Where it is not said, [`MAX_FILES`](Self::MAX_FILES).
-    pub fn max_files(self, max_files: u64) -> Self {
-        Self { max_files, ..self }
-    }
-
-    /// Packs files and folders outside of the folder if a symbolic link leads to them, in the place
-    /// of the link, also if the link leaves the folder and comes back. By default, such a link is an
-    /// error.
-    ///
-    /// This is for workspaces of npm and others, which link the packages of the workspace into
-    /// `node_modules`. A package that is packed in this way finds only dependencies that are in its
-    /// own `node_modules`, or in one of the sequence. Links that lead to a folder that they are in
-    /// are an error.
-    pub fn follow_outside_links(self) -> Self {
-        Self {
-            follow_outside_links: true,
-            ..self
-        }
-    }
-}
-
-/// Something in a package.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PackEntry {
-    /// Where it is in the package: `lib/index.js`.
-    pub path: String,
-    /// What it is.
-    pub kind: EntryKind,
-    /// A warning: its name is one of files with passwords or private keys (`.env`, `.env.*`, `id_*`
-    /// without an extension, `*.pem`, `*.key`).
-    ///
-    /// Such a file is packed unless it is left out. A rule that keeps it, for example `!cert.pem`
-    /// in `.siignore`, says that it is wanted and takes the warning away.
-    pub may_be_secret: bool,
-}
-
-/// What an entry of a package is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EntryKind {
-    /// A file.
-    #[non_exhaustive]
-    File {
-        /// How many bytes it has.
-        size: u64,
-        /// Whether it can be executed. Never on Windows.
-        executable: bool,
-    },
-    /// A symbolic link.
-    #[non_exhaustive]
-    Link {
-        /// What it points to, seen from where it is.
-        target: String,
-    },
-    /// A folder with nothing in it. Others are there by what they contain.
-    EmptyFolder,
-}
-
-impl PackEntry {
-    /// How many bytes its content has, before compression.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        match self.kind {
-            EntryKind::File { size, .. } => size,
-            _ => 0,
-        }
-    }
 }
 
 impl Package {

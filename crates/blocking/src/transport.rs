@@ -4,25 +4,25 @@
 //! HTTP. The crate `scramjet-client-testing` has a test suite for transports, and transports for
 //! tests without a hub.
 
+pub(crate) mod error;
 #[cfg(feature = "ureq")]
 mod ureq;
 
+pub use self::error::{Phase, TransportError, TransportErrorKind};
 #[cfg(feature = "ureq")]
 pub use self::ureq::{
     ClientCertificate, Proxy, ProxyError, ProxyProblem, TlsBackend, TlsError, TlsProblem,
     UreqConfig, UreqTransport,
 };
+pub use crate::limits::call_limits::{CallLimits, StopReason};
+pub use crate::limits::cancel::OnCancel;
+pub use crate::support::chain::BoxError;
 
 use std::fmt;
 use std::io::{self, Read};
 use std::time::Duration;
 
 use http::{Request, Response};
-
-use crate::StopReason;
-
-/// Any error, for what a transport reports as a cause.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Carries requests to a hub and its replies back. The default is [`UreqTransport`]; bring your own with
 /// [`HostClientBuilder::transport`](crate::HostClientBuilder::transport), to go through a tunnel or to test without a network.
@@ -39,7 +39,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///   error, never a clean end.
 /// - `Expect: 100-continue` among the headers offers to wait with an upload until it is asked for. A transport need not take the offer.
 /// - No time limit that nobody asked for: a wait for an event may take days.
-/// - What was asked for is in the request's extensions as [`CallLimits`](crate::CallLimits), and holds for all of the exchange, to the end of
+/// - What was asked for is in the request's extensions as [`CallLimits`], and holds for all of the exchange, to the end of
 ///   the body: a deadline and an idle timeout end it in time, whatever the other side does, and a cancelled token ends it at once, whatever it is
 ///   blocked in. The kind of the error is [`TransportErrorKind::Stopped`], and the [`io::Error`] of
 ///   a body holds a [`StopReason`].
@@ -60,10 +60,11 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A transport is often another one with something around it:
 ///
 /// ```
-/// use std::io::Read;
+/// use std::io::{self, Read};
 /// use std::sync::Arc;
 /// use scramjet_client_blocking::http::{HeaderValue, Request, Response};
-/// use scramjet_client_blocking::{RequestBody, Phase, Transport, TransportError};
+/// use scramjet_client_blocking::Transport;
+/// use scramjet_client_blocking::transport::{RequestBody, Phase, TransportError};
 ///
 /// /// Asks for a new token for each request.
 /// struct SignedIn<F> {
@@ -151,122 +152,11 @@ pub struct Timings {
     pub wait: Option<Duration>,
 }
 
-/// Why there is no response: how far the request got, and what happened.
-#[derive(Debug)]
-pub struct TransportError {
-    /// How far the request got.
-    pub phase: Phase,
-    /// What kind of failure it is.
-    pub kind: TransportErrorKind,
-    /// What happened.
-    pub source: BoxError,
-    io_kind: Option<io::ErrorKind>,
-}
-
-/// The kind of a [`TransportError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TransportErrorKind {
-    /// Reading, writing or connecting failed.
-    Io,
-    /// The TLS handshake failed.
-    Tls,
-    /// A proxy is at fault, and not the hub.
-    Proxy,
-    /// The limits of the caller ended the exchange.
-    Stopped(StopReason),
-    /// A thread that the exchange needs could not be created. Nothing was sent.
-    Thread,
-    /// Something else.
-    Other,
-}
-
-impl TransportError {
-    /// An error in this phase. The source decides on the kind: a [`StopReason`], an
-    /// [`io::Error`] or one of this crate's errors for TLS and proxies, also inside an
-    /// [`io::Error`].
-    pub fn new(phase: Phase, source: impl Into<BoxError>) -> Self {
-        let source = source.into();
-        let io_error = source.downcast_ref::<io::Error>();
-        let (kind, io_kind) = match io_error {
-            None => (kind_of(&*source), None),
-            Some(error) => {
-                let kind = error.get_ref().map(|inner| kind_of(inner));
-                let kind = kind.filter(|kind| *kind != TransportErrorKind::Other);
-                (kind.unwrap_or(TransportErrorKind::Io), Some(error.kind()))
-            }
-        };
-        Self {
-            phase,
-            kind,
-            source,
-            io_kind,
-        }
-    }
-
-    #[cfg(feature = "ureq")]
-    pub(crate) fn connect(source: impl Into<BoxError>) -> Self {
-        Self::new(Phase::Connect, source)
-    }
-
-    /// The kind of the source, if it is an [`io::Error`].
-    #[must_use]
-    pub fn io_kind(&self) -> Option<io::ErrorKind> {
-        self.io_kind
-    }
-}
-
-fn kind_of(error: &(dyn std::error::Error + 'static)) -> TransportErrorKind {
-    if let Some(stopped) = error.downcast_ref() {
-        return TransportErrorKind::Stopped(*stopped);
-    }
-    if error.is::<crate::threads::NoThread>() {
-        return TransportErrorKind::Thread;
-    }
-    #[cfg(feature = "ureq")]
-    if error.is::<TlsError>() {
-        return TransportErrorKind::Tls;
-    }
-    #[cfg(feature = "ureq")]
-    if error.is::<ProxyError>() {
-        return TransportErrorKind::Proxy;
-    }
-    TransportErrorKind::Other
-}
-
-impl fmt::Display for TransportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.phase {
-            Phase::Resolve => "the host was not found",
-            Phase::Connect => "could not connect",
-            Phase::Tls => "could not agree on encryption",
-            Phase::Send => "the request could not be sent to its end",
-            Phase::Wait => "no answer came that can be read",
-            Phase::Read => "the answer could not be read",
-        })
-    }
-}
-
-impl std::error::Error for TransportError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.source)
-    }
-}
-
-/// The part of an exchange in which something happened, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Phase {
-    /// Finding the host's address. Nothing of the request was sent.
-    Resolve,
-    /// Connecting, or finding that a connection is of no use. Nothing of the request was sent.
-    Connect,
-    /// Agreeing on encryption. Nothing of the request was sent.
-    Tls,
-    /// Sending the request. The hub may have received a part of it.
-    Send,
-    /// Waiting for the head of the answer. The hub has the request, and may have acted upon it.
-    Wait,
-    /// Reading the body of the answer.
-    Read,
+/// What is said of a connection whose other side is gone.
+pub(crate) fn is_closed(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(
+        kind,
+        BrokenPipe | ConnectionReset | ConnectionAborted | UnexpectedEof
+    )
 }

@@ -1,4 +1,4 @@
-//! Requests that are built and replies that are read, by core and by hand: time and allocations.
+//! Time and allocations for building requests and reading responses, in core and by hand.
 //!
 //! `cargo bench --bench protocol`
 
@@ -80,19 +80,19 @@ fn main() {
             VERSION.as_bytes(),
         )))
     };
-    // What a program would write that needs what hubs say, and nothing that is still to come.
+    // A struct for all members of today, which ignores future ones.
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    #[expect(dead_code, reason = "nobody looks at them")]
+    #[expect(dead_code, reason = "only parsed")]
     struct Version {
         service: String,
         api_version: String,
         version: String,
         build: String,
     }
-    // And one that needs the version alone.
+    // A struct for the version only.
     #[derive(Deserialize)]
-    #[expect(dead_code, reason = "nobody looks at it")]
+    #[expect(dead_code, reason = "only parsed")]
     struct Least {
         version: String,
     }
@@ -111,14 +111,14 @@ fn main() {
     compare(
         &bench,
         "decode version as ours: by hand into the library's struct, which keeps unknown members",
-        Goal::Told,
+        Goal::None,
         read,
         parse::<HubVersion>,
     );
     compare(
         &bench,
         "decode version alone: by hand nothing else is kept",
-        Goal::Told,
+        Goal::None,
         read,
         parse::<Least>,
     );
@@ -161,17 +161,17 @@ fn compare(bench: &Bench, title: &str, goal: Goal, core: impl Fn(), by_hand: imp
         ],
     );
     compared.time(CORE, BY_HAND, goal);
-    compared.cpu(CORE, BY_HAND, Goal::Told);
+    compared.cpu(CORE, BY_HAND, Goal::None);
     for (name, work) in [(CORE, &core as &dyn Fn()), (BY_HAND, &by_hand)] {
         let allocated = allocation_counter::measure(work);
         let what = format!(
             "allocations of {name}, of {} bytes in all",
             allocated.bytes_total
         );
-        compared.tell(
+        compared.report(
             &what,
             Spread::of([allocated.count_total as f64]),
-            Goal::Told,
+            Goal::None,
         );
     }
 }
@@ -183,7 +183,7 @@ fn request(method: Method, uri: String) -> scramjet_client_core::http::request::
         .header(header::ACCEPT, "*/*")
 }
 
-/// What a driver does, where the body comes in one piece.
+/// Reads a response like a driver whose body arrives as one chunk.
 fn reply<O, T: DeserializeOwned>(
     endpoint: &Endpoint,
     operation: &O,
@@ -207,7 +207,10 @@ where
 fn instance(number: usize) -> serde_json::Value {
     json!({
         "id": format!("{number:08}-6c42-4c0f-a3a3-7d2c39d0e2a1"),
-        "sequence": { "id": "5a1e9a37-6c42-4c0f-a3a3-7d2c39d0e2a1", "config": { "name": "shout", "version": "1.0.0", "main": "index.js" } },
+        "sequence": {
+            "id": "5a1e9a37-6c42-4c0f-a3a3-7d2c39d0e2a1",
+            "config": { "name": "shout", "version": "1.0.0", "main": "index.js" },
+        },
         "status": "running",
         "appConfig": {},
         "args": ["Berlin"],

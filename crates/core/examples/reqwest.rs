@@ -1,5 +1,5 @@
-//! An async client: operations of core over reqwest, with single answers, streamed uploads, and
-//! streams of items; and a driver of flows.
+//! An async client over `reqwest`: single responses, streamed uploads, streams of items, and a
+//! driver for flows.
 //!
 //! `cargo run --example core_reqwest -- [HUB-URL]`
 
@@ -27,7 +27,7 @@ use scramjet_client_tests::{hub, package};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 fn main() -> Result<(), Failure> {
-    let hub = hub::any(std::env::args().nth(1))?;
+    let hub = hub::resolve(std::env::args().nth(1))?;
     tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -41,7 +41,7 @@ async fn run(url: &str) -> Result<(), Failure> {
     hub.endpoint.set_dialect(version.dialect());
     println!("hub        {url}, version {}", version.version);
 
-    // The package goes out as the stream gives it.
+    // Upload the package as a stream.
     let pieces: Vec<_> = package::sequence("events")
         .chunks(100)
         .map(<[u8]>::to_vec)
@@ -51,7 +51,7 @@ async fn run(url: &str) -> Result<(), Failure> {
         .send(&SendSequence, Body::wrap_stream(stream::iter(pieces)))
         .await?
         .id;
-    // What takes several requests is a flow.
+    // Starting an instance and waiting for an event takes several requests, so it is a flow.
     let endpoint = hub.endpoint.clone();
     let (id, options) = (sequence.clone(), StartOptions::new());
     let readiness = Readiness {
@@ -66,7 +66,7 @@ async fn run(url: &str) -> Result<(), Failure> {
 
     let follow = Follow::events(endpoint.clone(), instance.clone(), EventName::new("pong")?)?;
     let mut events = hub.drive(follow);
-    // The stream is open.
+    // The first result means that the stream is open.
     events.next().await?;
     hub.call(&SendEvent {
         id: &instance,
@@ -84,15 +84,15 @@ async fn run(url: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A random number.
+/// Returns a random number.
 fn rand() -> u64 {
     std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)
 }
 
-/// What can go wrong: a `RequestError` or a `ReplyError` of core, or an error of reqwest.
+/// Any error: a `RequestError` or a `ReplyError` of core, or an error of `reqwest`.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// A hub, and the way to it.
+/// A client for one hub.
 #[derive(Debug)]
 pub struct Hub {
     client: Client,
@@ -100,11 +100,11 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// The hub at this address.
+    /// Creates a client for the hub at this URL.
     pub fn new(base_url: &str) -> Result<Self, Failure> {
         let client = Client::builder()
             .redirect(redirect::Policy::none())
-            // Hubs close idle connections after 5 seconds. A request that is sent meanwhile fails.
+            // Hubs close idle connections after 5 seconds. A request on a closed one fails.
             .pool_idle_timeout(Duration::from_secs(3))
             .no_proxy();
         Ok(Self {
@@ -113,7 +113,7 @@ impl Hub {
         })
     }
 
-    /// Runs an operation whose reply is one value.
+    /// Runs an operation whose response is one value.
     pub async fn call<O>(&self, operation: &O) -> Result<<O::Decoder as Decode>::Item, Failure>
     where
         O: Operation<Payload = Vec<u8>, Decoder: SingleItem>,
@@ -124,7 +124,7 @@ impl Hub {
             .await
     }
 
-    /// Runs an operation that uploads, for example a stream: `Body::wrap_stream`.
+    /// Runs an operation with an upload, which may be a stream (`Body::wrap_stream`).
     pub async fn send<O>(
         &self,
         operation: &O,
@@ -139,7 +139,7 @@ impl Hub {
             .await
     }
 
-    /// Runs an operation whose reply is a stream of items. A refusal is known at once.
+    /// Runs an operation whose response is a stream of items. Returns an error response at once.
     pub async fn stream<O>(
         &self,
         operation: &O,
@@ -158,14 +158,14 @@ impl Hub {
         }))
     }
 
-    /// Drives a flow.
+    /// Creates a driver for a flow.
     pub fn drive<F: Flow>(&self, flow: F) -> Driver<F> {
         Driver {
             flow,
             client: self.client.clone(),
             began: Instant::now(),
             open: BTreeMap::new(),
-            coming: SelectAll::new(),
+            events: SelectAll::new(),
             failures: BTreeMap::new(),
         }
     }
@@ -174,17 +174,17 @@ impl Hub {
         &self,
         operation: &O,
         request: Request<Body>,
-    ) -> Result<Answer<O::Decoder>, Failure> {
+    ) -> Result<ResponseReader<O::Decoder>, Failure> {
         let response = self.client.execute(request.try_into()?).await?;
         let reason = reason(&response);
         let reply = self
             .endpoint
             .reply(operation, response.status(), &reason, response.headers());
-        Ok(Answer { reply, response })
+        Ok(ResponseReader { reply, response })
     }
 }
 
-/// The reason phrase. Only one that is not the usual for its status is kept as such.
+/// Returns the reason phrase. hyper keeps it only if it differs from the usual one of the status.
 fn reason(response: &Response) -> String {
     let kept = response.extensions().get::<ReasonPhrase>();
     match kept.map(|reason| String::from_utf8_lossy(reason.as_bytes())) {
@@ -196,14 +196,14 @@ fn reason(response: &Response) -> String {
     }
 }
 
-/// A reply whose head is there.
-struct Answer<D> {
+/// A response whose head has arrived.
+struct ResponseReader<D> {
     reply: Reply<D>,
     response: Response,
 }
 
-impl<D: Decode> Answer<D> {
-    /// The next item, `None` at the end.
+impl<D: Decode> ResponseReader<D> {
+    /// Returns the next item, or `None` at the end.
     async fn next(&mut self) -> Result<Option<D::Item>, Failure> {
         loop {
             match self.reply.next_item()? {
@@ -227,22 +227,22 @@ impl<D: Decode> Answer<D> {
     }
 }
 
-/// Carries out what a flow asks for, and tells it what comes.
+/// Executes the commands of a flow, and passes the responses to it.
 pub struct Driver<F> {
     flow: F,
     client: Client,
     began: Instant,
     open: BTreeMap<ExchangeId, AbortHandle>,
-    coming: SelectAll<Abortable<BoxStream<'static, (ExchangeId, Came)>>>,
+    events: SelectAll<Abortable<BoxStream<'static, (ExchangeId, ExchangeEvent)>>>,
     failures: BTreeMap<ExchangeId, reqwest::Error>,
 }
 
-/// Something that has come of an exchange.
-enum Came {
+/// One event of an exchange.
+enum ExchangeEvent {
     Head(StatusCode, String, HeaderMap),
     Body(Bytes),
     End,
-    /// The error is missing if the time limit of the exchange is over.
+    /// The error is `None` if the exchange timed out.
     Failed(Progress, Option<reqwest::Error>),
 }
 
@@ -250,10 +250,10 @@ impl<F, T> Driver<F>
 where
     F: Flow<Output = Result<T, FlowError>>,
 {
-    /// The result of the flow, or the next one.
+    /// Returns the next result of the flow.
     ///
-    /// Dropped too early, it leaves on the hub what it has begun. [`give_up`](Self::give_up) cleans
-    /// up.
+    /// If the driver is dropped before the end of the flow, what the flow has started stays on the
+    /// hub. [`cancel`](Self::cancel) cleans up.
     pub async fn next(&mut self) -> Result<T, Failure> {
         loop {
             match self.flow.poll(self.began.elapsed()) {
@@ -267,17 +267,17 @@ where
                 Command::Abort(id) => self.close(id),
                 Command::Send(send) => {
                     let id = send.id;
-                    let came = exchange(self.client.clone(), *send).map(move |came| (id, came));
-                    let (came, handle) = stream::abortable(came.boxed());
+                    let events = exchange(self.client.clone(), *send).map(move |event| (id, event));
+                    let (events, handle) = stream::abortable(events.boxed());
                     self.open.insert(id, handle);
-                    self.coming.push(came);
+                    self.events.push(events);
                 }
                 Command::Wait { until } => {
                     let until = until.and_then(|until| self.began.checked_add(until));
-                    // Without a time, for very long.
+                    // No time means to wait without a limit.
                     let until = until.unwrap_or_else(|| self.began + Duration::from_secs(1 << 30));
-                    match timeout_at(until, self.coming.next()).await {
-                        Ok(Some((id, came))) => self.came(id, came),
+                    match timeout_at(until, self.events.next()).await {
+                        Ok(Some((id, event))) => self.on_event(id, event),
                         Ok(None) => sleep_until(until).await,
                         Err(_) => {}
                     }
@@ -286,10 +286,10 @@ where
         }
     }
 
-    /// Ends the flow, and cleans up on the hub. Its other results come no more.
-    pub async fn give_up(&mut self) {
-        self.flow.give_up(self.began.elapsed());
-        // The error says that it was given up.
+    /// Ends the flow and cleans up on the hub. The flow returns no further results.
+    pub async fn cancel(&mut self) {
+        self.flow.cancel(self.began.elapsed());
+        // Only waits for the clean-up. Its result does not matter any more.
         let _ = self.next().await;
     }
 
@@ -299,27 +299,27 @@ where
         }
     }
 
-    fn came(&mut self, id: ExchangeId, came: Came) {
-        let input = match &came {
-            Came::Head(status, reason, headers) => Input::Head {
+    fn on_event(&mut self, id: ExchangeId, event: ExchangeEvent) {
+        let input = match &event {
+            ExchangeEvent::Head(status, reason, headers) => Input::Head {
                 id,
                 status: *status,
                 reason,
                 headers,
             },
-            Came::Body(bytes) => Input::Body { id, bytes },
-            Came::End => Input::End { id },
-            Came::Failed(progress, _) => Input::Failed {
+            ExchangeEvent::Body(bytes) => Input::Body { id, bytes },
+            ExchangeEvent::End => Input::End { id },
+            ExchangeEvent::Failed(progress, _) => Input::Failed {
                 id,
                 progress: *progress,
-                passes: true,
+                transient: true,
             },
         };
         self.flow.handle(self.began.elapsed(), input);
-        match came {
-            Came::Head(..) | Came::Body(_) => {}
-            Came::End => self.close(id),
-            Came::Failed(_, error) => {
+        match event {
+            ExchangeEvent::Head(..) | ExchangeEvent::Body(_) => {}
+            ExchangeEvent::End => self.close(id),
+            ExchangeEvent::Failed(_, error) => {
                 self.failures.extend(error.map(|error| (id, error)));
                 self.close(id);
             }
@@ -327,9 +327,9 @@ where
     }
 }
 
-/// Sends a request of a flow, and gives what comes.
-fn exchange(client: Client, send: flow::Send) -> impl Stream<Item = Came> + Send {
-    let limit = send.limit.unwrap_or(Duration::from_secs(1 << 30));
+/// Sends a request of a flow, and returns the events of the exchange.
+fn exchange(client: Client, send: flow::Send) -> impl Stream<Item = ExchangeEvent> + Send {
+    let limit = send.timeout.unwrap_or(Duration::from_secs(1 << 30));
     let ends = Instant::now() + limit;
     let head = async move {
         let request = send.request.map(Body::from).try_into();
@@ -338,7 +338,7 @@ fn exchange(client: Client, send: flow::Send) -> impl Stream<Item = Came> + Send
     stream::once(head).flat_map(move |response| match response {
         Ok(Ok(response)) => {
             let (status, headers) = (response.status(), response.headers().clone());
-            let head = Came::Head(status, reason(&response), headers);
+            let head = ExchangeEvent::Head(status, reason(&response), headers);
             stream::iter([head]).chain(body(response, ends)).boxed()
         }
         Ok(Err(error)) => {
@@ -346,20 +346,20 @@ fn exchange(client: Client, send: flow::Send) -> impl Stream<Item = Came> + Send
                 true => Progress::NothingSent,
                 false => Progress::MayBeReceived,
             };
-            stream::iter([Came::Failed(progress, Some(error))]).boxed()
+            stream::iter([ExchangeEvent::Failed(progress, Some(error))]).boxed()
         }
-        Err(_) => stream::iter([Came::Failed(Progress::MayBeReceived, None)]).boxed(),
+        Err(_) => stream::iter([ExchangeEvent::Failed(Progress::MayBeReceived, None)]).boxed(),
     })
 }
 
-fn body(response: Response, ends: Instant) -> impl Stream<Item = Came> + Send {
+fn body(response: Response, ends: Instant) -> impl Stream<Item = ExchangeEvent> + Send {
     stream::unfold(Some(response), move |response| async move {
         let mut response = response?;
         Some(match timeout_at(ends, response.chunk()).await {
-            Ok(Ok(Some(bytes))) => (Came::Body(bytes), Some(response)),
-            Ok(Ok(None)) => (Came::End, None),
-            Ok(Err(error)) => (Came::Failed(Progress::Answered, Some(error)), None),
-            Err(_) => (Came::Failed(Progress::Answered, None), None),
+            Ok(Ok(Some(bytes))) => (ExchangeEvent::Body(bytes), Some(response)),
+            Ok(Ok(None)) => (ExchangeEvent::End, None),
+            Ok(Err(error)) => (ExchangeEvent::Failed(Progress::Answered, Some(error)), None),
+            Err(_) => (ExchangeEvent::Failed(Progress::Answered, None), None),
         })
     })
 }

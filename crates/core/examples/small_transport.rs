@@ -1,4 +1,4 @@
-//! The transport that the README of core shows, with a program around it.
+//! A transport in 50 lines: HTTP/1.0 over a plain socket, for operations with a single value.
 //!
 //! `cargo run --example core_small_transport -- [HUB-URL]`
 
@@ -64,7 +64,7 @@ where
 }
 
 fn main() -> Result<(), Failure> {
-    let hub = scramjet_client_tests::hub::any(std::env::args().nth(1))?;
+    let hub = scramjet_client_tests::hub::resolve(std::env::args().nth(1))?;
     println!(
         "version {}",
         call(&Endpoint::new(hub.url())?, &GetVersion)?.version

@@ -1,5 +1,5 @@
-//! Operations of core over a `TcpStream`: HTTP/1.1 by hand, and nothing else between the two. No encryption, no limits; an upload that is
-//! refused is told as such when the hub takes no more of it, and not before.
+//! A client over a `TcpStream`, with HTTP/1.1 written by hand. No encryption and no timeouts. If
+//! the hub refuses an upload midway, the client reads its response only after a write has failed.
 //!
 //! `cargo run --example core_tcp -- [HUB-URL]`
 
@@ -20,7 +20,7 @@ use scramjet_client_core::{
 use scramjet_client_tests::{hub, package};
 
 fn main() -> Result<(), Failure> {
-    let started = hub::any(std::env::args().nth(1))?;
+    let started = hub::resolve(std::env::args().nth(1))?;
     let mut hub = Endpoint::new(started.url())?;
     let version = call(&hub, &GetVersion)?;
     hub.set_dialect(version.dialect());
@@ -60,7 +60,7 @@ fn main() -> Result<(), Failure> {
             options: &KillOptions::new(),
         },
     )?;
-    // It takes the hub a moment to see that the process is gone.
+    // The hub needs a moment to notice the end of the process.
     while let Err(error) = call(
         &hub,
         &DeleteSequence {
@@ -76,10 +76,10 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What can go wrong: a `RequestError` or a `ReplyError` of core, or an IO error.
+/// Any error: a `RequestError` or a `ReplyError` of core, or an IO error.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// Runs an operation whose reply is one value.
+/// Runs an operation whose response is one value.
 pub fn call<O>(hub: &Endpoint, operation: &O) -> Result<<O::Decoder as Decode>::Item, Failure>
 where
     O: Operation<Payload = Vec<u8>, Decoder: SingleItem>,
@@ -89,7 +89,7 @@ where
         .ok_or("a reply of one item had none")?
 }
 
-/// Runs an operation that uploads what the reader gives, as it gives it.
+/// Runs an operation, and streams its upload from a reader.
 pub fn send<O>(
     hub: &Endpoint,
     operation: &O,
@@ -114,7 +114,7 @@ where
         }
     };
     match answer(hub, operation, connection) {
-        // It may have refused before it closed the connection.
+        // If a write failed, the hub may have sent an error before it closed the connection.
         Ok(mut reply) if sent.is_ok() || !reply.reply.is_success() => {
             reply.next().ok_or("a reply of one item had none")?
         }
@@ -126,7 +126,7 @@ where
     }
 }
 
-/// Runs an operation whose reply is a stream of items. A refusal is the first item.
+/// Runs an operation whose response is a stream of items. An error response is the first item.
 pub fn items<O>(hub: &Endpoint, operation: &O) -> Result<Items<O::Decoder>, Failure>
 where
     O: Operation<Payload = Vec<u8>>,
@@ -140,7 +140,7 @@ where
     answer(hub, operation, connection)
 }
 
-/// Connects and sends the head.
+/// Connects and sends the request head.
 fn open(request: &Request<()>, framing: &str) -> Result<TcpStream, Failure> {
     let (uri, headers) = (request.uri(), request.headers());
     if uri.scheme_str() != Some("http") {
@@ -215,18 +215,22 @@ fn line(from: &mut impl BufRead) -> io::Result<String> {
         .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
-/// The items of a reply, as they come.
+/// An iterator over the items of a response. Blocks until the next one arrives.
 pub struct Items<D> {
     reply: Reply<D>,
     body: BufReader<TcpStream>,
     left: Left,
 }
 
+/// The next part of the body to read.
 enum Left {
+    /// The rest of a body without chunks, in bytes.
     Bytes(u64),
-    /// So many bytes of a chunk, the end of its line, the size of the next one.
+    /// The rest of a chunk, in bytes.
     Chunk(u64),
+    /// The line break after a chunk.
     ChunkEnd,
+    /// The size line of the next chunk.
     Chunks,
 }
 
@@ -255,7 +259,7 @@ impl<D: Decode> Iterator for Items<D> {
 }
 
 impl<D> Items<D> {
-    /// The next bytes of the body; none at its end.
+    /// Returns the next bytes of the body, or an empty vector at its end.
     fn read(&mut self) -> io::Result<Vec<u8>> {
         if let Left::ChunkEnd = self.left {
             line(&mut self.body)?;
@@ -285,7 +289,7 @@ impl<D> Items<D> {
             Left::Chunk(_) if piece.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
             Left::Chunk(_) if rest == 0 => Left::ChunkEnd,
             Left::Chunk(_) => Left::Chunk(rest),
-            // Whether that is all which was announced, core knows.
+            // Core checks that the body is as long as announced.
             _ => Left::Bytes(rest),
         };
         Ok(piece)

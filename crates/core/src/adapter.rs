@@ -4,18 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::known_text::known_text;
 
-/// What runs the instances of a hub.
+/// The runtime adapter of a hub, which runs its instances.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 #[non_exhaustive]
 pub enum Adapter {
-    /// Processes of the hub's machine.
+    /// Runs instances as processes on the hub's machine.
     Process,
-    /// Docker containers.
+    /// Runs instances in Docker containers.
     Docker,
-    /// Kubernetes pods.
+    /// Runs instances in Kubernetes pods.
     Kubernetes,
-    /// Any other, as the hub wrote it.
+    /// Any other adapter, as the hub wrote it.
     Other(String),
 }
 

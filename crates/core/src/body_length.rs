@@ -2,7 +2,7 @@ use http::{HeaderMap, StatusCode, header};
 
 use crate::ReplyError;
 
-/// Counts the bytes of a response's body, and knows how many were announced.
+/// The number of bytes of a response's body that have arrived, and the announced number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BodyLength {
     received: u64,
@@ -10,9 +10,10 @@ pub struct BodyLength {
 }
 
 impl BodyLength {
-    /// The length of a body of which nothing has come yet. Its headers announce a length if they
-    /// hold `Content-Length` and no `Transfer-Encoding`. A response with the status 1xx, 204 or 304
-    /// has no body, whatever its headers say (RFC 9112, section 6.3).
+    /// Returns the length of a body of which nothing has arrived yet.
+    ///
+    /// The headers announce a length if they have `Content-Length` but no `Transfer-Encoding`. A
+    /// response with the status 1xx, 204 or 304 has no body (RFC 9112, section 6.3).
     #[must_use]
     pub fn new(status: StatusCode, headers: &HeaderMap) -> Self {
         let length = headers
@@ -26,29 +27,29 @@ impl BodyLength {
         }
     }
 
-    /// Adds bytes that have come.
+    /// Adds bytes that have arrived.
     pub fn add(&mut self, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.received = self.received.saturating_add(bytes);
     }
 
-    /// How many bytes have come.
+    /// Returns the number of bytes that have arrived.
     #[must_use]
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// How many bytes the headers announce. `None` if the body comes in chunks, or until its
-    /// connection is closed.
+    /// Returns the number of bytes that the headers announce. `None` if the body is chunked or ends
+    /// with its connection.
     #[must_use]
     pub fn announced(&self) -> Option<u64> {
         self.announced
     }
 
-    /// Checks that a body is complete that ends here.
+    /// Checks that the body is complete.
     ///
     /// # Errors
-    /// [`ReplyError::Truncated`] if more was announced than came.
+    /// [`ReplyError::Truncated`] if fewer bytes arrived than announced.
     pub fn end(&self) -> Result<(), ReplyError> {
         match self.announced {
             Some(announced) if self.received < announced => Err(self.cut_off()),
@@ -56,7 +57,7 @@ impl BodyLength {
         }
     }
 
-    /// The error for a connection that was lost in the middle of the body.
+    /// Returns the error for a connection that was lost while reading the body.
     #[must_use]
     pub fn cut_off(&self) -> ReplyError {
         ReplyError::Truncated {

@@ -1,12 +1,14 @@
 use core::str::FromStr;
 
+use http::{HeaderMap, HeaderValue, header};
+
 use crate::RequestError;
 
 /// The content type of data for an input or a topic.
 ///
-/// For an input, hubs take other types without complaint and then lose the data, so there are no
-/// others here. A topic is read and written with the type that it was created with, which
-/// [`ListTopics`](crate::ListTopics) tells:
+/// Hubs accept other types for an input and then lose the data, so there are no others here. To
+/// read or write a topic, use the type that it was created with. [`ListTopics`](crate::ListTopics)
+/// returns it as text:
 ///
 /// ```
 /// use scramjet_client_core::ContentType;
@@ -17,20 +19,19 @@ use crate::RequestError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ContentType {
-    /// `text/plain`: UTF-8 text. The sequence gets one string for each piece that arrives, not for
-    /// each line.
+    /// `text/plain`: UTF-8 text. The sequence gets one string per received chunk, not per line.
     Text,
-    /// `application/octet-stream`: bytes. Hubs of 0.18 damage what is not UTF-8.
+    /// `application/octet-stream`: bytes. Hubs of 0.18 replace bytes that are not UTF-8.
     Bytes,
-    /// `application/x-ndjson`: one JSON value on each line. A line `null` cuts the input: nothing
-    /// after it is delivered; a [`NdjsonGuard`](crate::NdjsonGuard) does not let it pass.
+    /// `application/x-ndjson`: one JSON value per line. A line `null` ends the input: the hub does
+    /// not deliver the lines after it. An [`NdjsonGuard`](crate::NdjsonGuard) refuses such a line.
     Ndjson,
-    /// `text/x-ndjson`: the same under another name. Only topics tell the two apart.
+    /// `text/x-ndjson`: the same format under another name. Only topics distinguish the two.
     TextNdjson,
 }
 
 impl ContentType {
-    /// The header's value.
+    /// Returns the value of the `Content-Type` header.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,14 +42,20 @@ impl ContentType {
         }
     }
 
-    /// Returns `true` for lines of JSON, under either name.
+    /// Returns `true` for JSON lines, under either name.
     #[must_use]
     pub const fn is_ndjson(self) -> bool {
         matches!(self, Self::Ndjson | Self::TextNdjson)
     }
+
+    /// Sets the `Content-Type` header.
+    pub(crate) fn insert_into(self, headers: &mut HeaderMap) {
+        let value = HeaderValue::from_static(self.as_str());
+        headers.insert(header::CONTENT_TYPE, value);
+    }
 }
 
-/// Reads the text of [`as_str`](ContentType::as_str), which hubs send in their lists of topics.
+/// Parses the text of [`as_str`](ContentType::as_str), which hubs use in their lists of topics.
 impl FromStr for ContentType {
     type Err = RequestError;
 
@@ -56,7 +63,7 @@ impl FromStr for ContentType {
         let all = [Self::Text, Self::Bytes, Self::Ndjson, Self::TextNdjson];
         all.into_iter()
             .find(|content_type| content_type.as_str() == text)
-            .ok_or_else(|| RequestError::option("content-type", "no hub has topics of this type"))
+            .ok_or_else(|| RequestError::option("content-type", "hubs have no topics of this type"))
     }
 }
 
@@ -65,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_types_are_read_as_hubs_write_them() {
+    fn from_str_parses_the_content_types_of_hubs() {
         for text in [
             "text/plain",
             "application/octet-stream",

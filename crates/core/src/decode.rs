@@ -1,4 +1,4 @@
-//! Reading bodies: bytes are pushed in as they arrive, items are pulled out.
+//! Decoders for response bodies.
 
 mod chunks;
 mod discard;
@@ -19,37 +19,39 @@ pub use text_lines::TextLines;
 
 use crate::ReplyError;
 
-/// What a decoder has to say next.
+/// The result of [`Decode::next_item`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step<T> {
     /// The next item.
     Item(T),
-    /// Nothing yet: feed more bytes, or say that the body ended.
+    /// The next item is incomplete. Feed more bytes, or mark the end of the body.
     NeedData,
-    /// The body is complete and everything in it was handed out.
+    /// The body is complete, and there are no more items.
     End,
 }
 
-/// Turns the bytes of a body into items, without doing any IO.
+/// Turns the bytes of a body into items, without IO.
 ///
-/// Items never depend on how the bytes were cut, and what is buffered is bounded.
+/// The items do not depend on how the bytes were split into chunks, except for [`Chunks`]. The size
+/// of the buffer is bounded.
 pub trait Decode {
-    /// What comes out.
+    /// The type of the items.
     type Item;
 
-    /// Takes the next bytes of the body, however they were cut. Never fails: what is wrong with them is said by
-    /// [`next_item`](Self::next_item).
+    /// Takes the next bytes of the body, in chunks of any size. [`next_item`](Self::next_item)
+    /// reports errors.
     fn feed(&mut self, bytes: &[u8]);
 
-    /// The body is complete. Must not be called for a body that was cut off.
+    /// Marks the end of the body. Must not be called for a truncated body.
     fn end(&mut self);
 
-    /// The next item, or what is missing for it.
+    /// Returns the next item, if it is complete.
     ///
     /// # Errors
-    /// The bytes are not what this decoder reads, or too many. After an error the decoder is at its end, unless it says otherwise.
+    /// The bytes cannot be decoded, or exceed the limit of the decoder. After an error there are no
+    /// more items, unless the decoder's documentation says otherwise.
     fn next_item(&mut self) -> Result<Step<Self::Item>, ReplyError>;
 }
 
-/// A decoder that yields exactly one item, when the body is complete.
+/// A decoder that yields exactly one item, at the end of the body.
 pub trait SingleItem: Decode {}

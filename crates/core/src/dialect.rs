@@ -14,10 +14,10 @@ pub struct Version {
 }
 
 impl Version {
-    /// Before every release: what has been there since then is in every hub.
+    /// A version before every release, for features that every hub has.
     pub const ANY: Self = Self::new(0, 0, 0);
 
-    /// The version `major.minor.patch`.
+    /// Returns the version `major.minor.patch`.
     #[must_use]
     pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
         Self {
@@ -28,8 +28,10 @@ impl Version {
     }
 }
 
-/// Parses the text that a hub reports. Ignores a suffix (`-pre.1`, `+build`) and takes zero for
-/// missing parts; an error unless it begins with a number.
+/// Parses the version that a hub reports.
+///
+/// Ignores a suffix (`-pre.1`, `+build`). Missing parts are zero. Fails if the text does not begin
+/// with a number.
 impl FromStr for Version {
     type Err = ParseVersionError;
 
@@ -54,7 +56,11 @@ pub struct ParseVersionError(String);
 
 impl fmt::Display for ParseVersionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is not a version; one looks like 1.0.1", self.0)
+        write!(
+            f,
+            "{:?} is not a version; expected a version such as 1.0.1",
+            self.0
+        )
     }
 }
 
@@ -72,44 +78,46 @@ impl fmt::Debug for Version {
     }
 }
 
-/// How a hub of a certain version speaks, where hubs differ on the wire.
+/// The wire format of a certain version of the hub.
 ///
-/// A dialect is told, never guessed from the shape of a reply: an event's data on a new hub may look exactly like an old hub's envelope.
+/// The dialect depends only on the version, never on the shape of a response. The data of an event
+/// from a new hub can look exactly like the envelope of an old one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dialect {
     version: Version,
 }
 
 impl Dialect {
-    /// The newest dialect that this library knows, 1.0.1. Also what a hub is taken to speak that reports no readable version.
+    /// The newest dialect that this library knows, 1.0.1. Also used for a hub whose version cannot
+    /// be parsed.
     pub const LATEST: Self = Self::of(Version::new(1, 0, 1));
 
-    // What operations and the questions below have in common.
+    // Used by the operations and by the methods below.
     pub(crate) const INSTANCE_IDS: Version = Version::new(0, 31, 4);
     pub(crate) const DELETES_BY_FORCE: Version = Version::new(0, 34, 4);
     pub(crate) const TOPIC_MANAGEMENT: Version = Version::new(0, 35, 0);
     pub(crate) const OVERWRITES: Version = Version::new(0, 38, 0);
     pub(crate) const ANY_EVENT_DATA: Version = Version::new(0, 39, 0);
 
-    /// The dialect of a hub of this version.
+    /// Returns the dialect of this version.
     #[must_use]
     pub const fn of(version: Version) -> Self {
         Self { version }
     }
 
-    /// The hub's version.
+    /// Returns the version of the hub.
     #[must_use]
     pub const fn version(self) -> Version {
         self.version
     }
 
-    /// Whether the hub has what came with the given version.
+    /// Returns `true` if the hub is of the version `since` or newer.
     #[must_use]
     pub fn has(self, since: Version) -> bool {
         self.version >= since
     }
 
-    /// Refuses what this hub does not have yet.
+    /// Fails if the hub is older than the version `since`, which introduced the operation.
     pub(crate) fn require(
         self,
         operation: &'static str,
@@ -126,77 +134,88 @@ impl Dialect {
         }
     }
 
-    /// Whether `_stop` takes a coded message, `[4001,{…}]`, instead of a plain object.
+    /// Returns `true` if `_stop` takes a coded message, `[4001,{…}]`, instead of a plain object.
     pub(crate) fn stop_is_coded(self) -> bool {
         !self.has(Version::new(0, 28, 2))
     }
 
-    /// Whether an event comes as `{"eventName":…,"message":…}` instead of its bare data.
+    /// Returns `true` if the hub sends an event as `{"eventName":…,"message":…}` instead of its
+    /// bare data.
     pub(crate) fn events_in_envelopes(self) -> bool {
         !self.has(Version::new(0, 38, 0))
     }
 
-    /// Whether an event that is asked for comes with the data that it was emitted with. Before 0.38.0: later hubs lose `null`, `false`, `0`,
-    /// `""`, `{}` and data that is missing, and take an event of that data for one that never fired.
+    /// Returns `true` if the hub returns the last event with any data. True before 0.38.0.
+    ///
+    /// Later hubs lose the data `null`, `false`, `0`, `""`, `{}` and missing data. They treat an
+    /// event with such data as if it had never been emitted.
     #[must_use]
     pub fn supports_empty_event_data(self) -> bool {
         self.events_in_envelopes()
     }
 
-    /// Whether a sequence can be deleted together with its instances. Since 0.34.4.
+    /// Returns `true` if a sequence can be deleted together with its instances. Since 0.34.4.
     #[must_use]
     pub fn supports_force_delete(self) -> bool {
         self.has(Self::DELETES_BY_FORCE)
     }
 
-    /// Whether an event may carry any JSON, and not text alone. Since 0.39.0.
+    /// Returns `true` if an event may carry any JSON, not only text. Since 0.39.0.
     #[must_use]
     pub fn supports_json_event_data(self) -> bool {
         self.has(Self::ANY_EVENT_DATA)
     }
 
-    /// Whether the package of a sequence can be replaced. Since 0.38.0.
+    /// Returns `true` if the package of a sequence can be replaced. Since 0.38.0.
     #[must_use]
     pub fn supports_overwrite(self) -> bool {
         self.has(Self::OVERWRITES)
     }
 
-    /// Whether the caller can choose the id of an instance. Since 0.31.4.
+    /// Returns `true` if the caller can choose the id of an instance. Since 0.31.4.
     #[must_use]
     pub fn supports_instance_ids(self) -> bool {
         self.has(Self::INSTANCE_IDS)
     }
 
-    /// Whether topics can be created, deleted and listed. Since 0.35.0.
+    /// Returns `true` if topics can be created, deleted and listed. Since 0.35.0.
     #[must_use]
     pub fn supports_topic_management(self) -> bool {
         self.has(Self::TOPIC_MANAGEMENT)
     }
 
-    /// Whether bytes that are not UTF-8 come through inputs, outputs and topics undamaged. Where they do not, each becomes U+FFFD.
+    /// Returns `true` if inputs, outputs and topics keep bytes that are not UTF-8. Since 1.0.1.
+    ///
+    /// Older hubs replace each such byte by U+FFFD. Some exceptions:
     ///
     /// | | 0.18.7 | 1.0.1 |
     /// |---|---|---|
-    /// | `input` | damaged | kept, but for the very first piece |
+    /// | `input` | damaged | kept, except in the very first chunk |
     /// | `output`, `stdout`, topics | damaged | kept |
-    /// | `stderr` | damaged | not known |
+    /// | `stderr` | damaged | unknown |
     /// | `stdin` | damaged | damaged |
-    /// | `inout` | not there | damaged |
+    /// | `inout` | does not exist | damaged |
     ///
-    /// Of what lies between, nothing is known; it is taken to be like 0.18.7.
+    /// The versions between these two are untested. The library assumes that they behave like
+    /// 0.18.7.
     #[must_use]
     pub fn supports_binary_data(self) -> bool {
         self.has(Version::new(1, 0, 1))
     }
 
-    /// Whether an instance may get the first data of its input twice, where that comes before it listens: in the moment after the start. Seen on
-    /// 0.18.7, and taken to be so before 0.19.0; of later hubs it is not known.
+    /// Returns `true` if an instance may receive the first data of its input twice.
+    ///
+    /// This happens with data that is sent right after the start, before the instance reads its
+    /// input. It was observed on 0.18.7. The library assumes it for all hubs before 0.19.0. Later
+    /// hubs are untested.
     #[must_use]
     pub fn doubles_early_input(self) -> bool {
         !self.has(Version::new(0, 19, 0))
     }
 
-    /// Whether it tells how an instance ended. Since 0.27.0; an older hub forgets an instance when it ends.
+    /// Returns `true` if the hub reports how an instance ended. Since 0.27.0.
+    ///
+    /// Older hubs remove an instance as soon as it ends.
     #[must_use]
     pub fn remembers_ended_instances(self) -> bool {
         self.has(Version::new(0, 27, 0))
@@ -208,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_as_hubs_write_them() {
+    fn version_from_str_reads_what_hubs_report() {
         for (text, version) in [
             ("0.18.7", Some(Version::new(0, 18, 7))),
             ("1.0.1", Some(Version::new(1, 0, 1))),

@@ -8,9 +8,9 @@ use url::Url;
 use crate::error::redacted;
 use crate::{Dialect, Operation, Path, Reply, RequestError, headers};
 
-/// A hub as a place to send requests to: its base URL, the headers that every request carries, and how it speaks.
+/// The address of a hub, the headers of every request to it, and its [`Dialect`].
 ///
-/// The only place where an operation becomes a request and a reply is given its meaning.
+/// Turns an [`Operation`] into a request, and a response into a [`Reply`].
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     base: String,
@@ -19,13 +19,13 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The hub whose API is at `base_url`, for example `http://localhost:8000/api/v1`. The address is
-    /// taken as given: a path prefix stays, slashes at its end make no difference, and nothing is
-    /// added.
+    /// Creates an endpoint for the API at `base_url`, for example `http://localhost:8000/api/v1`.
+    ///
+    /// Keeps the path of the URL and appends nothing to it. Slashes at the end are ignored.
     ///
     /// # Errors
-    /// [`RequestError::BaseUrl`] if it is not an `http` or `https` URL, or holds a query, a fragment,
-    /// a user name or password, or an IPv6 address with a zone.
+    /// [`RequestError::BaseUrl`] if it is not an `http` or `https` URL, or contains a query, a
+    /// fragment, a user name or password, or an IPv6 address with a zone.
     pub fn new(base_url: &str) -> Result<Self, RequestError> {
         let base = parse_base(base_url)?;
         let mut headers = HeaderMap::new();
@@ -37,18 +37,24 @@ impl Endpoint {
         })
     }
 
-    /// The base URL, without slashes at its end.
+    /// Returns the base URL, without slashes at the end.
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.base
     }
 
-    /// Sends this header with every request. Its value is taken to be a secret, and not shown in `Debug` output.
+    /// Sets a header of every request. Replaces an earlier value of the same header.
+    ///
+    /// The value counts as a secret: `Debug` output does not show it.
     ///
     /// # Errors
-    /// [`RequestError::Header`] for one that belongs to the connection, or to the body, and is set by the transport and the
-    /// operations; for a value that would not arrive as it is, because white space is around it or a letter outside ASCII in it; and where all
-    /// headers together are longer than 16 kB.
+    /// [`RequestError::Header`] in these cases:
+    ///
+    /// * The header describes the connection or the body. The transport and the operations set
+    ///   those.
+    /// * The value begins or ends with white space, or contains a character outside ASCII. It would
+    ///   not arrive unchanged.
+    /// * All headers together would be longer than 16 KiB.
     pub fn set_header(
         &mut self,
         name: HeaderName,
@@ -57,7 +63,7 @@ impl Endpoint {
         if FRAMING.contains(&name) {
             return Err(RequestError::header(
                 name.as_str(),
-                "it describes the connection or the body, and is set by this library",
+                "it describes the connection or the body; the client sets it",
             ));
         }
         headers::check_value(&name, &value)?;
@@ -68,7 +74,7 @@ impl Endpoint {
         if length + name.as_str().len() + value.len() > HEADERS_LIMIT {
             return Err(RequestError::header(
                 name.as_str(),
-                "with it, the headers are longer than the 16 kB that hubs take",
+                "with it, the headers are longer than the 16 kB that hubs accept",
             ));
         }
         value.set_sensitive(true);
@@ -76,40 +82,44 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Tells how the hub speaks.
+    /// Sets the dialect of the hub.
     pub fn set_dialect(&mut self, dialect: Dialect) {
         self.dialect = Some(dialect);
     }
 
-    /// The same endpoint, told how the hub speaks.
+    /// Sets the dialect of the hub, and returns the endpoint.
     #[must_use]
     pub fn with_dialect(mut self, dialect: Dialect) -> Self {
         self.set_dialect(dialect);
         self
     }
 
-    /// How the hub speaks, where that was told.
+    /// Returns the dialect of the hub, if it was set.
     #[must_use]
     pub fn dialect(&self) -> Option<Dialect> {
         self.dialect
     }
 
-    /// The dialect, for an operation that depends on it.
+    /// Returns the dialect for an operation that depends on it.
     pub(crate) fn known_dialect(&self, operation: &'static str) -> Result<Dialect, RequestError> {
         self.dialect
             .ok_or(RequestError::DialectUnknown { operation })
     }
 
-    /// The decoder for the response to an operation. If the dialect is not known, the operation
-    /// does not depend on it: there is no request for one that does.
+    /// Returns the decoder for the response to an operation.
+    ///
+    /// If the dialect is unknown, the operation does not depend on it: [`request`](Self::request)
+    /// fails for one that does.
     pub(crate) fn decoder<O: Operation>(&self, operation: &O) -> O::Decoder {
         operation.decoder(self.dialect.unwrap_or(Dialect::LATEST))
     }
 
-    /// What is reached through this one, below `path`: the same headers, its own dialect.
+    /// Creates the endpoint of another hub or Manager that this one forwards to, below `path`.
+    ///
+    /// It has the same headers. Its dialect is unset, because its version may be another.
     ///
     /// # Errors
-    /// A value in the path cannot be sent.
+    /// [`RequestError::PathSegment`] if a value in the path cannot be addressed.
     pub fn nested(&self, path: Path) -> Result<Self, RequestError> {
         let base = format!("{}/{}", self.base, path.into_text()?);
         Ok(Self {
@@ -119,13 +129,15 @@ impl Endpoint {
         })
     }
 
-    /// The request for an operation.
+    /// Builds the request of an operation.
     ///
     /// # Errors
-    /// The operation's values cannot be sent, or the hub is known to be too old for it.
-    /// [`RequestError::DialectUnknown`] if the operation
-    /// [depends on the version](Operation::needs_dialect) of the hub, and
-    /// [`set_dialect`](Self::set_dialect) was not called.
+    /// * [`RequestError::DialectUnknown`] if the operation
+    ///   [depends on the version](Operation::needs_dialect) of the hub, and
+    ///   [`set_dialect`](Self::set_dialect) was not called.
+    /// * [`RequestError::Unsupported`] if the hub is known to be too old for the operation or for
+    ///   one of its options.
+    /// * Another [`RequestError`] if a value of the operation cannot be sent.
     ///
     /// ```
     /// use scramjet_client_core::{
@@ -160,25 +172,30 @@ impl Endpoint {
         Ok(Request::from_parts(head, payload))
     }
 
-    /// The URL of an operation, which does not depend on the dialect.
+    /// Returns the URL of an operation. It does not depend on the dialect.
     ///
     /// # Errors
-    /// A value in the path cannot be sent.
+    /// [`RequestError::PathSegment`] if a value in the path cannot be addressed.
     pub fn uri<O: Operation>(&self, operation: &O) -> Result<Uri, RequestError> {
         self.uri_of(operation.path())
     }
 
-    /// What is alike for all operations: compiled once, and not for each.
+    /// Builds the part of a request that is the same for all operations. Not generic, so that it is
+    /// compiled only once.
     fn head(&self, method: Method, path: Path) -> Result<Parts, RequestError> {
         let uri = self.uri_of(path)?;
         let (mut head, ()) = Request::new(()).into_parts();
-        (head.method, head.uri, head.headers) = (method, uri, self.headers.clone());
+        (head.uri, head.headers) = (uri, self.headers.clone());
+        if method != Method::GET && method != Method::HEAD {
+            headers::json(&mut head.headers);
+        }
+        head.method = method;
         Ok(head)
     }
 
     fn uri_of(&self, path: Path) -> Result<Uri, RequestError> {
         let path = path.into_text()?;
-        // As long as it will be: it is made into the bytes of the URI, which does not copy it then.
+        // With the exact capacity, `Uri` takes over the allocation instead of copying the text.
         let mut uri = String::with_capacity(self.base.len() + 1 + path.len());
         uri.push_str(&self.base);
         uri.push('/');
@@ -186,8 +203,10 @@ impl Endpoint {
         Ok(uri.try_into().map_err(http::Error::from)?)
     }
 
-    /// The reply to an operation, when its head was received. `reason` is the reason phrase of the status line: hubs put
-    /// their only words there at times. A transport that does not know it passes the empty string.
+    /// Starts reading the response to an operation, after its head was received.
+    ///
+    /// `reason` is the reason phrase of the status line. Some errors of hubs have their only text
+    /// there. A transport that does not know the phrase passes an empty string.
     pub fn reply<O: Operation>(
         &self,
         operation: &O,
@@ -205,9 +224,11 @@ impl Endpoint {
     }
 }
 
-/// What Node takes for a whole head: beyond it, a hub answers 431 and closes the connection.
+/// The size limit of a request head in Node.js. A hub responds to a longer one with 431 and closes
+/// the connection.
 const HEADERS_LIMIT: usize = 16 << 10;
 
+/// The headers that describe the connection or the body.
 const FRAMING: [HeaderName; 10] = [
     header::HOST,
     header::CONTENT_LENGTH,
@@ -224,24 +245,26 @@ const FRAMING: [HeaderName; 10] = [
 fn parse_base(given: &str) -> Result<String, RequestError> {
     let url = Url::parse(given).map_err(|source| refusal(given, &unparsable(given, source)))?;
     let mistake = if !url.username().is_empty() || url.password().is_some() {
-        "it holds a user name or password, which would end up in messages and logs; send credentials as a header"
+        "it contains a user name or password, which would appear in messages and logs; \
+         send credentials as a header"
     } else if !matches!(url.scheme(), "http" | "https") {
-        // In `localhost:8000`, the host looks like a scheme.
+        // The parser reads the host of `localhost:8000` as a scheme.
         let rest = given.split_once(':').map_or("", |(_, rest)| rest);
         if rest.starts_with(|c: char| c.is_ascii_digit()) {
             NO_SCHEME
         } else {
-            "its scheme is neither http nor https; a hub's address looks like http://localhost:8000/api/v1"
+            "its scheme is neither http nor https; \
+             a hub's address looks like http://localhost:8000/api/v1"
         }
     } else if url.query().is_some() {
-        "it holds a query (?…); hubs ignore queries, and paths are appended to this address"
+        "it contains a query (?…); hubs ignore queries, and paths are appended to this address"
     } else if url.fragment().is_some() {
-        "it holds a fragment (#…), which is never sent"
+        "it contains a fragment (#…), which is never sent"
     } else if given.contains(":///") {
-        // To the parser, the first segment of the path is the host then.
+        // The parser reads the first segment of the path as the host.
         "its host is missing"
     } else if matches!(url.host_str(), Some("http" | "https")) && url.path().starts_with("//") {
-        "it has http:// (or https://) twice"
+        "it contains http:// (or https://) twice"
     } else if url
         .as_str()
         .parse()
@@ -249,8 +272,8 @@ fn parse_base(given: &str) -> Result<String, RequestError> {
     {
         return Ok(url.as_str().trim_end_matches('/').into());
     } else {
-        // What a URL may hold and a request may not: requests are made of it, and have to go to the same host.
-        "its host or path holds a character that HTTP does not allow there, or it is too long"
+        // The URL is valid, but requests need a `Uri` with the same host, which allows less.
+        "its host or path contains a character that HTTP does not allow there, or it is too long"
     };
     Err(refusal(given, mistake))
 }
@@ -258,7 +281,7 @@ fn parse_base(given: &str) -> Result<String, RequestError> {
 const NO_SCHEME: &str =
     "missing http:// (or https://); a hub's address looks like http://localhost:8000/api/v1";
 
-/// Explains why an address is not a URL.
+/// Returns the reason why an address is not a URL.
 fn unparsable(given: &str, source: url::ParseError) -> String {
     let given = given.trim();
     let after_scheme = given.split_once("://").map_or("", |(_, rest)| rest);
@@ -272,7 +295,7 @@ fn unparsable(given: &str, source: url::ParseError) -> String {
     if given.is_empty() {
         "it is empty; a hub's address looks like http://localhost:8000/api/v1".into()
     } else if let Some(first) = before_scheme(given) {
-        format!("it begins with {first:?}, and not with http:// or https://")
+        format!("it begins with {first:?} instead of http:// or https://")
     } else if source == url::ParseError::RelativeUrlWithoutBase {
         NO_SCHEME.into()
     } else if place.contains('%') && place.matches(':').count() > 1 {
@@ -286,7 +309,7 @@ fn unparsable(given: &str, source: url::ParseError) -> String {
     }
 }
 
-/// Returns the first character of what stands before the scheme, for example a quote.
+/// Returns the first character of the text before the scheme, for example a quote.
 fn before_scheme(given: &str) -> Option<char> {
     let (before, _) = given
         .split_once("http://")
@@ -306,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base_urls_are_taken_as_given() {
+    fn new_keeps_the_base_url_except_for_slashes_at_the_end() {
         for (given, base) in [
             (
                 "http://localhost:8000/api/v1",
@@ -342,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn base_urls_that_would_not_work_are_refused_with_the_reason() {
+    fn new_refuses_unusable_base_urls_with_the_reason() {
         for (given, reason) in [
             ("localhost:8000", "missing http://"),
             ("localhost:8000/api/v1", "missing http://"),
@@ -358,14 +381,14 @@ mod tests {
             (" ", "it is empty"),
             (
                 "\"http://localhost:8000/api/v1\"",
-                "begins with '\"', and not with http://",
+                "begins with '\"', instead of http://",
             ),
             ("'http://localhost/api/v1'", r"begins with '\'', and not"),
-            ("“https://localhost/api/v1”", "begins with '“', and not"),
-            ("<http://localhost/api/v1>", "begins with '<', and not"),
+            ("“https://localhost/api/v1”", "begins with '“' instead"),
+            ("<http://localhost/api/v1>", "begins with '<' instead"),
             (
                 "\u{feff}http://localhost/api/v1",
-                r"begins with '\u{feff}', and not with http://",
+                r"begins with '\u{feff}', instead of http://",
             ),
             ("http://http://localhost:8000/api/v1", "twice"),
             ("https://http://localhost:8000/api/v1", "twice"),
@@ -395,27 +418,24 @@ mod tests {
             ),
             (
                 "http://example.com/api?token=secret",
-                "\"http://example.com/api\" as the base URL of a hub: it holds a query",
+                "\"http://example.com/api\": it contains a query",
             ),
             (
                 "http://example.com/a@b#secret",
-                "\"…@b\" as the base URL of a hub: it holds a fragment",
+                "\"…@b\": it contains a fragment",
             ),
             (
                 "user:secret@example.com/api",
-                "\"…@example.com/api\" as the base URL of a hub: its scheme",
+                "\"…@example.com/api\": its scheme",
             ),
             (
                 "http://example.com:port/api?secret",
-                "\"http://example.com:port/api\" as the base URL of a hub: invalid port",
+                "\"http://example.com:port/api\": invalid port",
             ),
-            (
-                "http://user:x#secret@example.com",
-                "\"…\" as the base URL of a hub: invalid port",
-            ),
+            ("http://user:x#secret@example.com", "\"…\": invalid port"),
             (
                 "http://user:1#secret@example.com",
-                "\"…\" as the base URL of a hub: it holds a fragment",
+                "\"…\": it contains a fragment",
             ),
             ("http://user:secret@exa mple.com/api", "domain"),
             ("user:secret@example.com/api", "scheme"),
@@ -433,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_the_connection_are_not_the_callers() {
+    fn set_header_refuses_headers_of_the_connection_and_too_long_ones() {
         let mut hub = Endpoint::new("http://localhost:8000/api/v1")
             .unwrap_or_else(|error| unreachable!("{error}"));
         assert!(

@@ -1,4 +1,5 @@
-//! What can go wrong, by whose mistake: [`RequestError`] is ours and comes before anything is sent, [`ReplyError`] is the other side's.
+//! Errors. A [`RequestError`] is reported before anything is sent. A [`ReplyError`] is about the
+//! response.
 
 mod api;
 mod code;
@@ -17,80 +18,81 @@ use core::str::Utf8Error;
 use crate::Version;
 use crate::headers::Encoding;
 
-/// Why a request was not built. Nothing has been sent.
+/// The error of a request that cannot be built. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The base URL of a hub cannot be used.
-    #[error("cannot use {url:?} as the base URL of a hub: {problem}")]
+    /// The base URL of the hub is invalid.
+    #[error("invalid base URL {url:?}: {problem}")]
     #[non_exhaustive]
     BaseUrl {
-        /// The URL as given, without a password that it may hold.
+        /// The URL without passwords and other secrets.
         url: String,
-        /// What is wrong with it, and what would be right.
+        /// The reason, and the correct form.
         problem: String,
     },
 
-    /// A value that should stand in a path cannot be found there by a hub, or would change the route.
-    #[error("{value:?} cannot be used as {what}: {problem}")]
+    /// A value cannot be a segment of a path: hubs would not find it, or it would change the path.
+    #[error("invalid {what} {value:?}: {problem}")]
     #[non_exhaustive]
     PathSegment {
-        /// What it should have been: `sequence id`.
+        /// The kind of value, for example `sequence id`.
         what: &'static str,
         /// The value.
         value: String,
-        /// Why it cannot.
+        /// The reason.
         problem: &'static str,
     },
 
-    /// A header cannot be sent.
-    #[error("the header {name:?} cannot be sent: {problem}")]
+    /// A header is invalid.
+    #[error("invalid header {name:?}: {problem}")]
     #[non_exhaustive]
     Header {
-        /// The header's name. Its value may be a secret and is not kept.
+        /// Name of the header. The error does not contain the value, which may be a secret.
         name: String,
-        /// What is wrong with it.
+        /// The reason.
         problem: String,
     },
 
-    /// An option of an operation has a value that no hub takes.
-    #[error("the option {option:?} cannot be sent: {problem}")]
+    /// An option of an operation has a value that no hub accepts.
+    #[error("invalid option {option:?}: {problem}")]
     #[non_exhaustive]
     Option {
-        /// The option, in the hub's spelling: `appConfig`.
+        /// The option as hubs spell it, for example `appConfig`.
         option: String,
-        /// What is wrong with it.
+        /// The reason.
         problem: String,
     },
 
-    /// A setting of a client cannot be used.
-    #[error("the setting {setting:?} cannot be used: {problem}")]
+    /// A setting of the client or of its transport is invalid.
+    #[error("invalid setting {setting:?}: {problem}")]
     #[non_exhaustive]
     Setting {
-        /// The setting: `ca_certificates`.
+        /// The setting, for example `ca_certificates`.
         setting: String,
-        /// What is wrong with it. Its value may be a secret and is not kept.
+        /// The reason. The error does not contain the value, which may be a secret.
         problem: String,
     },
 
-    /// The hub is older than the operation, or than an option of it.
-    #[error(
-        "this hub (version {hub}) does not have {operation:?}, which came with version {since}"
-    )]
+    /// The hub is too old for the operation, or for one of its options.
+    #[error("the hub is too old (version {hub}); {operation} requires version {since} or later")]
     #[non_exhaustive]
     Unsupported {
-        /// The operation, or the option.
+        /// The operation, or the operation with the option.
         operation: &'static str,
-        /// The first version with it.
+        /// The first hub version that supports it.
         since: Version,
         /// The version of this hub.
         hub: Version,
     },
 
-    /// The operation depends on the version of the hub, which is not known yet.
+    /// The operation depends on the version of the hub, which is not known yet. Request it with
+    /// [`GetVersion`](crate::GetVersion), or set it with [`Endpoint::set_dialect`].
+    ///
+    /// [`Endpoint::set_dialect`]: crate::Endpoint::set_dialect
     #[error(
-        "{operation} depends on the version of the hub, which is not known yet: \
-         ask the hub for it, or set it"
+        "{operation} depends on the version of the hub, which is not known yet; \
+         request it from the hub, or set it"
     )]
     #[non_exhaustive]
     DialectUnknown {
@@ -98,13 +100,13 @@ pub enum RequestError {
         operation: &'static str,
     },
 
-    /// The request description is not one that HTTP knows, for example because its path is too long.
+    /// The request is not valid HTTP, for example because its path is too long.
     #[error("cannot build the request")]
     Http(#[from] http::Error),
 }
 
 impl RequestError {
-    /// A [`BaseUrl`](Self::BaseUrl) error, for transports that cannot reach every address.
+    /// Makes a [`BaseUrl`](Self::BaseUrl) error, for transports that cannot reach every address.
     #[must_use]
     pub fn base_url(url: &str, problem: &str) -> Self {
         Self::BaseUrl {
@@ -113,7 +115,8 @@ impl RequestError {
         }
     }
 
-    /// A [`Header`](Self::Header) error, for operations and clients that take header values from their callers.
+    /// Makes a [`Header`](Self::Header) error, for operations and clients whose callers set
+    /// headers.
     #[must_use]
     pub fn header(name: &str, problem: &str) -> Self {
         Self::Header {
@@ -122,7 +125,7 @@ impl RequestError {
         }
     }
 
-    /// An [`Option`](Self::Option) error, for operations that check their values.
+    /// Makes an [`Option`](Self::Option) error, for operations that check their values.
     #[must_use]
     pub fn option(option: &str, problem: &str) -> Self {
         Self::Option {
@@ -131,7 +134,8 @@ impl RequestError {
         }
     }
 
-    /// A [`Setting`](Self::Setting) error, for clients and transports that check what they are given.
+    /// Makes a [`Setting`](Self::Setting) error, for clients and transports that check their
+    /// settings.
     #[must_use]
     pub fn setting(setting: &str, problem: &str) -> Self {
         Self::Setting {
@@ -141,44 +145,45 @@ impl RequestError {
     }
 }
 
-/// So that a value which needs no check can stand where one that does is expected.
+/// Lets generic code accept values whose conversion cannot fail.
 impl From<core::convert::Infallible> for RequestError {
     fn from(never: core::convert::Infallible) -> Self {
         match never {}
     }
 }
 
-/// Why a reply did not give what was asked for.
+/// The error of a response: a refusal, or a body that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplyError {
-    /// The other side refused, and said so by its status.
+    /// The hub, or a proxy in front of it, refused the request.
     #[error(transparent)]
     Api(#[from] Box<ApiError>),
 
-    /// The status says success, but the body is not what was expected.
-    #[error("the reply is not the JSON that was expected; it begins with {start:?}")]
+    /// The status is a success, but the body is not the expected JSON.
+    #[error("the response is not the expected JSON; it begins with {start:?}")]
     #[non_exhaustive]
     Body {
         /// The beginning of the body, at most 120 characters.
         start: String,
-        /// What the parser says.
+        /// The error of the parser.
         source: serde_json::Error,
     },
 
-    /// The status says success, but the body is not the text that was expected.
-    #[error("the reply is not the UTF-8 text that was expected; it begins with {start:?}")]
+    /// The status is a success, but the body is not UTF-8 text.
+    #[error("the response is not UTF-8 text; it begins with {start:?}")]
     #[non_exhaustive]
     Text {
         /// The beginning of the body, or of the line, at most 120 characters.
         start: String,
-        /// Where it is wrong.
+        /// The position of the first invalid byte.
         source: Utf8Error,
     },
 
-    /// The body is longer than this operation's reply can be.
+    /// The body is longer than any response to this operation. The rest was not read.
     #[error(
-        "the reply is longer than {limit} bytes, more than a hub sends here; it was not read further"
+        "the response is longer than {limit} bytes, more than a hub sends here; \
+         the rest was not read"
     )]
     #[non_exhaustive]
     TooLarge {
@@ -186,9 +191,11 @@ pub enum ReplyError {
         limit: usize,
     },
 
-    /// The body is compressed, although the request did not ask for that. It was not read.
+    /// The body is compressed, although the request did not allow that. It was not read. Turn off
+    /// compression in the proxy in front of the hub.
     #[error(
-        "the response has {header}: {}, which nobody asked for and this client does not decode; \
+        "the response is encoded ({header}: {}), \
+         which the client did not request and cannot decode; \
          turn off compression in the proxy in front of the hub",
         said(.encoding).unwrap_or_default()
     )]
@@ -200,13 +207,13 @@ pub enum ReplyError {
         encoding: String,
     },
 
-    /// The body ended before it was complete.
-    #[error("the reply was cut off after {}", cut(*.got, *.expected))]
+    /// The connection was lost before the body was complete.
+    #[error("connection lost while reading the response (got {})", progress(*.got, *.expected))]
     #[non_exhaustive]
     Truncated {
-        /// How many bytes of the body came.
+        /// Number of bytes received.
         got: u64,
-        /// How many were announced, where a length was.
+        /// Length of the complete body, if the response announced it.
         expected: Option<u64>,
     },
 }
@@ -235,8 +242,8 @@ impl ReplyError {
         }
     }
 
-    /// Whether the same request may succeed if it is repeated: the response was cut off, or is a
-    /// refusal that may pass, see [`ApiError::is_transient`].
+    /// Returns `true` if a retry may succeed: the connection was lost while reading the response,
+    /// or the refusal is temporary, see [`ApiError::is_transient`].
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -249,7 +256,7 @@ impl ReplyError {
         }
     }
 
-    /// The refusal, if it is one.
+    /// Returns the refusal, if the error is one.
     #[must_use]
     pub fn api(&self) -> Option<&ApiError> {
         match self {
@@ -259,9 +266,9 @@ impl ReplyError {
     }
 }
 
-/// Removes secrets from an address: what precedes an `@` may be a password, also in a mistyped
-/// address (`user:secret@example.com` has the scheme `user`), and what follows a `?` or `#` may be a
-/// token. Nothing is left of an address in which the two cannot be told apart.
+/// Removes secrets from an address. The text before an `@` may contain a password, also in a
+/// mistyped address (`user:secret@example.com` has the scheme `user`). The text after a `?` or `#`
+/// may be a token. If an `@` follows a `?` or `#`, nothing is left.
 pub(crate) fn redacted(address: &str) -> Cow<'_, str> {
     let end = address.find(['?', '#']).unwrap_or(address.len());
     let (place, rest) = address.split_at_checked(end).unwrap_or_default();
@@ -272,7 +279,8 @@ pub(crate) fn redacted(address: &str) -> Cow<'_, str> {
     }
 }
 
-fn cut(got: u64, expected: Option<u64>) -> String {
+/// Formats the number of bytes received.
+fn progress(got: u64, expected: Option<u64>) -> String {
     match expected {
         Some(expected) => format!("{got} of {expected} bytes"),
         None => format!("{got} bytes"),

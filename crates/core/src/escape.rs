@@ -1,11 +1,12 @@
-//! Makes text of another side fit for messages and logs: the only place that does.
+//! Escapes text from other programs for messages and logs.
 
 use alloc::string::String;
 use core::fmt::{self, Write};
 
-/// Text of a hub as part of a message. It stays on its line, in the direction of the message, and
-/// does not command a terminal: control characters, line breaks and characters that change the
-/// direction of writing are escaped, as `\n` or `\u{202e}`.
+/// Displays text from a hub in a form that is safe in messages and logs.
+///
+/// Escapes control characters, line breaks and characters that change the writing direction, as
+/// `\n` or `\u{202e}`. So the text cannot add lines, reorder the message or control a terminal.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<T>(pub T);
 
@@ -33,7 +34,7 @@ impl Write for Escaping<'_, '_> {
     }
 }
 
-/// The beginning of a text, escaped. `None` if there is nothing but white space.
+/// Returns the first `max` characters of a text, escaped. `None` if it is blank.
 pub(crate) fn shortened(text: &str, max: usize) -> Option<String> {
     let text = text.trim();
     let (beginning, rest) = match text.char_indices().nth(max) {
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_forges_lines_or_turns_text_around_is_escaped() {
+    fn escaped_replaces_control_and_direction_characters() {
         for (text, shown) in [
             ("a\nb\r\n\tc", r"a\nb\r\n\tc"),
             (
@@ -82,13 +83,13 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(Escaped(text).to_string(), shown);
-            // What `{:?}` is used for is at least as safe.
+            // `{:?}` escapes at least as much.
             assert!(!alloc::format!("{text:?}").contains(is_unsafe), "{text:?}");
         }
     }
 
     #[test]
-    fn what_is_long_is_cut_before_it_is_escaped() {
+    fn shortened_cuts_before_it_escapes() {
         assert_eq!(shortened(" ab\ncd ", 3).as_deref(), Some(r"ab\n…"));
         assert_eq!(shortened("abc", 3).as_deref(), Some("abc"));
         assert_eq!(shortened(" \n", 3), None);

@@ -1,8 +1,8 @@
-//! Procedures of several requests as state machines: no IO, no clock, no threads, no randomness.
+//! State machines for tasks of several requests, such as "wait until an instance is ready".
 //!
-//! A [`Flow`] tells its driver which requests to send and until when to wait; the driver hands in
-//! what comes, and keeps the time. The same flow runs over blocking sockets, an async runtime, or a
-//! simulated network in a test.
+//! They use no IO, clocks, threads or random numbers. A [`Flow`] decides which requests to send and
+//! how long to wait. Its driver sends the requests, hands in the responses and measures the time.
+//! The same flow runs over blocking sockets, an async runtime, or a simulated network in a test.
 //!
 //! ```
 //! use core::time::Duration;
@@ -15,10 +15,10 @@
 //! assert_eq!(send.request.uri(), "http://localhost:8000/api/v1/version");
 //! assert!(matches!(flow.poll(Duration::ZERO), Command::Wait { until: None }));
 //!
-//! // … and hands in the response as it comes.
+//! // … and hands in the response as it arrives.
 //! let (id, now) = (send.id, Duration::from_millis(3));
-//! let headers = http::HeaderMap::new();
-//! flow.handle(now, Input::Head { id, status: http::StatusCode::OK, reason: "OK", headers: &headers });
+//! let (status, reason, headers) = (http::StatusCode::OK, "OK", &http::HeaderMap::new());
+//! flow.handle(now, Input::Head { id, status, reason, headers });
 //! flow.handle(now, Input::Body { id, bytes: br#"{"version":"1.0.1"}"# });
 //! flow.handle(now, Input::End { id });
 //! let Command::Done(version) = flow.poll(now) else { panic!() };
@@ -27,23 +27,27 @@
 //! ```
 //!
 //! # Driving a flow
-//! - Call [`poll`](Flow::poll) until it says [`Wait`](Command::Wait) or [`Done`](Command::Done), and
-//!   after each call of [`handle`](Flow::handle). Several exchanges may be open at once.
-//! - `now` is the time since the flow began. It must not go back.
-//! - Send each request once. Whether to repeat it is the flow's decision.
-//! - When the caller's own limits are reached, call [`give_up`](Flow::give_up) and go on driving:
-//!   the flow cleans up what it has begun on the hub, which takes some seconds at most. A driver that
-//!   has no time for that may do it in the background.
+//! - Call [`poll`](Flow::poll) until it returns [`Wait`](Command::Wait) or [`Done`](Command::Done).
+//!   Do the same after each call of [`handle`](Flow::handle), and when the wait is over. Several
+//!   exchanges may be open at once.
+//! - `now` is the time since the start of the flow. It must not decrease.
+//! - Send each request once. Retries are the flow's decision.
+//! - At the caller's own timeout, call [`cancel`](Flow::cancel) and continue to drive the flow. It
+//!   then cleans up what it has started on the hub, which takes at most some seconds. The driver
+//!   may do this in the background.
 
-mod call;
 mod delete;
 mod events;
+mod exchange;
+mod exchange_error;
 mod follow;
 mod follow_logs;
 mod kill;
 mod outage;
+mod outbox;
 mod start;
 mod status;
+mod sub_flow;
 mod version;
 mod watch;
 
@@ -69,19 +73,19 @@ pub use self::watch::WatchInstances;
 
 /// A procedure of several requests.
 pub trait Flow {
-    /// The result.
+    /// The type of the result.
     type Output;
 
-    /// Tells what to do next.
+    /// Returns the next command for the driver.
     fn poll(&mut self, now: Duration) -> Command<Self::Output>;
 
-    /// Takes in what has come of an exchange. Inputs of exchanges that were aborted, or have ended,
-    /// are ignored.
+    /// Handles an input. Ignores inputs of exchanges that were aborted or are complete.
     fn handle(&mut self, now: Duration, input: Input<'_>);
 
-    /// Ends the flow, because its caller waits no longer: from now on it only cleans up. Its result
-    /// is [`FlowError::GivenUp`], unless it has come to another one.
-    fn give_up(&mut self, now: Duration);
+    /// Cancels the flow. From now on it only cleans up.
+    ///
+    /// The result is [`FlowError::Cancelled`], unless the flow already has another one.
+    fn cancel(&mut self, now: Duration);
 }
 
 /// An instruction to a driver.
@@ -89,36 +93,37 @@ pub trait Flow {
 pub enum Command<T> {
     /// Send this request.
     Send(Box<Send>),
-    /// Close the connection of this exchange; nothing of it is wanted any more.
+    /// Close the connection of this exchange.
     Abort(ExchangeId),
-    /// Wait for an input, or until this time. Without a time, for an input alone.
+    /// Wait for an input, or until this time.
     Wait {
-        /// The time at which to poll again, since the flow began.
+        /// The time at which to poll again, since the start of the flow. `None` means no limit.
         until: Option<Duration>,
     },
-    /// The flow is over. Exchanges that are still open are to be aborted.
+    /// The flow has a result. Abort the exchanges that are still open, unless the flow yields more
+    /// results.
     Done(T),
 }
 
-/// A request to be sent.
+/// A request for the driver to send.
 #[derive(Clone, Debug)]
 pub struct Send {
-    /// Names the exchange.
+    /// The exchange.
     pub id: ExchangeId,
-    /// The name of the operation, for messages: `get instance`.
+    /// The name of the operation for error messages, such as `get instance`.
     pub operation: &'static str,
-    /// The request. An empty body of a `GET` or `DELETE` is no body.
+    /// The request. For `GET` and `DELETE`, an empty body means no body.
     pub request: Request<Vec<u8>>,
-    /// The time in which the whole exchange has to be over; afterwards it has
-    /// [failed](Input::Failed). Without a limit, it may take for ever.
-    pub limit: Option<Duration>,
+    /// Timeout for the whole exchange, after which it has [failed](Input::Failed). `None` means no
+    /// timeout.
+    pub timeout: Option<Duration>,
 }
 
-/// Names an exchange of a flow: a request and its response.
+/// Identifies an exchange of a flow: a request and its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExchangeId(u32);
 
-/// Something that has come of an exchange.
+/// An input from the network.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
     /// The head of the response.
@@ -139,7 +144,7 @@ pub enum Input<'a> {
         /// The bytes.
         bytes: &'a [u8],
     },
-    /// The body is complete.
+    /// The end of the response's body.
     End {
         /// The exchange.
         id: ExchangeId,
@@ -148,15 +153,16 @@ pub enum Input<'a> {
     Failed {
         /// The exchange.
         id: ExchangeId,
-        /// How far it had come.
+        /// The progress before the failure.
         progress: Progress,
-        /// The same request may succeed later. Not if a certificate is not trusted, for example.
-        passes: bool,
+        /// `true` if the same request may succeed later. An untrusted certificate, for example, is
+        /// a permanent failure.
+        transient: bool,
     },
 }
 
 impl Input<'_> {
-    /// The exchange.
+    /// Returns the exchange that the input belongs to.
     #[must_use]
     pub fn id(&self) -> ExchangeId {
         match self {
@@ -168,36 +174,36 @@ impl Input<'_> {
     }
 }
 
-/// How far an exchange had come when it failed.
+/// The progress of an exchange before it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Progress {
     /// The hub has received nothing of the request.
     NothingSent,
-    /// The hub may have received the request, and carried it out.
+    /// The hub may have received and processed the request.
     MayBeReceived,
-    /// The head of the response had come.
+    /// The head of the response has arrived.
     Answered,
 }
 
-/// Why a flow did not come to its result.
+/// The error of a flow.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FlowError {
-    /// This exchange failed. The driver knows how.
+    /// This exchange failed. The driver knows the cause.
     Failed(ExchangeId),
-    /// The response of this exchange is a refusal, or cannot be read.
+    /// The response of this exchange is a refusal or cannot be read.
     Reply(ExchangeId, Box<ReplyError>),
     /// A request could not be built.
     Request(RequestError),
     /// The instance has ended.
     Ended(Box<Ended>),
-    /// The instance has emitted an event that means that it failed.
+    /// The instance has emitted an event that means that it has failed.
     FailedEvent(Box<Event>),
-    /// The flow's own time limit is over.
+    /// The flow's own timeout of this length has expired.
     TimedOut(Duration),
-    /// The caller gave the flow up.
-    GivenUp,
-    /// Several attempts failed, each in its way.
+    /// The flow was cancelled.
+    Cancelled,
+    /// Several attempts failed. One error for each.
     Attempts(Vec<FlowError>),
 }
 
@@ -210,12 +216,20 @@ impl fmt::Display for FlowError {
             Self::Ended(ended) => ended.fmt(f),
             Self::FailedEvent(event) => {
                 let data = Escaped(&event.data);
-                write!(f, "the instance emitted {:?}: {data}", event.name)
+                write!(
+                    f,
+                    "the instance reported failure with the event {:?}: {data}",
+                    event.name
+                )
             }
             Self::TimedOut(limit) => write!(f, "timed out after {limit:?}"),
-            Self::GivenUp => f.write_str("given up by the caller"),
+            Self::Cancelled => f.write_str("cancelled by the caller"),
             Self::Attempts(errors) => match errors.last() {
-                Some(last) => write!(f, "{} attempts failed, the last: {last}", errors.len()),
+                Some(last) => write!(
+                    f,
+                    "all attempts failed ({} errors); the last: {last}",
+                    errors.len()
+                ),
                 None => f.write_str("no attempt was made"),
             },
         }
@@ -231,7 +245,7 @@ impl From<RequestError> for FlowError {
 }
 
 impl FlowError {
-    /// The one error that attempts came to, or all of them.
+    /// Returns the only error of the attempts, or all of them as [`Attempts`](Self::Attempts).
     fn of_attempts(mut errors: Vec<Self>) -> Self {
         match errors.pop() {
             Some(only) if errors.is_empty() => only,
@@ -243,5 +257,5 @@ impl FlowError {
     }
 }
 
-/// A result, once it is there; commands of a flow come before it.
+/// The result of a flow, once there is one. The driver gets queued commands first.
 type Outcome<T> = Option<Result<T, FlowError>>;

@@ -1,4 +1,4 @@
-//! The content types of requests. A hub demands them on every request with a JSON body, and on `DELETE` even without one, spelled just so.
+//! Headers of requests and responses.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,6 +7,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::RequestError;
 
+/// Sets the content type `application/json`.
+///
+/// Hubs require exactly this spelling for each request with a JSON body, and for each `DELETE`.
 pub(crate) fn json(headers: &mut HeaderMap) {
     headers.insert(
         header::CONTENT_TYPE,
@@ -14,6 +17,7 @@ pub(crate) fn json(headers: &mut HeaderMap) {
     );
 }
 
+/// Sets the content type `application/octet-stream`.
 pub(crate) fn octet_stream(headers: &mut HeaderMap) {
     headers.insert(
         header::CONTENT_TYPE,
@@ -21,7 +25,8 @@ pub(crate) fn octet_stream(headers: &mut HeaderMap) {
     );
 }
 
-/// Whether the target of an upload ends after it; what is not said is not sent.
+/// Sets `X-End-Stream`: `true` means that the target of an upload ends with it. `None` sends no
+/// header.
 pub(crate) fn end_stream(headers: &mut HeaderMap, end: Option<bool>) {
     if let Some(end) = end {
         let value = HeaderValue::from_static(if end { "true" } else { "false" });
@@ -29,17 +34,17 @@ pub(crate) fn end_stream(headers: &mut HeaderMap, end: Option<bool>) {
     }
 }
 
-/// The encoding of a response's body, which no request asks for.
+/// The content or transfer encoding of a response. No request accepts one.
 #[derive(Debug)]
 pub(crate) struct Encoding {
-    /// The header that says so.
+    /// The name of the header.
     pub(crate) header: &'static str,
-    /// Its value.
+    /// The value of the header.
     pub(crate) value: String,
 }
 
 impl Encoding {
-    /// `None` if the body can be read as it is, apart from its chunks.
+    /// Returns `None` if the body has no encoding other than `chunked`.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let of = |header, plain: &[&str]| {
             let values = headers.get_all(header).iter();
@@ -58,14 +63,18 @@ impl Encoding {
     }
 }
 
-/// Refuses a value that would arrive as another one: white space around it belongs to the line, and not to the value; and what is not ASCII
-/// is read as other letters.
+/// Checks that a header value arrives unchanged.
+///
+/// # Errors
+/// The value begins or ends with whitespace, which HTTP removes. Or it is not ASCII, which hubs and
+/// proxies decode in different ways.
 pub(crate) fn check_value(name: &HeaderName, value: &HeaderValue) -> Result<(), RequestError> {
     let value = value.as_bytes();
     let problem = if value != value.trim_ascii() {
-        "its value begins or ends with white space, which would not arrive (was something to be put in there, and is missing?)"
+        "its value begins or ends with white space, which HTTP does not transmit; \
+         is a part of the value missing?"
     } else if !value.is_ascii() {
-        "its value holds a letter outside ASCII, which hubs and proxies read as others"
+        "its value contains a non-ASCII character, which hubs and proxies misread"
     } else {
         return Ok(());
     };

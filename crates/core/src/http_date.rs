@@ -2,12 +2,12 @@ use core::time::Duration;
 
 use crate::Timestamp;
 
-/// A time as HTTP writes it, see [`ApiError::retry_at`](crate::ApiError::retry_at).
+/// A time in an HTTP header. See [`ApiError::retry_at`](crate::ApiError::retry_at).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HttpDate(Duration);
 
 impl HttpDate {
-    /// Reads the three formats of RFC 9110, section 5.6.7. The weekday is not checked.
+    /// Parses the three formats of RFC 9110, section 5.6.7. Ignores the weekday.
     pub(crate) fn of(text: &str) -> Option<Self> {
         let (weekday, date) = text.split_once(' ')?;
         let mut parts = date.split_ascii_whitespace();
@@ -22,7 +22,7 @@ impl HttpDate {
                 // RFC 850: Sunday, 06-Nov-94 08:49:37 GMT
                 let mut date = next()?.splitn(3, '-');
                 let (day, month, year) = (date.next()?, date.next()?, number(date.next()?, 2)?);
-                // The rule of RFC 9110 needs a clock. This one does until 2069.
+                // The rule of RFC 9110 depends on the current time. This one is right until 2069.
                 let century = if year < 70 { 2000 } else { 1900 };
                 (day, month, century + year, next()?)
             }
@@ -42,13 +42,13 @@ impl HttpDate {
         Timestamp::of(text).since_unix_epoch().map(Self)
     }
 
-    /// The time since the beginning of 1970, UTC; add it to `SystemTime::UNIX_EPOCH`.
+    /// Returns the time since the Unix epoch. Add it to `SystemTime::UNIX_EPOCH`.
     #[must_use]
     pub fn since_unix_epoch(self) -> Duration {
         self.0
     }
 
-    /// The time since an earlier one; none since a later one.
+    /// Returns the time since `earlier`, or zero if that is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_three_formats_of_rfc_9110_are_read() {
+    fn http_date_reads_the_three_formats_of_rfc_9110() {
         for text in [
             "Sun, 06 Nov 1994 08:49:37 GMT",
             "Sunday, 06-Nov-94 08:49:37 GMT",
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn other_text_is_no_date() {
+    fn http_date_rejects_other_text() {
         for text in [
             "",
             "soon",

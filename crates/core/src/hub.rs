@@ -1,4 +1,4 @@
-//! The hub itself.
+//! Operations on the hub itself.
 
 mod audit_record;
 mod config;

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::RequestError;
 use crate::path::check_segment;
 
-/// One kind of name that stands in a path. Made from text it is checked; read from a reply it is kept as the hub wrote it, and checked when it is used.
+/// Declares a type for one kind of id or name that is part of a path.
+///
+/// Creating one from text checks it. One in a response is kept as the hub wrote it, and checked
+/// when it becomes part of a path.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $check:path) => {
         $(#[$doc])*
@@ -18,14 +21,17 @@ macro_rules! name {
         impl $name {
             pub(crate) const WHAT: &'static str = $what;
 
-            #[doc = concat!("Checks that the text can be the ", $what, " in a request.\n\n# Errors\nHubs cannot find it in a path.")]
+            #[doc = concat!("Creates a ", $what, " from text.")]
+            ///
+            /// # Errors
+            /// [`RequestError::PathSegment`] if hubs cannot find the text in a path.
             pub fn new(text: impl Into<String>) -> Result<Self, RequestError> {
                 let text = text.into();
                 $check(Self::WHAT, &text)?;
                 Ok(Self(text))
             }
 
-            /// The text.
+            /// Returns the text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -99,27 +105,31 @@ macro_rules! name {
 }
 
 name! {
-    /// The id of a sequence, given by the hub on upload. Hubs do not resolve names: the `name` of a package is not an id.
+    /// The id of a sequence. The hub assigns it on upload. The `name` of a package is not an id:
+    /// hubs do not resolve names.
     SequenceId, "sequence id", check_segment
 }
 
 name! {
-    /// The id of an instance, given by the hub on start, or chosen by the caller there (36 characters, on hubs that take one).
+    /// The id of an instance. The hub assigns it on start, or the caller chooses it with
+    /// [`StartOptions::instance_id`](crate::StartOptions::instance_id).
     InstanceId, "instance id", check_instance_id
 }
 
 name! {
-    /// The name of an event that is waited for. (An event that is sent may have any name: that one travels in a body.)
+    /// The name of an event to wait for. It is part of a path. An event to send may have any name,
+    /// because that one is part of a body.
     EventName, "event name", check_segment
 }
 
 name! {
-    /// The name of a topic. Hubs since 0.35.0 take letters, digits and `_`, `+`, `-`; older ones anything that can stand in a path.
+    /// The name of a topic. Since 0.35.0, hubs accept only letters, digits, `_`, `+` and `-`. Older
+    /// hubs accept every text that can be part of a path.
     TopicName, "topic name", check_segment
 }
 
 name! {
-    /// The id of a hub, as its Manager knows it.
+    /// The id of a hub at its Manager.
     HubId, "hub id", check_segment
 }
 
@@ -129,7 +139,7 @@ name! {
 }
 
 name! {
-    /// The id of a space: a Manager, as the Middleware knows it.
+    /// The id of a space, which is a Manager at the Middleware.
     SpaceId, "space id", check_segment
 }
 
@@ -138,7 +148,8 @@ name! {
     StoreItemId, "store item id", check_segment
 }
 
-/// Members that every JavaScript object has. quirk (0.18.7, 1.0.1): a request for an instance of such a name is never answered.
+/// The names of members of every JavaScript object. quirk (0.18.7, 1.0.1): the hub never responds
+/// to a request for an instance with such an id.
 const OBJECT_MEMBERS: [&str; 12] = [
     "__defineGetter__",
     "__defineSetter__",
@@ -154,9 +165,10 @@ const OBJECT_MEMBERS: [&str; 12] = [
     "valueOf",
 ];
 
+/// Like [`check_segment`], for the id of an instance.
 pub(crate) fn check_instance_id(what: &'static str, value: &str) -> Result<(), RequestError> {
     if OBJECT_MEMBERS.contains(&value) {
-        let problem = "hubs never answer a request for it";
+        let problem = "hubs never respond to a request for it";
         return Err(RequestError::PathSegment {
             what,
             value: value.into(),
@@ -167,6 +179,6 @@ pub(crate) fn check_instance_id(what: &'static str, value: &str) -> Result<(), R
 }
 
 impl InstanceId {
-    /// How long an id must be that the caller chooses for a start.
+    /// The length in bytes of an id that the caller chooses for a start.
     pub(crate) const CHOSEN_LEN: usize = 36;
 }

@@ -1,4 +1,4 @@
-//! Instances: sequences that run.
+//! Operations on instances, which are running sequences.
 
 mod ended;
 mod events;
@@ -33,6 +33,7 @@ pub use stop::{StopInstance, StopOptions};
 use crate::ids::check_instance_id;
 use crate::{InstanceId, Path};
 
+/// The path of an instance: `instance/:id`.
 fn instance_path(id: &InstanceId) -> Path {
     Path::new("instance").checked(InstanceId::WHAT, id.as_str(), check_instance_id)
 }

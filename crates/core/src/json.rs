@@ -1,4 +1,4 @@
-//! Parses JSON: the only place that does.
+//! Parses JSON from hubs. No other module parses JSON.
 
 use alloc::string::String;
 
@@ -6,8 +6,8 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 /// Parses JSON as JavaScript writes it.
 ///
-/// JavaScript writes half of a surrogate pair as an escape, `"\ud83d"`, but no Rust string can hold
-/// it. Such a half becomes U+FFFD, and the rest of the value is kept.
+/// JavaScript writes half of a surrogate pair as an escape, `"\ud83d"`, but a Rust string cannot
+/// hold it. Such an escape becomes U+FFFD.
 pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
     serde_json::from_str(text).or_else(|error| match replace_lone_surrogates(text) {
         Some(text) => serde_json::from_str(&text),
@@ -15,9 +15,10 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
     })
 }
 
-/// Like [`parse`], for a response with values that users of a hub have nested as deep as they like.
-/// If they are nested deeper than the parser goes, those that are too deep become `null`, so that one
-/// instance does not hide all others in a list.
+/// Like [`parse`], but replaces values that are nested too deep for the parser by `null`.
+///
+/// The arguments of an instance can be nested without a limit. They must not make a list of
+/// instances unreadable.
 pub(crate) fn parse_cut<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
     parse(text).or_else(|error| match cut_deep_values(text) {
         Some(text) => parse(&text).map_err(|_| error),
@@ -25,13 +26,14 @@ pub(crate) fn parse_cut<T: DeserializeOwned>(text: &str) -> serde_json::Result<T
     })
 }
 
-/// Like [`parse`], for text that may not be UTF-8. `None` if it cannot be parsed.
+/// Like [`parse`], for bytes. Returns `None` if they cannot be parsed or are not UTF-8.
 pub(crate) fn parse_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     parse(core::str::from_utf8(bytes).ok()?).ok()
 }
 
-/// Replaces the escapes of lone surrogates by one of the same length, so that the positions in the
-/// parser's errors stay right. `None` if there are none.
+/// Replaces each escape of a lone surrogate by `\ufffd`. `None` if there are none.
+///
+/// Both escapes have the same length, so the positions in the parser's errors stay correct.
 #[cold]
 fn replace_lone_surrogates(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
@@ -57,14 +59,14 @@ fn replace_lone_surrogates(text: &str) -> Option<String> {
     (copied > 0).then_some(replaced)
 }
 
-/// The number of arrays and objects that the parser reads within each other.
+/// Maximum depth of nested arrays and objects that serde_json parses.
 const MAX_DEPTH: usize = 127;
 
-/// Replaces the arrays and objects that are nested deeper than [`MAX_DEPTH`] by `null`. `None` if
-/// there are none, or the text is not JSON.
+/// Replaces arrays and objects that are nested deeper than [`MAX_DEPTH`] by `null`. Returns `None`
+/// if there are none, or if the text is not JSON.
 #[cold]
 fn cut_deep_values(text: &str) -> Option<String> {
-    // Not a recursion: values that are ignored may be nested as deep as they like.
+    // `IgnoredAny` has no depth limit, because the parser skips ignored values without recursion.
     serde_json::from_str::<IgnoredAny>(text).ok()?;
     let (mut cut, mut copied) = (String::new(), 0);
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
@@ -101,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lone_surrogates_become_replacement_characters() {
+    fn parse_replaces_lone_surrogates() {
         for (text, value) in [
             (r#""\ud83d""#, "\u{fffd}"),
             (r#""\uDC22x\uD83D""#, "\u{fffd}x\u{fffd}"),
@@ -118,14 +120,14 @@ mod tests {
     }
 
     #[test]
-    fn names_of_members_are_mended_too() {
+    fn parse_replaces_lone_surrogates_in_member_names() {
         let value = parse::<Value>(r#"{"a\ud83d":[1,"\udc22"],"b":null}"#).ok();
         let expected = serde_json::json!({ "a\u{fffd}": [1, "\u{fffd}"], "b": null });
         assert_eq!(value, Some(expected));
     }
 
     #[test]
-    fn other_errors_stay() {
+    fn parse_reports_other_errors_unchanged() {
         for text in [
             "",
             r"\",
@@ -143,8 +145,8 @@ mod tests {
     }
 
     #[test]
-    fn numbers_nesting_and_repeated_members_have_limits() {
-        // JavaScript reads infinity, and writes `null` for it.
+    fn parse_limits_numbers_nesting_and_repeated_members() {
+        // JavaScript parses these numbers as infinity, and writes infinity as `null`.
         assert!(parse::<Value>("1e400").is_err());
         assert!(parse::<Value>("-1e400").is_err());
         assert_eq!(parse::<Value>("1e308").ok(), Some(1e308.into()));
@@ -155,7 +157,8 @@ mod tests {
         let text = error.map(|error| alloc::string::ToString::to_string(&error));
         assert!(text.is_some_and(|text| text.starts_with("recursion limit exceeded")));
 
-        // The last one counts, as in JavaScript; but a member that the library defines is one.
+        // The last one counts, as in JavaScript. A member that has a field in a struct must be
+        // unique.
         let value = parse::<Value>(r#"{"a":1,"a":2}"#).ok();
         assert_eq!(value, Some(serde_json::json!({ "a": 2 })));
         let text = r#"{"version":"1","version":"2"}"#;
@@ -163,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_nested_too_deep_become_null() {
+    fn parse_cut_replaces_values_that_are_nested_too_deep() {
         let nested = |depth: usize, inner: &str| {
             let (open, close) = (r#"{"a":["#.repeat(depth / 2), "]}".repeat(depth / 2));
             alloc::format!("{open}{inner}{close}")
         };
-        // 126 deep, and one more.
+        // The inner array is at the depth 127.
         let cut = nested(126, r#"[1,"\"[[\\",null,null,2]"#);
         for inner in [
             r#"[1,"\"[[\\",[2,[3]],{"b":"]}","c":{}},2]"#,
@@ -182,7 +185,7 @@ mod tests {
             assert!(value.is_some());
         }
         assert!(parse_cut::<Value>(&nested(100_000, "")).is_ok());
-        // The error of what was sent stays.
+        // Invalid JSON yields the error for the original text.
         for text in [nested(200, "1x"), nested(200, "") + "]", nested(200, "\"]")] {
             let message = |error: serde_json::Error| alloc::string::ToString::to_string(&error);
             let error = parse_cut::<Value>(&text).map_err(message);

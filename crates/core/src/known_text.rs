@@ -1,6 +1,6 @@
-//! Enums for text from hubs: the known texts, and any other kept as it is in the variant `Other`.
+//! Enums for text from hubs. Any unknown text is kept in the variant `Other`.
 
-/// Gives such an enum both directions, so that each text stands once.
+/// Implements the conversions of such an enum from and to text.
 macro_rules! known_text {
     ($name:ident, $what:literal: $($variant:ident = $text:literal,)+) => {
         impl $name {

@@ -8,7 +8,6 @@ mod body_length;
 mod content_type;
 mod decode;
 mod dialect;
-mod dry_run;
 mod endpoint;
 mod error;
 mod escape;
@@ -37,7 +36,6 @@ pub use decode::{
     Chunks, Decode, Discard, Json, JsonLines, Lines, Receipt, SingleItem, Step, TextLines,
 };
 pub use dialect::{Dialect, ParseVersionError, Version};
-pub use dry_run::{DryRun, DryRunBody};
 pub use endpoint::Endpoint;
 pub use error::{ApiError, ErrorCode, ReplyError, RequestError};
 pub use escape::Escaped;
@@ -57,7 +55,7 @@ pub use sequences::*;
 pub use timestamp::Timestamp;
 pub use topics::*;
 
-pub use http;
+pub use {http, serde_json};
 
-/// The members of a JSON object that this library does not know: kept, and written back.
+/// The members of a JSON object that this library does not know. They are kept and written back.
 pub type Extra = serde_json::Map<alloc::string::String, serde_json::Value>;

@@ -1,9 +1,9 @@
 use alloc::vec::Vec;
 
-/// Lets JSON lines that are sent to an input pass, up to a line `null`, which would cut the input on every hub.
+/// Stops an upload of JSON lines at a line `null`, which would end the input on every hub.
 ///
-/// For drivers that pass bytes on as they come, one guard for each upload. What goes out is what came in, unchanged and at once;
-/// only a line that may still become `null` is held back until that is known. Lines are not checked for anything else.
+/// Use one guard for each upload. It passes bytes on unchanged and at once. It only holds back a
+/// line that may still become `null`. Lines are not checked for anything else.
 ///
 /// ```
 /// let mut guard = scramjet_client_core::NdjsonGuard::default();
@@ -16,23 +16,25 @@ use alloc::vec::Vec;
 /// ```
 #[derive(Debug, Default)]
 pub struct NdjsonGuard {
-    /// How many lines have ended.
+    /// The number of complete lines.
     lines: u64,
-    /// Of the current line: the beginning of `null`, or all of it and the whitespace after it. Whitespace before it is passed on.
+    /// The part of the current line that is held back: a prefix of `null`, or `null` and the
+    /// whitespace after it. Whitespace before it is passed on.
     held: Vec<u8>,
-    /// The current line is not `null`, whatever follows in it.
+    /// The current line cannot become `null`.
     harmless: bool,
     refused: bool,
 }
 
 impl NdjsonGuard {
-    /// How much is held back at most: 1 KiB. Nobody writes so much whitespace after a `null`; a line with more of it counts as one.
+    /// Maximum number of bytes that are held back: 1 KiB. A `null` with more whitespace after it
+    /// counts as a line `null`.
     pub const LIMIT: usize = 1024;
 
-    /// Takes the next bytes, however they were cut, and adds to `out` what can be sent.
+    /// Takes the next bytes, and appends the bytes that can be sent to `out`.
     ///
     /// # Errors
-    /// A line is `null`. Everything before it is in `out`, and nothing more comes out of this guard.
+    /// A line is `null`. Everything before it is in `out`. All later calls fail, too.
     pub fn pass(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), NullLine> {
         if self.refused {
             return Err(self.refuse());
@@ -67,10 +69,10 @@ impl NdjsonGuard {
         Ok(())
     }
 
-    /// There are no more bytes: adds to `out` what was held back and is not `null`.
+    /// Ends the upload, and appends the bytes that were held back to `out`.
     ///
     /// # Errors
-    /// The last line is `null`, without a line end.
+    /// The last line is `null` without a line terminator, or an earlier call has failed.
     pub fn end(&mut self, out: &mut Vec<u8>) -> Result<(), NullLine> {
         if self.refused || self.held.len() >= NULL.len() {
             return Err(self.refuse());
@@ -90,13 +92,14 @@ impl NdjsonGuard {
 
 const NULL: [u8; 4] = *b"null";
 
-/// A line of what should be sent to an input is `null`.
+/// The error for a line `null` in an upload of JSON lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "line {line} is `null`, which would end the input: nothing after it would be delivered; leave it out, or wrap it in an object"
+    "line {line} is `null`, which ends the input of an instance, so nothing after it would arrive; \
+     leave it out, or wrap it in an object"
 )]
 #[non_exhaustive]
 pub struct NullLine {
-    /// Which line, counted from 1.
+    /// The number of the line, starting at 1.
     pub line: u64,
 }

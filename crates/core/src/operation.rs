@@ -7,15 +7,15 @@ use serde::Serialize;
 
 use crate::{ApiError, Decode, Dialect, Path, RequestError, Version};
 
-/// One HTTP operation of the hub: what is sent, and how the reply is read.
+/// One HTTP operation of the hub: describes the request and how to read the response.
 ///
-/// Core models the hub's operations as small structs. The trait is open: an endpoint that is not modelled here is a dozen
-/// lines in your own crate, and every driver runs it.
+/// This crate has a struct for each operation of the hub. The trait is open: for an endpoint that
+/// is missing here, implement it in your own crate. Every driver can run such an operation.
 ///
 /// ```
 /// use scramjet_client_core::{Endpoint, Json, Operation, Path, http::Method};
 ///
-/// /// `GET /status`: whether the hub is connected to a Manager.
+/// /// `GET /status`: returns the hub's connection to a Manager.
 /// struct GetStatus;
 ///
 /// impl Operation for GetStatus {
@@ -34,77 +34,118 @@ use crate::{ApiError, Decode, Dialect, Path, RequestError, Version};
 /// # Ok::<(), scramjet_client_core::RequestError>(())
 /// ```
 pub trait Operation {
-    /// What the operation does, in a few words for error messages: `start sequence`.
+    /// A short name of the operation for error messages, for example `start sequence`.
     const NAME: &'static str;
 
     /// The HTTP method.
     const METHOD: Method;
 
-    /// The first hub version that has the operation. Where the version is known to be older, nothing is sent.
+    /// The first hub version that supports the operation. [`Endpoint::request`] fails if the hub is
+    /// known to be older.
+    ///
+    /// [`Endpoint::request`]: crate::Endpoint::request
     const SINCE: Version = Version::ANY;
 
-    /// `Vec<u8>` where the operation carries its own body (empty: no body), [`Streamed`] where the caller brings the bytes.
+    /// The type of the request body: `Vec<u8>` if the operation builds it (empty for no body), or
+    /// [`Streamed`] if the caller supplies the bytes.
     type Payload: Default;
 
-    /// How the body of a success is read.
+    /// The decoder for the body of a successful response.
     type Decoder: Decode + Default;
 
-    /// The path below the base URL, one segment at a time.
+    /// Returns the path below the base URL.
     fn path(&self) -> Path;
 
-    /// Adds the headers that this operation needs; the [`Endpoint`](crate::Endpoint) has set its own before.
+    /// Adds the headers of this operation to those of the [`Endpoint`](crate::Endpoint).
+    ///
+    /// Requests with another method than `GET` and `HEAD` already have
+    /// `Content-Type: application/json` here, because hubs require it, even on a `DELETE` without a
+    /// body. An operation with a [`Streamed`] body replaces it with the type of that body.
     ///
     /// # Errors
-    /// A value that the caller chose cannot be sent.
+    /// A value that the caller supplied cannot be sent as a header.
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
         let _ = headers;
         Ok(())
     }
 
-    /// Returns true if the request or its response depends on the version of the hub.
+    /// Returns `true` if the request or the response depends on the version of the hub.
     ///
-    /// [`Endpoint::request`](crate::Endpoint::request) then fails as long as the dialect is not
-    /// known, so a driver asks for the version first. If this is false, the results of
+    /// [`Endpoint::request`](crate::Endpoint::request) then fails until the dialect is known, so a
+    /// driver requests the version first. If this is `false`, the results of
     /// [`payload`](Self::payload) and [`decoder`](Self::decoder) must not depend on the dialect.
     fn needs_dialect(&self) -> bool {
         false
     }
 
-    /// The request body.
+    /// Returns the request body.
     ///
     /// # Errors
-    /// The options cannot be sent, or mean nothing to a hub of this version.
+    /// The options cannot be sent, or a hub of this version does not support them.
     fn payload(&self, dialect: Dialect) -> Result<Self::Payload, RequestError> {
         let _ = dialect;
         Ok(Self::Payload::default())
     }
 
-    /// The decoder for the body of a success.
+    /// Returns the decoder for the body of a successful response.
     fn decoder(&self, dialect: Dialect) -> Self::Decoder {
         let _ = dialect;
         Self::Decoder::default()
     }
 
-    /// How long the hub waits by nature before it answers, because the operation asks it to. Drivers add it to their time limits.
+    /// Returns the time that the hub waits before it responds, because the operation asks it to.
+    /// Drivers add it to their timeouts.
     fn server_wait(&self) -> Duration {
         Duration::ZERO
     }
 
-    /// Corrects a refusal whose status misleads, for operations where some hub's does.
+    /// Corrects an error response with a misleading status, for operations for which some hubs send
+    /// one.
     fn map_api_error(error: ApiError) -> ApiError {
         error
     }
 }
 
-/// The payload of an operation whose body the caller streams: the request description says how, the bytes come from elsewhere.
+/// The payload of an operation whose body the caller streams. The request describes the body, but
+/// does not contain it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Streamed;
 
-/// The payload of an operation that describes its whole body.
+/// The payload of an operation that builds its whole body.
 pub(crate) type Inline = Vec<u8>;
 
-/// A body of JSON; `option` is what to name where a value in it cannot be written.
+/// Serializes a body to JSON. `option` names the value in the error if it cannot be serialized.
 pub(crate) fn inline_json(option: &str, body: &impl Serialize) -> Result<Inline, RequestError> {
     serde_json::to_vec(body).map_err(|error| RequestError::option(option, &error.to_string()))
 }
+
+/// Declares an operation without parameters: a `GET` request to a fixed path.
+macro_rules! get {
+    (
+        $(#[$attribute:meta])*
+        pub struct $name:ident;
+        NAME = $label:literal;
+        $(SINCE = $since:expr;)?
+        PATH = $path:literal;
+        Decoder = $decoder:ty;
+    ) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
+
+        impl $crate::Operation for $name {
+            const NAME: &'static str = $label;
+            const METHOD: http::Method = http::Method::GET;
+            $(const SINCE: $crate::Version = $since;)?
+            type Payload = $crate::operation::Inline;
+            type Decoder = $decoder;
+
+            fn path(&self) -> $crate::Path {
+                $crate::Path::new($path)
+            }
+        }
+    };
+}
+
+pub(crate) use get;

@@ -2,26 +2,29 @@ use alloc::string::String;
 
 use crate::RequestError;
 
-/// A path below the base URL, built one segment at a time so that no value can add a segment, change the route or reach another host.
+/// A path below the base URL, built one segment at a time.
 ///
-/// Hubs do not percent-decode: an id with a space, a slash or a letter outside ASCII cannot be addressed, however it is escaped.
-/// Such a value is therefore refused, and the refusal is reported when the request is built.
+/// A value cannot add a segment, change the route or lead to another host.
+///
+/// Hubs do not percent-decode paths, so an id with a space, a slash or a character outside ASCII
+/// cannot be addressed, not even escaped. Such a value is an error
+/// ([`RequestError::PathSegment`]), which [`Endpoint::request`](crate::Endpoint::request) returns.
 #[derive(Debug)]
 pub struct Path {
     text: Result<String, RequestError>,
 }
 
 impl Path {
-    /// A path that begins with the given literal, for example `sequence`.
+    /// Creates a path that begins with the given literal, for example `sequence`.
     #[must_use]
     pub fn new(literal: &'static str) -> Self {
-        // Room for an id and a literal behind it, as most paths have them.
+        // Most paths continue with an id and one more literal.
         let mut text = String::with_capacity(literal.len() + 64);
         text.push_str(literal);
         Self { text: Ok(text) }
     }
 
-    /// Appends a literal of the route, for example `start`.
+    /// Appends a fixed segment of the route, for example `start`.
     #[must_use]
     pub fn literal(mut self, literal: &'static str) -> Self {
         if let Ok(text) = &mut self.text {
@@ -31,12 +34,14 @@ impl Path {
         self
     }
 
-    /// Appends a value; `what` names it in the error if it cannot be addressed, for example `sequence id`.
+    /// Appends a value. `what` names it in the error if it cannot be addressed, for example
+    /// `sequence id`.
     #[must_use]
     pub fn value(self, what: &'static str, value: &str) -> Self {
         self.checked(what, value, check_segment)
     }
 
+    /// Like [`value`](Self::value), with another check.
     pub(crate) fn checked(mut self, what: &'static str, value: &str, check: Check) -> Self {
         if let Ok(text) = &mut self.text {
             match check(what, value) {
@@ -55,30 +60,32 @@ impl Path {
     }
 }
 
-/// Tells why a value, which should be `what`, cannot stand in a path.
+/// Checks a value that is called `what` in the error.
 pub(crate) type Check = fn(what: &'static str, value: &str) -> Result<(), RequestError>;
 
-/// Whether a hub can find `value` as one segment of a path, and nothing on the way there can take it for something else.
+/// Checks that a hub can find `value` as one segment of a path, and that no proxy on the way can
+/// read it differently.
 pub(crate) fn check_segment(what: &'static str, value: &str) -> Result<(), RequestError> {
     if !value.is_empty()
         && value
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     {
-        // As nearly all are.
+        // The fast path: nearly all ids are UUIDs.
         return Ok(());
     }
     let problem = if value.is_empty() {
         "it is empty"
     } else if value == "." || value == ".." {
-        "it would change the route"
+        "it would change the path of the request"
     } else if value.contains(['/', '\\', '?', '#']) {
-        "it holds a character that ends a path segment (one of / \\ ? #)"
+        "it contains a character that ends a path segment (one of / \\ ? #)"
     } else if has_percent_escape(value) {
-        // A hub takes the escape literally, a proxy in front of it may decode it: the two would see different names.
-        "it holds a percent-escape, which hubs and proxies read differently"
+        // A hub reads the escape literally, but a proxy in front of it may decode it.
+        "it contains a percent-escape, which hubs and proxies decode differently"
     } else if !value.bytes().all(is_addressable) {
-        "it holds a character that hubs cannot find in a path (only letters, digits and -._~!$&'()*+,;=:@% can be)"
+        "it contains a character that hubs do not accept in a path \
+         (only letters, digits and -._~!$&'()*+,;=:@%)"
     } else {
         return Ok(());
     };
@@ -105,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_that_could_reach_another_route_are_refused() {
+    fn value_refuses_text_that_is_not_one_segment() {
         for value in [
             "",
             ".",
@@ -136,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_hubs_can_find_are_sent_as_they_are() {
+    fn value_keeps_text_that_hubs_can_find() {
         for value in [
             "2d1cb1f0-81ea-4e33-a94d-ba8fe578a025",
             "a+b:c@d",

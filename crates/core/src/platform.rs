@@ -1,12 +1,12 @@
-//! The platform around the hubs: Managers, MultiManagers and the Middleware.
+//! Operations on the platform around hubs: Managers, MultiManagers and the Middleware.
 //!
-//! No such server was at hand: what is sent here is what the TypeScript clients send, and replies are read as they declare them,
-//! with little that must be there.
+//! Not tested against real servers. The requests are those of the TypeScript clients. The responses
+//! follow the types that those clients declare; nearly all of their members are optional here.
 
 mod access_keys;
-mod behind;
 mod manager;
 mod multi_manager;
+mod nested_endpoints;
 mod store;
 
 pub use access_keys::{

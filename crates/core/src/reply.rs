@@ -8,10 +8,45 @@ use http::{HeaderMap, StatusCode};
 use crate::headers::Encoding;
 use crate::{ApiError, BodyLength, Decode, ReplyError, Step};
 
-/// The reading half of one exchange: a head was received, the bytes of the body are pushed in, items are pulled out.
+/// A response whose head has arrived. The driver feeds the bytes of the body and takes the items.
 ///
-/// On success the operation's decoder reads the body; otherwise a bounded part of it is collected and becomes an
-/// [`ApiError`]. Made by [`Endpoint::reply`](crate::Endpoint::reply); every driver is the same loop over it.
+/// If the status is a success, the operation's decoder reads the body. Otherwise the first bytes of
+/// the body, up to [`ApiError::BODY_LIMIT`], become part of an [`ApiError`].
+///
+/// Created by [`Endpoint::reply`](crate::Endpoint::reply). A driver reads the body in a loop like
+/// this:
+///
+/// ```
+/// use std::io::BufRead;
+/// use scramjet_client_core::{Decode, Reply, Step};
+///
+/// fn read<D: Decode>(
+///     mut reply: Reply<D>,
+///     mut body: impl BufRead,
+/// ) -> Result<Vec<D::Item>, Box<dyn std::error::Error>> {
+///     let mut items = Vec::new();
+///     loop {
+///         match reply.next_item()? {
+///             Step::Item(item) => items.push(item),
+///             Step::End => return Ok(items),
+///             Step::NeedData => match body.fill_buf() {
+///                 Ok([]) => reply.end()?,
+///                 Ok(chunk) => {
+///                     let length = chunk.len();
+///                     reply.feed(chunk);
+///                     body.consume(length);
+///                 }
+///                 Err(_) => return Err(reply.cut_off().into()),
+///             },
+///         }
+///     }
+/// }
+/// # use scramjet_client_core::{Endpoint, GetVersion, http};
+/// # let hub = Endpoint::new("http://localhost:8000/api/v1")?;
+/// # let reply = hub.reply(&GetVersion, http::StatusCode::OK, "OK", &http::HeaderMap::new());
+/// # assert_eq!(read(reply, &br#"{"version":"1.0.1"}"#[..])?[0].version, "1.0.1");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Reply<D> {
     reading: Reading<D>,
     length: BodyLength,
@@ -20,9 +55,9 @@ pub struct Reply<D> {
 enum Reading<D> {
     Success(D),
     Refusal(Box<Refusal>),
-    /// The body has this encoding, and is not read.
+    /// The body has an encoding that was not requested, so it is not read.
     Encoded(Encoding),
-    Over,
+    Done,
 }
 
 struct Refusal {
@@ -31,7 +66,7 @@ struct Refusal {
     headers: HeaderMap,
     body: Vec<u8>,
     complete: bool,
-    correct: fn(ApiError) -> ApiError,
+    map_api_error: fn(ApiError) -> ApiError,
 }
 
 impl Refusal {
@@ -39,7 +74,7 @@ impl Refusal {
         status: StatusCode,
         reason: &str,
         headers: &HeaderMap,
-        correct: fn(ApiError) -> ApiError,
+        map_api_error: fn(ApiError) -> ApiError,
     ) -> Box<Self> {
         let (reason, headers) = (reason.to_string(), headers.clone());
         Box::new(Self {
@@ -48,7 +83,7 @@ impl Refusal {
             headers,
             body: Vec::new(),
             complete: false,
-            correct,
+            map_api_error,
         })
     }
 }
@@ -59,13 +94,13 @@ impl<D: Decode> Reply<D> {
         reason: &str,
         headers: &HeaderMap,
         decoder: D,
-        correct: fn(ApiError) -> ApiError,
+        map_api_error: fn(ApiError) -> ApiError,
     ) -> Self {
         let length = BodyLength::new(status, headers);
         let encoding = Encoding::of(headers).filter(|_| length.announced() != Some(0));
         let reading = match encoding {
             _ if !status.is_success() => {
-                Reading::Refusal(Refusal::new(status, reason, headers, correct))
+                Reading::Refusal(Refusal::new(status, reason, headers, map_api_error))
             }
             Some(encoding) => Reading::Encoded(encoding),
             None => Reading::Success(decoder),
@@ -79,21 +114,21 @@ impl<D: Decode> Reply<D> {
         matches!(self.reading, Reading::Success(_))
     }
 
-    /// How many bytes of the body have come, and how many were announced.
+    /// Returns the number of bytes of the body that have arrived, and the announced number.
     #[must_use]
     pub fn length(&self) -> BodyLength {
         self.length
     }
 
-    /// Reads the rest of the body by another decoder. What was fed to the first one and is not
-    /// handed out yet is lost.
+    /// Reads the rest of the body with another decoder. Bytes that are still buffered in the first
+    /// one are lost.
     #[must_use]
     pub fn with_decoder<E: Decode>(self, decoder: E) -> Reply<E> {
         let reading = match self.reading {
             Reading::Success(_) => Reading::Success(decoder),
             Reading::Refusal(refusal) => Reading::Refusal(refusal),
             Reading::Encoded(encoding) => Reading::Encoded(encoding),
-            Reading::Over => Reading::Over,
+            Reading::Done => Reading::Done,
         };
         Reply {
             reading,
@@ -107,64 +142,70 @@ impl<D: Decode> Reply<D> {
         match &mut self.reading {
             Reading::Success(decoder) => decoder.feed(bytes),
             Reading::Refusal(refusal) => refusal.feed(bytes),
-            Reading::Encoded(_) | Reading::Over => {}
+            Reading::Encoded(_) | Reading::Done => {}
         }
     }
 
-    /// The body is complete.
+    /// Marks the end of the body.
     ///
     /// # Errors
-    /// [`ReplyError::Truncated`] where the head announced more than came. Nothing more comes out of this reply then.
+    /// [`ReplyError::Truncated`] if fewer bytes arrived than announced. The reply yields no more
+    /// items then.
     pub fn end(&mut self) -> Result<(), ReplyError> {
         match &mut self.reading {
-            // A refusal that was cut short is still a refusal.
+            // A truncated refusal is still a refusal.
             Reading::Refusal(refusal) => refusal.complete = true,
             Reading::Success(decoder) => match self.length.end() {
                 Ok(()) => decoder.end(),
                 Err(error) => {
-                    self.reading = Reading::Over;
+                    self.reading = Reading::Done;
                     return Err(error);
                 }
             },
-            Reading::Encoded(_) | Reading::Over => {}
+            Reading::Encoded(_) | Reading::Done => {}
         }
         Ok(())
     }
 
-    /// The connection was lost in the middle of the body: what to report for it.
+    /// Returns the error to report if the connection was lost while reading the body.
+    ///
+    /// For a refusal, this is the refusal itself.
     pub fn cut_off(&mut self) -> ReplyError {
-        match core::mem::replace(&mut self.reading, Reading::Over) {
+        match core::mem::replace(&mut self.reading, Reading::Done) {
             Reading::Refusal(refusal) => refusal.into_error(),
             Reading::Encoded(encoding) => encoding.into(),
-            Reading::Success(_) | Reading::Over => self.length.cut_off(),
+            Reading::Success(_) | Reading::Done => self.length.cut_off(),
         }
     }
 
-    /// The next item, or what is missing for it.
+    /// Returns the next item, if it is complete.
     ///
     /// # Errors
-    /// [`ReplyError::Api`] for a refusal, or what the decoder reports.
+    /// [`ReplyError::Api`] for a refusal, [`ReplyError::Encoded`] for an encoded body, or the error
+    /// of the decoder.
     #[inline]
     pub fn next_item(&mut self) -> Result<Step<D::Item>, ReplyError> {
         match &mut self.reading {
             Reading::Success(decoder) => decoder.next_item(),
-            Reading::Refusal(_) | Reading::Encoded(_) | Reading::Over => self.next_of_none(),
+            Reading::Refusal(_) | Reading::Encoded(_) | Reading::Done => {
+                self.next_without_decoder()
+            }
         }
     }
 
     #[cold]
-    fn next_of_none(&mut self) -> Result<Step<D::Item>, ReplyError> {
+    fn next_without_decoder(&mut self) -> Result<Step<D::Item>, ReplyError> {
         match &self.reading {
             Reading::Encoded(_) => Err(self.cut_off()),
             Reading::Refusal(refusal) if refusal.complete => Err(self.cut_off()),
             Reading::Refusal(_) | Reading::Success(_) => Ok(Step::NeedData),
-            Reading::Over => Ok(Step::End),
+            Reading::Done => Ok(Step::End),
         }
     }
 }
 
 impl Refusal {
-    /// Once there is as much as is kept, the rest of the body is not waited for.
+    /// Buffers the body up to the limit. The refusal counts as complete then.
     fn feed(&mut self, bytes: &[u8]) {
         let room = ApiError::BODY_LIMIT - self.body.len();
         self.body
@@ -174,7 +215,7 @@ impl Refusal {
 
     fn into_error(self) -> ReplyError {
         let error = ApiError::new(self.status, &self.reason, &self.headers, self.body);
-        ReplyError::Api((self.correct)(error).into())
+        ReplyError::Api((self.map_api_error)(error).into())
     }
 }
 
@@ -184,7 +225,7 @@ impl<D> fmt::Debug for Reply<D> {
             Reading::Success(_) => "success",
             Reading::Refusal(_) => "refusal",
             Reading::Encoded(_) => "encoded",
-            Reading::Over => "over",
+            Reading::Done => "done",
         };
         f.debug_struct("Reply")
             .field("reading", &reading)

@@ -1,6 +1,8 @@
 use core::time::Duration;
 
-/// When to try again what has failed, and when to stop: a pure rule, which neither waits nor knows the time.
+/// The delays between the attempts of a failing operation, and the limits for them.
+///
+/// A policy only computes delays. It does not wait, and has no clock or random numbers.
 ///
 /// ```
 /// use core::time::Duration;
@@ -18,26 +20,29 @@ pub struct RetryPolicy {
     first: Duration,
     doubles: bool,
     jitter: bool,
-    longest: Duration,
-    attempts: u32,
-    within: Option<Duration>,
+    max_delay: Duration,
+    max_attempts: u32,
+    max_elapsed: Option<Duration>,
 }
 
 impl RetryPolicy {
-    /// Waits `step` after the first attempt, twice as long after the second, three times as long after the third.
+    /// Creates a policy with growing delays: `step` after the first attempt, then twice and three
+    /// times as long.
     pub const fn linear(step: Duration) -> Self {
         Self {
             first: step,
             doubles: false,
             jitter: false,
-            longest: Duration::from_secs(30),
-            attempts: 3,
-            within: None,
+            max_delay: Duration::from_secs(30),
+            max_attempts: 3,
+            max_elapsed: None,
         }
     }
 
-    /// Waits `first` after the first attempt, twice as long after the second, four times as long after the third. Between half of that and
-    /// all of it, by chance: so that many that have failed together do not try again together.
+    /// Creates a policy with delays that double: `first` after the first attempt, then twice and
+    /// four times as long.
+    ///
+    /// Jitter is on, so that clients that failed together do not retry together.
     pub const fn exponential(first: Duration) -> Self {
         Self {
             doubles: true,
@@ -46,34 +51,41 @@ impl RetryPolicy {
         }
     }
 
-    /// How many attempts are made in all: 3 where it is not said, and at least one.
-    pub const fn max_attempts(self, attempts: u32) -> Self {
-        Self { attempts, ..self }
-    }
-
-    /// The longest wait: 30 seconds where it is not said.
-    pub const fn max_delay(self, longest: Duration) -> Self {
-        Self { longest, ..self }
-    }
-
-    /// Begins no attempt later than this after the beginning of the first.
-    pub const fn max_elapsed(self, time: Duration) -> Self {
+    /// Sets the maximum number of attempts, including the first. The default is 3, the minimum 1.
+    pub const fn max_attempts(self, max_attempts: u32) -> Self {
         Self {
-            within: Some(time),
+            max_attempts,
             ..self
         }
     }
 
-    /// Whether the waits are shortened by chance.
+    /// Sets the upper bound for one delay. The default is 30 seconds.
+    pub const fn max_delay(self, max_delay: Duration) -> Self {
+        Self { max_delay, ..self }
+    }
+
+    /// Sets the latest start of an attempt, measured from the start of the first. No limit by
+    /// default.
+    pub const fn max_elapsed(self, time: Duration) -> Self {
+        Self {
+            max_elapsed: Some(time),
+            ..self
+        }
+    }
+
+    /// Turns jitter on or off. With jitter, each delay is a random time between half of it and all
+    /// of it.
     pub const fn jitter(self, jitter: bool) -> Self {
         Self { jitter, ..self }
     }
 
-    /// How long to wait before the next attempt; `None` to stop. `attempt` is the number of the one that has failed, from 1; `elapsed` the
-    /// time since the beginning of the first; `random` any number, another each time.
+    /// Returns the delay before the next attempt, or `None` to stop.
+    ///
+    /// `attempt` is the number of the attempt that has failed, starting at 1. `elapsed` is the time
+    /// since the start of the first attempt. `random` is a random number for the jitter.
     #[must_use]
     pub fn delay(&self, attempt: u32, elapsed: Duration, random: u64) -> Option<Duration> {
-        if attempt >= self.attempts {
+        if attempt >= self.max_attempts {
             return None;
         }
         let factor = if self.doubles {
@@ -81,22 +93,21 @@ impl RetryPolicy {
         } else {
             attempt
         };
-        let mut delay = self.first.saturating_mul(factor).min(self.longest);
+        let mut delay = self.first.saturating_mul(factor).min(self.max_delay);
         if self.jitter {
             let half = delay / 2;
-            // A 1024th is fine enough.
             let part = u32::try_from(random % 1025).unwrap_or_default();
             delay = half + half.saturating_mul(part) / 1024;
         }
-        match self.within {
-            Some(within) if elapsed.saturating_add(delay) > within => None,
+        match self.max_elapsed {
+            Some(max) if elapsed.saturating_add(delay) > max => None,
             _ => Some(delay),
         }
     }
 }
 
 impl Default for RetryPolicy {
-    /// Three attempts, one and two seconds apart.
+    /// Returns a policy of three attempts, one and two seconds apart.
     fn default() -> Self {
         Self::linear(Duration::from_secs(1))
     }

@@ -1,4 +1,4 @@
-//! Sequences: packages that were uploaded to the hub, and can be started as instances.
+//! Operations on sequences, which are uploaded packages that the hub can start as instances.
 
 mod delete;
 mod get;
@@ -17,3 +17,10 @@ pub use list_instances::ListSequenceInstances;
 pub use overwrite::OverwriteSequence;
 pub use send::{SendSequence, SentSequence};
 pub use start::{InstanceLimits, StartOptions, StartSequence, Started};
+
+use crate::{Path, SequenceId};
+
+/// The path of a sequence: `sequence/:id`.
+fn sequence_path(id: &SequenceId) -> Path {
+    Path::new("sequence").value(SequenceId::WHAT, id.as_str())
+}

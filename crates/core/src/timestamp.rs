@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A time as the hub writes it: RFC 3339 with milliseconds, in UTC (`2026-11-23T19:31:57.434Z`).
+/// A time from a hub: RFC 3339 with milliseconds, in UTC (`2026-11-23T19:31:57.434Z`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(String);
@@ -14,13 +14,15 @@ impl Timestamp {
         Self(text)
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The time since the beginning of 1970, UTC; add it to `SystemTime::UNIX_EPOCH`. `None` for text that is not such a time, or before.
+    /// Returns the time since the Unix epoch. Add it to `SystemTime::UNIX_EPOCH`.
+    ///
+    /// `None` if the text is not a time of this form, or is before 1970.
     #[must_use]
     pub fn since_unix_epoch(&self) -> Option<Duration> {
         let (date, time) = self.0.strip_suffix('Z')?.split_once('T')?;
@@ -38,7 +40,7 @@ impl Timestamp {
         {
             return None;
         }
-        // Counted from the first of March, a leap day is the last of its year.
+        // Let the year begin on March 1, so that a leap day is its last day.
         let (year, month) = if month > 2 {
             (year, month - 3)
         } else {
@@ -56,7 +58,7 @@ impl Timestamp {
     }
 }
 
-/// From the first of March of the year 0 to the first of January 1970.
+/// Number of days from March 1 of the year 0 to January 1, 1970.
 const EPOCH_DAYS: u64 = 719_468;
 
 fn number(digits: &str) -> Option<u64> {
@@ -77,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_counted_from_1970() {
+    fn since_unix_epoch_counts_from_1970() {
         for (text, millis) in [
             ("1970-01-01T00:00:00.000Z", Some(0)),
             ("2026-11-23T19:31:57.434Z", Some(1_795_462_317_434)),

@@ -1,4 +1,4 @@
-//! Topics: streams with a name, between instances and the outside.
+//! Operations on topics, which are named streams between instances and clients.
 
 mod create;
 mod data;

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use http::request::Parts;
-use scramjet_client_blocking::{CallLimits, Phase, RequestBody, TransportError};
+use scramjet_client_blocking::transport::{CallLimits, Phase, RequestBody, TransportError};
 
 /// Returns the limits of a request, or an error if one of them is already reached.
 pub(crate) fn limits_of(head: &Parts) -> Result<CallLimits, TransportError> {

@@ -48,9 +48,8 @@ use std::path::Path;
 use std::sync::{Arc, MutexGuard};
 
 use http::{Request, Response};
-use scramjet_client_blocking::{
-    CallLimits, HostClient, HostClientBuilder, Phase, RequestBody, Transport, TransportError,
-};
+use scramjet_client_blocking::transport::{CallLimits, Phase, RequestBody, TransportError};
+use scramjet_client_blocking::{HostClient, HostClientBuilder, Transport};
 
 use self::state::{Shared, State};
 use crate::limits::LimitedBody;

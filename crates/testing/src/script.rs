@@ -45,9 +45,8 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use http::{Request, Response};
-use scramjet_client_blocking::{
-    HostClient, HostClientBuilder, RequestBody, Transport, TransportError,
-};
+use scramjet_client_blocking::transport::{RequestBody, TransportError};
+use scramjet_client_blocking::{HostClient, HostClientBuilder, Transport};
 
 use self::handle::{AnswerEnd, AnswerQueue};
 use self::state::{AnswerAlways, AnswerOnce, ExpectedRequest, Shared, State};

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::core::{Event, EventName, NextEvent, SendSequence};
 use scramjet_client_blocking::http::Request;
+use scramjet_client_blocking::transport::{Phase, RequestBody, StopReason, TransportError};
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, InstanceClient, KillOptions, Phase, RequestBody,
-    RetryPolicy, StartOptions, StopReason, Transport, TransportError, Upload,
+    CancelToken, Error, ErrorKind, HostClient, InstanceClient, KillOptions, RetryPolicy,
+    StartOptions, Transport, Upload,
 };
 use scramjet_client_testing::script::{Answer, Script};
 
@@ -355,8 +356,7 @@ fn answer_error_is_the_cause_of_the_client_error() {
     }
     let error = host.version().unwrap_err();
     assert!(
-        matches!(error.kind(), ErrorKind::Reply(_))
-            && error.to_string().contains("cut off after 11 bytes"),
+        matches!(error.kind(), ErrorKind::Reply(_)) && error.to_string().contains("(got 11 bytes)"),
         "{error}"
     );
     script.assert_done();

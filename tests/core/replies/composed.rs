@@ -1,4 +1,4 @@
-//! Composed where there is no recording.
+//! Exchanges written by hand, because there is no recording.
 
 use scramjet_client_core::{
     Adapter, Dialect, ErrorCode, GetVersion, InstanceStatus, ReplyError, Version,
@@ -11,18 +11,18 @@ use super::table::Table;
 #[test]
 fn composed_replies_of_0_18_7() {
     let t = Table::new("composed/0.18.7", Some(Dialect::of(Version::new(0, 18, 7))));
-    t.gives("instance-health", health, |health| {
+    t.decodes("instance-health", health, |health| {
         health.healthy && health.process_id == Some(18898)
     });
-    t.done("sequence-delete", delete);
-    t.refuses(
+    t.succeeds("sequence-delete", delete);
+    t.fails(
         "sequence-delete-in-use",
         delete,
         409,
         ErrorCode::Conflict,
         "Can't remove sequence in use.",
     );
-    t.gives("sequence-get", get_sequence, |sequence| {
+    t.decodes("sequence-get", get_sequence, |sequence| {
         let config = &sequence.config;
         (
             config.name.as_str(),
@@ -36,7 +36,7 @@ fn composed_replies_of_0_18_7() {
             && (&sequence.location, &config.language, &config.description) == (&None, &None, &None)
     });
     let unknown = "the hub has no such sequence";
-    let unknown = t.refuses(
+    let unknown = t.fails(
         "sequence-instances-unknown",
         instances_of,
         (404, 500),
@@ -44,7 +44,7 @@ fn composed_replies_of_0_18_7() {
         unknown,
     );
     assert!(unknown.is_not_found());
-    t.gives("sequences-list", list_sequences, |sequences| {
+    t.decodes("sequences-list", list_sequences, |sequences| {
         let bare = &sequences[2].config;
         sequences.len() == 3
             && bare.name.is_empty()
@@ -58,7 +58,7 @@ fn composed_replies_of_0_18_7() {
 fn composed_replies_of_1_0_1() {
     use ErrorCode::{BadParameters, Conflict, InsufficientResources, NotFound};
     let t = Table::new("composed/1.0.1", Some(Dialect::LATEST));
-    t.gives("version", version, |hub| {
+    t.decodes("version", version, |hub| {
         hub.dialect() == Dialect::LATEST
             && (
                 hub.service.as_deref(),
@@ -66,12 +66,12 @@ fn composed_replies_of_1_0_1() {
                 hub.build.as_deref(),
             ) == (Some("@scramjet/host"), Some("v1"), Some("source"))
     });
-    t.gives("kill", kill, |answer| {
+    t.decodes("kill", kill, |answer| {
         answer
             .info()
             .is_some_and(|info| info.status == Some(InstanceStatus::Killing))
     });
-    t.refuses(
+    t.fails(
         "sequence-delete-in-use",
         delete,
         409,
@@ -79,8 +79,8 @@ fn composed_replies_of_1_0_1() {
         "Can't remove- Sequence in use",
     );
     let unknown = "The sequence 00000000-0000-4000-8000-000000000000 does not exist.";
-    t.refuses("sequence-delete-unknown", delete, 404, NotFound, unknown);
-    t.gives("sequence-get", get_sequence, |sequence| {
+    t.fails("sequence-delete-unknown", delete, 404, NotFound, unknown);
+    t.decodes("sequence-get", get_sequence, |sequence| {
         let config = &sequence.config;
         (
             config.name.as_str(),
@@ -97,25 +97,25 @@ fn composed_replies_of_1_0_1() {
             && sequence.location.as_deref() == Some("STH")
     });
     let unknown = "Sequence 00000000-0000-4000-8000-000000000000 not found";
-    t.refuses(
+    t.fails(
         "sequence-instances-unknown",
         instances_of,
         404,
         NotFound,
         unknown,
     );
-    t.gives("start", start, |started| {
+    t.decodes("start", start, |started| {
         started.id == "c34b9a11-82ba-442a-9bca-dcff8c1871d1"
             && started.extra["message"] == "Sequence c34b9a11-82ba-442a-9bca-dcff8c1871d1 starting"
     });
     let main = "Sequence entrypoint path missing.js is invalid. Check `main` field in Sequence package.json";
-    t.refuses("start-bad-main", start, 400, BadParameters, main);
-    let error = t.refuses("start-failed-object", start, 400, BadParameters, main);
+    t.fails("start-bad-main", start, 400, BadParameters, main);
+    let error = t.fails("start-failed-object", start, 400, BadParameters, main);
     assert_eq!(
         error.json().map(|json| json["error"]["exitcode"].clone()),
         Some(json!(21))
     );
-    let overloaded = t.refuses(
+    let overloaded = t.fails(
         "start-overloaded",
         start,
         419,
@@ -123,20 +123,20 @@ fn composed_replies_of_1_0_1() {
         "Insufficient Space on Resource",
     );
     assert!(overloaded.is_overloaded());
-    t.gives("config", get_config, |config| {
+    t.decodes("config", get_config, |config| {
         let host = config.host.as_ref();
         config.runtime_adapter == Some(Adapter::Process)
             && host.and_then(|host| host.port()) == Some(8300)
             && host.is_some_and(|host| host.api_base.as_deref() == Some("/api/v1"))
             && config.extra["timings"]["heartBeatInterval"] == 10000
     });
-    t.gives("topic-create", create_topic, |topic| {
+    t.decodes("topic-create", create_topic, |topic| {
         topic.id == "cars"
             && topic.content_type == "application/x-ndjson"
             && topic.state.as_deref() == Some("pause")
             && topic.extra.contains_key("origin")
     });
-    t.refuses(
+    t.fails(
         "topic-delete-unknown",
         delete_topic,
         404,
@@ -150,26 +150,25 @@ fn composed_replies_of_1_0_1() {
 fn replies_of_a_proxy() {
     use ErrorCode::{ServerError, UnknownError};
     let t = Table::new("composed/proxy", None);
-    t.refuses(
+    t.fails(
         "bad-gateway-empty",
         version,
         502,
         ServerError,
         "Bad Gateway",
     );
-    let page =
-        "an HTML page (502 Bad Gateway); a proxy or another web server answered instead of the hub";
-    t.refuses("bad-gateway-html", version, 502, ServerError, page);
-    t.refuses(
+    let page = "HTML page (502 Bad Gateway) from a proxy or another web server, which responded instead of the hub";
+    t.fails("bad-gateway-html", version, 502, ServerError, page);
+    t.fails(
         "server-error-text",
         version,
         500,
         ServerError,
         "something broke",
     );
-    let target = "it redirects to https://login.example.com/, and redirects are not followed; \
-                  if that is the hub, make it the base URL";
-    t.refuses("redirect", version, 302, UnknownError, target);
+    let target = "redirect to https://login.example.com/, which the client does not follow; \
+                  if the hub is there, use that address as the base URL";
+    t.fails("redirect", version, 302, UnknownError, target);
 
     let row = t.row("ok-html");
     let error = row

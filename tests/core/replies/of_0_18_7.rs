@@ -1,4 +1,4 @@
-//! Recorded from a hub of 0.18.7.
+//! Exchanges recorded with a hub of 0.18.7.
 
 use scramjet_client_core::{Dialect, ErrorCode, SequenceId, SequenceRef, StopReply, Version};
 use serde_json::{Value, json};
@@ -15,66 +15,66 @@ fn replies() {
     };
     let t = Table::new("0.18.7", Some(Dialect::of(Version::new(0, 18, 7))));
 
-    t.gives("version", version, |hub| {
+    t.decodes("version", version, |hub| {
         hub.dialect() == Dialect::of(Version::new(0, 18, 7)) && hub.service.is_none()
     });
-    t.refuses(
+    t.fails(
         "accept-list-with-space",
         version,
         400,
         BadParameters,
         "Invalid content-type",
     );
-    t.refuses(
+    t.fails(
         "accept-not-acceptable",
         version,
         400,
         BadParameters,
         "Invalid content-type",
     );
-    t.foreign("malformed-request", "core has no malformed requests");
-    t.foreign("non-ascii-path", "core refuses such an id");
-    t.foreign("unknown-route", NO_ROUTE);
-    t.foreign("wrong-method", NO_ROUTE);
-    t.foreign("instance-unknown-subroute", NO_ROUTE);
+    t.not_sent_by_core("malformed-request", "core has no malformed requests");
+    t.not_sent_by_core("non-ascii-path", "core refuses such an id");
+    t.not_sent_by_core("unknown-route", NO_ROUTE);
+    t.not_sent_by_core("wrong-method", NO_ROUTE);
+    t.not_sent_by_core("instance-unknown-subroute", NO_ROUTE);
 
-    t.refuses(
+    t.fails(
         "sequence-get-unknown",
         get_sequence,
         404,
         NotFound,
         "Not Found",
     );
-    t.gives("sequence-instances", instances_of, |ids| {
+    t.decodes("sequence-instances", instances_of, |ids| {
         *ids == ["946d707f-53cd-4a87-9b10-258897d1e67d"]
     });
-    t.gives("sequence-upload", upload, |sent| {
+    t.decodes("sequence-upload", upload, |sent| {
         sent.id == "2d1cb1f0-81ea-4e33-a94d-ba8fe578a025" && sent.extra.is_empty()
     });
-    t.gives("sequence-upload-chunked", upload, |sent| {
+    t.decodes("sequence-upload-chunked", upload, |sent| {
         sent.id == "7d9f222e-8332-4d66-84d9-84562215bb71"
     });
-    t.gives("sequence-upload-expect-continue", upload, |sent| {
+    t.decodes("sequence-upload-expect-continue", upload, |sent| {
         sent.id == "fb6da5a0-369b-42e7-914f-f1eb113a38eb"
     });
-    t.gives("sequence-upload-no-content-type", upload, |sent| {
+    t.decodes("sequence-upload-no-content-type", upload, |sent| {
         sent.id == "16dd9a5c-3ba3-4361-9b5b-4f2ac2147b34"
     });
-    t.refuses(
+    t.fails(
         "sequence-upload-bad-package-json",
         upload,
         422,
         UnprocessableEntity,
         "Unprocessable Entity",
     );
-    t.refuses(
+    t.fails(
         "sequence-upload-empty",
         upload,
         422,
         PrerunnerError,
         "Invalid pkg tar.gz archive",
     );
-    let garbage = t.refuses(
+    let garbage = t.fails(
         "sequence-upload-garbage",
         upload,
         422,
@@ -83,7 +83,7 @@ fn replies() {
     );
     assert!(garbage.is_unprocessable());
     let missing = "<SequencePackageJSON> decoder failed at key \"main\" with error: undefined is not a valid string";
-    t.refuses(
+    t.fails(
         "sequence-upload-no-main",
         upload,
         422,
@@ -91,43 +91,43 @@ fn replies() {
         missing,
     );
     let missing = "ENOENT: open /srv/sequences/37689062-4bc4-4979-9202-e11babacd834/package.json";
-    t.refuses(
+    t.fails(
         "sequence-upload-no-package-json",
         upload,
         422,
         Other("ENOENT".into()),
         missing,
     );
-    t.refuses(
+    t.fails(
         "sequence-upload-wrong-content-type",
         upload,
         400,
         BadParameters,
         "Invalid content-type",
     );
-    t.refuses("sequence-overwrite", overwrite, 404, NotFound, "Not Found");
-    t.refuses(
+    t.fails("sequence-overwrite", overwrite, 404, NotFound, "Not Found");
+    t.fails(
         "sequence-overwrite-garbage",
         overwrite,
         404,
         NotFound,
         "Not Found",
     );
-    t.refuses(
+    t.fails(
         "sequence-delete-bad-charset",
         delete,
         400,
         BadParameters,
         "Invalid encoding in content-type",
     );
-    t.refuses(
+    t.fails(
         "sequence-delete-no-content-type",
         delete,
         400,
         BadParameters,
         "Invalid content-type",
     );
-    t.refuses(
+    t.fails(
         "sequence-delete-unknown",
         delete,
         404,
@@ -135,31 +135,31 @@ fn replies() {
         "Not Found",
     );
 
-    t.gives("start-with-config-and-args", start, |started| {
+    t.decodes("start-with-config-and-args", start, |started| {
         started.id == "e2762c1a-64f0-4d1b-9228-d6d8c8ca80dd"
             && started.extra["opStatus"] == "OK"
             && started.status.is_none()
     });
-    t.gives("start-throws-at-load", start, |started| {
+    t.decodes("start-throws-at-load", start, |started| {
         started.id == "f183e85c-11d9-497d-8883-3c1d8e752aa1"
     });
     t.unanswered("start-bad-main", NEVER_ANSWERED);
     t.unanswered("start-two-engines", NEVER_ANSWERED);
-    t.refuses(
+    t.fails(
         "start-invalid-json",
         start,
         400,
         BadParameters,
         "Could not parse content",
     );
-    t.refuses(
+    t.fails(
         "start-no-content-type",
         start,
         400,
         BadParameters,
         "Invalid content-type",
     );
-    let overloaded = t.refuses(
+    let overloaded = t.fails(
         "start-overloaded",
         start,
         419,
@@ -167,16 +167,16 @@ fn replies() {
         "Insufficient Space on Resource",
     );
     assert!(overloaded.is_overloaded());
-    t.refuses("start-unknown-sequence", start, 404, NotFound, "Not Found");
+    t.fails("start-unknown-sequence", start, 404, NotFound, "Not Found");
 
-    t.gives("instances-empty", list_instances, Vec::is_empty);
-    t.gives("instances-list", list_instances, |instances| {
+    t.decodes("instances-empty", list_instances, Vec::is_empty);
+    t.decodes("instances-list", list_instances, |instances| {
         let sequence = SequenceId::new("dbb02e3a-59cd-4010-ac62-3a25da8fbc40")
             .ok()
             .map(SequenceRef::Id);
         instances.len() == 4 && instances[0].sequence == sequence && instances[0].created.is_none()
     });
-    t.gives("instance-info-running", get_instance, |info| {
+    t.decodes("instance-info-running", get_instance, |info| {
         let sequence = info.sequence.as_ref().map(SequenceRef::id);
         sequence.is_some_and(|id| *id == "dbb02e3a-59cd-4010-ac62-3a25da8fbc40")
             && info
@@ -185,7 +185,7 @@ fn replies() {
                 .is_some_and(|time| time.as_str() == "2026-11-23T19:29:56.678Z")
             && (&info.status, &info.ended, &info.args) == (&None, &None, &None)
     });
-    t.gives("instance-info-running-with-args", get_instance, |info| {
+    t.decodes("instance-info-running-with-args", get_instance, |info| {
         info.args == Some(vec![json!("x"), json!(1), json!({ "o": 2 }), Value::Null])
             && info.app_config == Some(json!({ "a": 1 }))
     });
@@ -195,40 +195,40 @@ fn replies() {
         "instance-info-killed",
         "instance-info-stopped",
     ] {
-        t.refuses(gone, get_instance, 404, NotFound, "Not Found");
+        t.fails(gone, get_instance, 404, NotFound, "Not Found");
     }
     assert!(
-        t.refuses("instance-unknown", get_instance, 404, NotFound, "Not Found")
+        t.fails("instance-unknown", get_instance, 404, NotFound, "Not Found")
             .is_not_found()
     );
-    t.refuses(
+    t.fails(
         "instance-accept-not-acceptable",
         get_instance,
         (400, 500),
         BadParameters,
         "Invalid content-type",
     );
-    t.refuses("health-ended", health, 404, NotFound, "Not Found");
-    t.gives("kill-again", kill, |answer| {
+    t.fails("health-ended", health, 404, NotFound, "Not Found");
+    t.decodes("kill-again", kill, |answer| {
         *answer == StopReply::Bare(json!({ "opStatus": "Accepted" })) && answer.info().is_none()
     });
-    t.refuses("kill-ended", kill, 404, NotFound, "Not Found");
-    t.refuses(
+    t.fails("kill-ended", kill, 404, NotFound, "Not Found");
+    t.fails(
         "kill-invalid-json",
         kill,
         (400, 500),
         BadParameters,
         "Could not parse content",
     );
-    t.refuses("instance-unknown-post", kill, 404, NotFound, "Not Found");
-    t.gives("stop-timeout-zero", stop, |answer| {
+    t.fails("instance-unknown-post", kill, 404, NotFound, "Not Found");
+    t.decodes("stop-timeout-zero", stop, |answer| {
         *answer == StopReply::Bare(json!({ "opStatus": "OK" }))
     });
-    t.gives("stop-with-keepalive", stop, |answer| {
+    t.decodes("stop-with-keepalive", stop, |answer| {
         *answer == StopReply::Bare(json!({ "opStatus": "OK" }))
     });
     let spread = "Spread syntax requires ...iterable[Symbol.iterator] to be a function";
-    t.refuses("stop-object-body", stop, 500, ServerError, spread);
+    t.fails("stop-object-body", stop, 500, ServerError, spread);
 
     t.streams(
         "stream-output",
@@ -237,11 +237,11 @@ fn replies() {
     t.streams("stream-stdout", "out 0\nout 1\nout 2\nout 3\nout 4\n");
     let given = "{\"t\":\"object\",\"v\":{\"a\":1}}\n{\"t\":\"object\",\"v\":{\"a\":2}}\n{\"t\":\"object\",\"v\":{\"a\":3}}\n{\"t\":\"END\"}\n";
     t.streams("input-output", given);
-    t.refuses("stream-output-ended", stream, 404, NotFound, "Not Found");
-    t.done("input-chunked-keep-open", input);
-    t.done("input-end", input);
-    t.refuses("input-ended", input, 404, NotFound, "Not Found");
-    t.refuses(
+    t.fails("stream-output-ended", stream, 404, NotFound, "Not Found");
+    t.succeeds("input-chunked-keep-open", input);
+    t.succeeds("input-end", input);
+    t.fails("input-ended", input, 404, NotFound, "Not Found");
+    t.fails(
         "input-no-content-type",
         input,
         500,
@@ -267,11 +267,11 @@ fn replies() {
             "Internal error occurred; has this input ended already?"
         )
     );
-    t.done("stdin-end", stdin);
-    t.done("stdin-keep-open", stdin);
-    t.done("stdin-expect-continue", stdin);
-    t.refuses("stdin-ended", stdin, 404, NotFound, "Not Found");
-    t.refuses(
+    t.succeeds("stdin-end", stdin);
+    t.succeeds("stdin-keep-open", stdin);
+    t.succeeds("stdin-expect-continue", stdin);
+    t.fails("stdin-ended", stdin, 404, NotFound, "Not Found");
+    t.fails(
         "stdin-wrong-content-type",
         stdin,
         (400, 500),
@@ -344,27 +344,27 @@ fn replies() {
         json!({ "message": "inner" }),
     );
 
-    t.refuses("config", get_config, 404, NotFound, "Not Found");
-    t.refuses("audit", read_audit, 404, NotFound, "Not Found");
-    t.refuses("entities", entities, 404, NotFound, "Not Found");
-    t.refuses("entities-empty", entities, 404, NotFound, "Not Found");
-    t.foreign(
+    t.fails("config", get_config, 404, NotFound, "Not Found");
+    t.fails("audit", read_audit, 404, NotFound, "Not Found");
+    t.fails("entities", entities, 404, NotFound, "Not Found");
+    t.fails("entities-empty", entities, 404, NotFound, "Not Found");
+    t.not_sent_by_core(
         "cpm-not-connected",
         "a Manager's version, which is not asked of a hub",
     );
-    t.gives("load-check", load_check, |load| {
+    t.decodes("load-check", load_check, |load| {
         load.fs_size[0].usage == 17.9
             && load.fs_size[0].extra["mount"] == "/"
             && load.cpu_percent.is_some_and(|percent| percent > 99.0)
             && load.load_average.is_none()
     });
-    t.unfinished("hub-log", read_log, NEVER_ENDS);
+    t.incomplete("hub-log", read_log, NEVER_ENDS);
 
-    t.gives("topics-empty", list_topics, Vec::is_empty);
-    t.gives("topics-list", list_topics, Vec::is_empty);
-    t.refuses("topic-create", create_topic, 404, NotFound, "Not Found");
-    t.refuses("topic-delete", delete_topic, 404, NotFound, "Not Found");
-    t.refuses(
+    t.decodes("topics-empty", list_topics, Vec::is_empty);
+    t.decodes("topics-list", list_topics, Vec::is_empty);
+    t.fails("topic-create", create_topic, 404, NotFound, "Not Found");
+    t.fails("topic-delete", delete_topic, 404, NotFound, "Not Found");
+    t.fails(
         "topic-delete-unknown",
         delete_topic,
         404,
@@ -383,9 +383,9 @@ fn replies() {
         "-no-content-type",
         "-no-newline",
     ] {
-        t.done(&format!("topic-send{written}"), send_topic);
+        t.succeeds(&format!("topic-send{written}"), send_topic);
     }
-    t.refuses(
+    t.fails(
         "topic-read-bad-accept",
         read_topic,
         400,
@@ -398,47 +398,47 @@ fn replies() {
         "-bad-name",
         "-content-type-mismatch",
     ] {
-        t.unfinished(&format!("topic-read{read}"), read_topic, NEVER_ENDS);
+        t.incomplete(&format!("topic-read{read}"), read_topic, NEVER_ENDS);
     }
 
-    t.done("event-send-string", send_event);
-    t.refuses("event-send-ended", send_event, 404, NotFound, "Not Found");
-    t.refuses(
+    t.succeeds("event-send-string", send_event);
+    t.fails("event-send-ended", send_event, 404, NotFound, "Not Found");
+    t.fails(
         "event-send-empty-body",
         send_event,
         500,
         ServerError,
         "Cannot read properties of undefined (reading '1')",
     );
-    t.refuses(
+    t.fails(
         "event-send-object-body",
         send_event,
         500,
         ServerError,
         "Cannot read properties of undefined (reading 'eventName')",
     );
-    t.refuses(
+    t.fails(
         "event-send-no-content-type",
         send_event,
         (400, 500),
         BadParameters,
         "Invalid content-type",
     );
-    t.refuses(
+    t.fails(
         "event-send-no-message",
         send_event,
         500,
         ServerError,
         "Bad message of type 5001",
     );
-    t.refuses(
+    t.fails(
         "event-send-object",
         send_event,
         500,
         ServerError,
         "Bad message of type 5001",
     );
-    let events = t.so_far("event-stream", read_events);
+    let events = t.partial("event-stream", read_events);
     assert!(events.iter().all(|event| event.name == "ev-stream"));
     let data: Vec<_> = events.into_iter().map(|event| event.data).collect();
     let nested = [
@@ -463,15 +463,15 @@ fn replies() {
         json!({}),
     ];
     assert_eq!(data, [plain.as_slice(), &nested].concat());
-    t.refuses(
+    t.fails(
         "event-stream-ended",
         read_events,
         404,
         NotFound,
         "Not Found",
     );
-    t.done("monitoring-rate", monitoring_rate);
-    t.refuses(
+    t.succeeds("monitoring-rate", monitoring_rate);
+    t.fails(
         "monitoring-rate-bad",
         monitoring_rate,
         500,

@@ -1,4 +1,4 @@
-//! The operations of the tables, each made from the recorded request.
+//! The operations of the recorded requests.
 
 use scramjet_client_core::{
     ContentType, CreateTopic, DeleteSequence, DeleteTopic, EventName, GetConfig, GetInstance,

@@ -1,4 +1,4 @@
-//! The tables: a row for each fixture of a folder, and what is made of its reply.
+//! Tables with a row for each fixture of a folder and its decoded reply.
 
 use std::{cell::RefCell, collections::BTreeSet, fmt::Debug};
 
@@ -13,14 +13,14 @@ use serde_json::Value;
 
 use crate::drive::{Head, every_split, hub};
 
-/// The fixtures of one folder, and which of them a row was written for.
+/// The fixtures of one folder, and which of them have a row.
 pub(super) struct Table {
     generation: &'static str,
     pub(super) hub: Endpoint,
     rows: RefCell<BTreeSet<String>>,
 }
 
-/// An exchange that a row is about, and the place where it stands.
+/// The exchange of a row, and its name for messages.
 pub(super) struct Row {
     pub(super) exchange: RecordedExchange,
     place: String,
@@ -48,8 +48,8 @@ impl Table {
         }
     }
 
-    /// The reply is complete, and becomes the one item that `check` accepts. Whatever the hub wrote is in it.
-    pub(super) fn gives<O>(
+    /// Checks that the reply decodes to one item that `check` accepts. No member may be lost.
+    pub(super) fn decodes<O>(
         &self,
         name: &str,
         operation: impl Fn(&Row) -> O,
@@ -71,7 +71,7 @@ impl Table {
         }
     }
 
-    /// The reply is an event of the requested name with this data.
+    /// Checks that the reply is the requested event with this data.
     pub(super) fn event<O: Operation<Decoder = EventBody>>(
         &self,
         name: &str,
@@ -95,8 +95,8 @@ impl Table {
         );
     }
 
-    /// The reply means yes and nothing more.
-    pub(super) fn done<O: Operation<Decoder: SingleItem<Item = ()>>>(
+    /// Checks that the reply is a success without a value.
+    pub(super) fn succeeds<O: Operation<Decoder: SingleItem<Item = ()>>>(
         &self,
         name: &str,
         operation: impl Fn(&Row) -> O,
@@ -105,7 +105,7 @@ impl Table {
         row.item(&self.hub, &operation(&row));
     }
 
-    /// The reply is a stream, complete, of these bytes.
+    /// Checks that the reply is a complete stream of these bytes.
     pub(super) fn streams(&self, name: &str, bytes: &str) {
         let row = self.row(name);
         let read = row.read_stream();
@@ -115,8 +115,9 @@ impl Table {
         assert_eq!(String::from_utf8_lossy(&items), bytes, "{}", row.place);
     }
 
-    /// The reply is a refusal. `named` is the status that is meant, and the one in the status line where that is another.
-    pub(super) fn refuses<O>(
+    /// Checks that the reply is an API error. `named` is its status; if the status line has another
+    /// one, it is a pair of both.
+    pub(super) fn fails<O>(
         &self,
         name: &str,
         operation: impl Fn(&Row) -> O,
@@ -148,8 +149,9 @@ impl Table {
         error
     }
 
-    /// The recording breaks off in the reply, which never ends: nothing is made of it before its end, except that a stream's bytes are handed on.
-    pub(super) fn unfinished<O: Operation>(
+    /// The recording ends within the reply, which never ends. Checks that a stream returns its
+    /// bytes, and other decoders nothing.
+    pub(super) fn incomplete<O: Operation>(
         &self,
         name: &str,
         operation: impl Fn(&Row) -> O,
@@ -183,8 +185,9 @@ impl Table {
         );
     }
 
-    /// The recording breaks off in the reply, which never ends: the items up to there, however the bytes were cut.
-    pub(super) fn so_far<O>(
+    /// The recording ends within the reply, which never ends. Returns the items so far, checked for
+    /// every split.
+    pub(super) fn partial<O>(
         &self,
         name: &str,
         operation: impl Fn(&Row) -> O,
@@ -221,7 +224,7 @@ impl Table {
         items
     }
 
-    /// Skipped: the hub did not answer as long as anyone waited.
+    /// Skips the reply: the hub did not answer while it was recorded.
     pub(super) fn unanswered(&self, name: &str, reason: &str) {
         let row = self.row(name);
         assert!(
@@ -231,8 +234,8 @@ impl Table {
         );
     }
 
-    /// Skipped: nothing that core sends is answered like this.
-    pub(super) fn foreign(&self, name: &str, reason: &str) {
+    /// Skips the reply: it answers a request that core does not send.
+    pub(super) fn not_sent_by_core(&self, name: &str, reason: &str) {
         let row = self.row(name);
         assert!(
             row.exchange.response.complete && !reason.is_empty(),
@@ -252,7 +255,7 @@ impl Table {
     }
 }
 
-/// The status that is meant, and the one that came in the status line.
+/// The status of an API error, and the one in the status line.
 pub(super) struct Statuses {
     meant: u16,
     received: u16,
@@ -280,9 +283,9 @@ pub(super) struct Response<'a> {
 }
 
 impl Row {
-    /// The reply, after a check that the request of the recording is the one that the operation makes.
+    /// Returns the response, after a check that the operation makes the recorded request.
     fn response<O: Operation>(&self, operation: &O) -> Response<'_> {
-        // A dialect that has every operation, also those that the recording's hub does not have.
+        // LATEST supports every operation, also those that the recorded hub does not.
         let request = hub()
             .with_dialect(Dialect::LATEST)
             .request(operation)
@@ -347,7 +350,7 @@ impl Row {
         id.unwrap_or_else(|| panic!("{}: nothing follows {segment:?}", self.place))
     }
 
-    // The operation that the recorded request was. What it refers to lives as long as the tests.
+    // Arguments of the recorded request. They are leaked, so that they live as long as the tests.
 
     pub(super) fn sequence(&self) -> &'static SequenceId {
         keep(SequenceId::new(self.id_after("sequence")))
@@ -385,7 +388,7 @@ pub(super) fn keep<T>(value: Result<T, RequestError>) -> &'static T {
     Box::leak(Box::new(value.unwrap_or_else(|error| panic!("{error}"))))
 }
 
-/// Every member of `sent` is in `kept`, on every level.
+/// Checks that every member of `sent` is in `kept`, on every level.
 fn assert_kept(sent: &Value, kept: &Value, place: &str) {
     match (sent, kept) {
         (Value::Object(sent), Value::Object(kept)) => {

@@ -1,4 +1,4 @@
-//! Every operation, with the values that make a difference.
+//! Every operation, with all values that make a difference.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Our requests beside those of the TypeScript client.
+//! The requests of this library compared with those of the TypeScript client.
 
 use std::{collections::BTreeSet, fs};
 
@@ -6,7 +6,7 @@ use scramjet_client_core::http::Method;
 use scramjet_client_core::{EventName, Streamed};
 use serde_json::Value;
 
-use super::{Body, Sent, every::goldens};
+use super::{Body, SentRequest, every::goldens};
 use crate::drive::here;
 
 const STREAM_TYPE: Difference = Difference {
@@ -22,7 +22,7 @@ const TWICE: Difference = Difference {
     because: "the client sends the header twice",
 };
 
-/// What the TypeScript client sent, the golden request for the same, and how they differ on purpose.
+/// A recorded request of the TypeScript client, our golden request, and the intended differences.
 const TYPESCRIPT: &[(&str, &str, &[Difference])] = &[
     ("listSequences", "list-sequences", &[]),
     ("sendSequence", "send-sequence", &[]),
@@ -113,7 +113,8 @@ const TYPESCRIPT: &[(&str, &str, &[Difference])] = &[
     ("mw-revokeAllAccessKeys", "revoke-all-access-keys", &[TWICE]),
 ];
 
-/// Requests of the TypeScript client that no hub understands: a name is sent as escapes, which hubs do not decode, or as two segments.
+/// Requests of the TypeScript client that no hub understands. It percent-encodes the name, which
+/// hubs do not decode, or splits it into two segments.
 const TYPESCRIPT_ONLY: [(&str, &str, &str); 2] = [
     ("inst-getEvent-space", "/instance/INS/event/a%20b", "a b"),
     (
@@ -129,7 +130,7 @@ struct Difference {
 }
 
 #[test]
-fn requests_are_those_of_the_typescript_client() {
+fn requests_match_the_typescript_client() {
     let goldens = goldens();
     for &(recording, name, expected) in TYPESCRIPT {
         let golden = goldens
@@ -177,7 +178,7 @@ fn requests_are_those_of_the_typescript_client() {
     );
 }
 
-fn typescript(name: &str) -> Sent {
+fn typescript(name: &str) -> SentRequest {
     let raw = fs::read(here("fixtures/ts-client").join(format!("{name}.request")))
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     let end = raw
@@ -201,7 +202,7 @@ fn typescript(name: &str) -> Sent {
     let headers = lines
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
-    Sent {
+    SentRequest {
         method,
         path,
         headers: headers.collect(),
@@ -209,8 +210,8 @@ fn typescript(name: &str) -> Sent {
     }
 }
 
-/// How ours differs from theirs, in what a hub takes notice of.
-fn differences(theirs: &Sent, ours: &Sent) -> Vec<String> {
+/// Returns the differences that matter to a hub.
+fn differences(theirs: &SentRequest, ours: &SentRequest) -> Vec<String> {
     let mut differences = Vec::new();
     let mut compare = |what: &str, theirs: String, ours: String| {
         if theirs != ours {
@@ -228,7 +229,7 @@ fn differences(theirs: &Sent, ours: &Sent) -> Vec<String> {
     for name in names.into_iter().filter(|name| {
         ["accept", "content-type", "expect"].contains(name) || name.starts_with("x-")
     }) {
-        let values = |sent: &Sent| {
+        let values = |sent: &SentRequest| {
             let values: Vec<&str> = sent
                 .headers
                 .iter()
@@ -266,7 +267,7 @@ fn differences(theirs: &Sent, ours: &Sent) -> Vec<String> {
     differences
 }
 
-/// A path with every id replaced.
+/// Returns a path with placeholders for the IDs.
 fn route(path: &str) -> String {
     let mut before = "";
     let segments = path.split('/').map(|segment| {

@@ -1,8 +1,8 @@
-//! Figures, and what they have to be.
+//! Figures and their goals.
 
 use std::fmt::{self, Display};
 
-/// Some values of the same thing.
+/// Minimum, median and maximum of some values.
 #[derive(Clone, Copy, Debug)]
 pub struct Spread {
     pub min: f64,
@@ -39,13 +39,13 @@ impl Display for Spread {
     }
 }
 
-/// What a figure has to be.
+/// The goal for a figure.
 #[derive(Clone, Copy, Debug)]
 pub enum Goal {
     AtLeast(f64),
     AtMost(f64),
-    /// It is only told.
-    Told,
+    /// No goal: the figure is only reported.
+    None,
 }
 
 impl Goal {
@@ -53,13 +53,13 @@ impl Goal {
         match self {
             Self::AtLeast(goal) => value >= goal,
             Self::AtMost(goal) => value <= goal,
-            Self::Told => true,
+            Self::None => true,
         }
     }
 
-    /// Whether a figure is what it has to be: its median counts, and whether there are rounds that say something else is told.
+    /// Says if the median reaches the goal, and if all rounds agree.
     pub fn verdict(self, figure: Spread) -> &'static str {
-        if matches!(self, Self::Told) {
+        if matches!(self, Self::None) {
             return "";
         }
         let [min, max] = [figure.min, figure.max].map(|value| self.holds_for(value));
@@ -77,7 +77,7 @@ impl Display for Goal {
         match self {
             Self::AtLeast(goal) => write!(f, "≥ {goal:.2}"),
             Self::AtMost(goal) => write!(f, "≤ {goal:.2}"),
-            Self::Told => Ok(()),
+            Self::None => Ok(()),
         }
     }
 }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_verdict_tells_of_single_rounds() {
+    fn verdict_says_if_all_rounds_agree() {
         let verdict = |goal: Goal, values: [f64; 3]| goal.verdict(Spread::of(values));
         assert_eq!(
             verdict(Goal::AtLeast(0.9), [0.9, 1.0, 1.1]),
@@ -105,11 +105,11 @@ mod tests {
             verdict(Goal::AtMost(0.7), [0.8, 1.0, 1.1]),
             "MISSED in each round"
         );
-        assert_eq!(verdict(Goal::Told, [0.8, 1.0, 1.1]), "");
+        assert_eq!(verdict(Goal::None, [0.8, 1.0, 1.1]), "");
     }
 
     #[test]
-    fn what_is_counted_has_no_fractions() {
+    fn spread_displays_integers_without_fractions() {
         assert_eq!(Spread::of([64.0, 64.0]).to_string(), "64");
         assert_eq!(Spread::of([1.0, 2.0, 4.0]).to_string(), "2 (1–4)");
         assert_eq!(Spread::of([0.5, 1.0]).to_string(), "0.75 (0.50–1.00)");

@@ -1,4 +1,4 @@
-//! Processes: this program once more for a part of a benchmark, and what a process needs.
+//! Child processes of benchmarks, CPU affinity, and memory figures.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -6,7 +6,7 @@ use std::{env, fs, process, thread};
 
 use super::server::{self, Server};
 
-/// Something that a benchmark lets a process of its own do. What it prints is the result.
+/// Work that a benchmark runs in a process of its own. Its output is the result.
 #[derive(Clone, Copy, Debug)]
 pub struct Part {
     pub name: &'static str,
@@ -15,7 +15,7 @@ pub struct Part {
 
 const PART: &str = "--part";
 
-/// Runs the part that this process is for, and ends it.
+/// Runs a part and exits, if the arguments name one.
 pub(super) fn run_part(parts: &[Part]) {
     let args: Vec<_> = env::args().skip_while(|arg| arg != PART).skip(1).collect();
     let Some((name, args)) = args.split_first() else {
@@ -33,7 +33,7 @@ pub(super) fn run_part(parts: &[Part]) {
     process::exit(0);
 }
 
-/// A process that is a part of this one. Ends with its input, which is closed when this is dropped.
+/// A child process that exits when its stdin is closed, which happens on drop.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -42,7 +42,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// This program once more, for one of its parts.
+    /// Runs this program again, for one of its parts.
     pub fn part(name: &str, args: &[&str]) -> Self {
         Self::program(
             Command::new(env::current_exe().expect("the path of this program"))
@@ -52,7 +52,7 @@ impl Running {
         )
     }
 
-    /// Another program.
+    /// Runs another program.
     pub fn program(command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
@@ -70,7 +70,7 @@ impl Running {
         }
     }
 
-    /// The next line that it prints.
+    /// Reads the next line of stdout.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("a line of text");
@@ -78,17 +78,17 @@ impl Running {
         line.trim_end().to_owned()
     }
 
-    /// Its input.
+    /// Returns its stdin.
     pub fn stdin(&mut self) -> &mut ChildStdin {
         self.stdin.as_mut().expect("its input")
     }
 
-    /// Its number.
+    /// Returns its process ID.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits for its end.
+    /// Closes stdin and waits for the exit.
     pub fn wait(&mut self) -> ExitStatus {
         drop(self.stdin.take());
         self.child.wait().expect("its end")
@@ -101,36 +101,39 @@ impl Drop for Running {
     }
 }
 
-/// Keeps this process, and those that it starts from now on, to one processor (with `taskset`, where that is there).
+/// Pins this process, and the processes that it starts later, to one processor with `taskset`, if
+/// available.
 ///
-/// Two that take turns are otherwise on one processor at times and on two at others. To wake the other one takes longer than all that is
-/// measured, and the caches are the one's or the other's.
-pub fn stay_on_one_processor() {
-    if !keep(process::id(), 0) {
+/// Otherwise the scheduler places two processes that take turns on one processor at some times and
+/// on two at others. Waking the other processor takes longer than the work itself, and the two do
+/// not share all caches.
+pub fn pin_to_one_processor() {
+    if !pin(process::id(), 0) {
         eprintln!("taskset cannot be used: the figures will vary more");
     }
 }
 
-/// Keeps this process to one processor, and the server to another: what it does then takes none of the time that is measured.
-pub fn stay_beside(server: &Server) {
-    stay_on_one_processor();
-    if !keep(server.id(), 1) {
+/// Pins this process to one processor and the server to another, so that the measured time does not
+/// include the server's work.
+pub fn pin_with_server(server: &Server) {
+    pin_to_one_processor();
+    if !pin(server.id(), 1) {
         eprintln!("there is no second processor for the server: its work counts as well");
     }
 }
 
-/// Whether all threads of a process could be kept to a processor.
-fn keep(process: u32, processor: usize) -> bool {
+/// Pins all threads of a process to a processor. Returns `true` on success.
+fn pin(process: u32, processor: usize) -> bool {
     let mut taskset = Command::new("taskset");
-    let kept = taskset
+    let status = taskset
         .args(["-acp", &processor.to_string(), &process.to_string()])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
-    kept.is_ok_and(|status| status.success())
+    status.is_ok_and(|status| status.success())
 }
 
-/// Ends this process when its input does: what started it is gone.
+/// Exits when stdin ends, because the parent process is then gone.
 pub(super) fn end_with_input() {
     thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
@@ -138,7 +141,8 @@ pub(super) fn end_with_input() {
     });
 }
 
-/// Bytes of memory of a process (`self`, or its number): `VmHWM`, the most that it had at a time, or `VmRSS`, what it has now.
+/// Returns a memory figure of a process (`self` or its ID) in bytes: `VmHWM`, the peak, or `VmRSS`,
+/// the current value.
 pub fn memory(process: &str, which: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("/proc of Linux");
     let line = status

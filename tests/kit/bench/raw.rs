@@ -1,4 +1,5 @@
-//! HTTP with nothing but a socket: the least that a request costs. It knows the servers of the benchmarks, and trusts them.
+//! HTTP over a plain socket: the lower bound for the cost of a request. It only works with the
+//! benchmark server.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -10,7 +11,7 @@ pub struct Raw {
     buf: Vec<u8>,
 }
 
-/// Size of the buffer for data: that of ureq's.
+/// Size of the data buffer, which is the size of ureq's.
 pub const BUFFER: usize = 128 << 10;
 
 impl Raw {
@@ -32,7 +33,8 @@ impl Raw {
             .expect("a connection");
     }
 
-    /// Reads a head. Gives where it ends in the buffer, how much of the buffer is filled, and the length of the body.
+    /// Reads a response head. Returns where it ends in the buffer, the filled length of the buffer,
+    /// and the length of the body.
     fn head(&mut self) -> (usize, usize, Option<u64>) {
         let mut filled = 0;
         loop {
@@ -56,7 +58,7 @@ impl Raw {
         }
     }
 
-    /// A request without a body; gives the body of the answer, which has a length.
+    /// Sends a request without a body. Returns the response body, which must have a length.
     pub fn get(&mut self, path: &str) -> &[u8] {
         self.request("GET", path, "");
         self.short_answer()
@@ -74,7 +76,7 @@ impl Raw {
         &self.buf[begin..end]
     }
 
-    /// A request without a body; gives how many bytes the body of the answer has, which are thrown away.
+    /// Sends a request without a body and discards the response body. Returns its length.
     pub fn download(&mut self, path: &str) -> u64 {
         self.request("GET", path, "");
         let (begin, filled, length) = self.head();
@@ -88,8 +90,10 @@ impl Raw {
         got
     }
 
-    /// Sends a body of that length. `io::copy`, for which std lets the system send the pages of a file themselves, needs nearly twice as long over
-    /// loopback: page by page.
+    /// Sends a body with a length.
+    ///
+    /// Does not use `io::copy`: for files, std lets the system send the pages, and over loopback
+    /// that takes nearly twice as long.
     pub fn upload_sized(&mut self, path: &str, mut data: impl Read, length: u64) {
         self.request("POST", path, &format!("content-length: {length}\r\n"));
         let mut sent = 0;
@@ -103,7 +107,8 @@ impl Raw {
         self.short_answer();
     }
 
-    /// Sends a body in chunks of 64 KiB, each in one write. Smaller ones, or several of them in a write as ureq has them, are no faster.
+    /// Sends a body in chunks of 64 KiB, one write for each. Smaller chunks, or several in one
+    /// write as in ureq, are not faster.
     pub fn upload_chunked(&mut self, path: &str, mut data: impl Read) {
         const HEAD: usize = 6;
         self.request("POST", path, "transfer-encoding: chunked\r\n");
@@ -124,14 +129,14 @@ impl Raw {
         self.short_answer();
     }
 
-    /// Begins to send a body in chunks; the connection is the caller's from then on.
+    /// Sends the head of a chunked request and returns the connection.
     pub fn begin_chunked(mut self, path: &str) -> TcpStream {
         self.request("POST", path, "transfer-encoding: chunked\r\n");
         self.stream
     }
 }
 
-/// Sends a request, and waits for the first byte of an answer, with no buffer at all.
+/// Sends a request and waits for the first byte of the response, without a buffer.
 pub fn wait(address: SocketAddr, path: &str) {
     let mut stream = TcpStream::connect(address).expect("the server");
     let head = format!("GET /api/v1{path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n");
@@ -139,7 +144,7 @@ pub fn wait(address: SocketAddr, path: &str) {
     let _ = stream.read(&mut [0]);
 }
 
-/// The value of a header.
+/// Returns the value of a header.
 pub(super) fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
     head.split(|byte| *byte == b'\n').find_map(|line| {
         let (key, value) = line.split_at_checked(name.len())?;
@@ -150,19 +155,19 @@ pub(super) fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
     })
 }
 
-/// Follows a body to its end.
+/// Finds the end of a body.
 #[derive(Debug)]
 pub(super) struct Body {
-    /// What is left, of the body or of the chunk with the line end after it.
+    /// Bytes left in the body, or in the chunk and its line end.
     left: u64,
     chunked: bool,
-    /// Of the line with the length of a chunk.
+    /// The size line of a chunk, as far as it was read.
     line: Vec<u8>,
     last: bool,
 }
 
 impl Body {
-    /// One of this length, or in chunks.
+    /// Returns the state for a body with this length, or for a chunked one.
     pub(super) fn new(length: Option<u64>) -> Self {
         Self {
             left: length.unwrap_or_default(),
@@ -176,7 +181,7 @@ impl Body {
         self.left == 0 && (!self.chunked || self.last)
     }
 
-    /// Takes the next bytes, and gives how many of them are data (and the line ends after chunks).
+    /// Consumes bytes. Returns how many are data (including the line ends after chunks).
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> u64 {
         let mut data = 0;
         while !bytes.is_empty() {
@@ -210,7 +215,7 @@ impl Body {
     }
 }
 
-/// Reads what is sent in chunks, one after the other, and gives each.
+/// Reads a chunked stream and calls `chunk` for each chunk.
 pub fn each_chunk(stream: TcpStream, mut chunk: impl FnMut(&[u8])) {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();

@@ -1,4 +1,5 @@
-//! The server of the benchmarks: a process of its own, and as quick as a plain one can be, so that it is the clients that are measured.
+//! The benchmark server. It runs in its own process and does as little as possible, so that the
+//! figures are those of the clients.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,7 +13,7 @@ use super::raw::{Body, Raw, header};
 
 pub(super) const PART: &str = "server";
 
-/// The server, as a benchmark has it. It ends when this is dropped.
+/// A running benchmark server. Stops when dropped.
 #[derive(Debug)]
 pub struct Server {
     process: Running,
@@ -26,7 +27,7 @@ impl Server {
         Self { process, address }
     }
 
-    /// The number of its process.
+    /// Returns the process ID.
     pub(super) fn id(&self) -> u32 {
         self.process.id()
     }
@@ -35,36 +36,36 @@ impl Server {
         self.address
     }
 
-    /// Its address, in the form in which clients take it.
+    /// Returns the base URL for clients.
     pub fn url(&self) -> String {
         format!("http://{}/api/v1", self.address)
     }
 
-    /// The address at which it keeps the last byte of an answer until [`release`](Self::release).
+    /// Returns a base URL whose responses lack their last byte until [`release`](Self::release).
     pub fn holding_url(&self) -> String {
         format!("http://{}/held/api/v1", self.address)
     }
 
-    /// How many connections were made to it, the one that asks included.
+    /// Returns the number of connections so far, including the one of this query.
     pub fn connections(&self) -> usize {
         self.ask("/connections")
     }
 
-    /// Does some work, and writes down how many connections it took.
+    /// Runs some work, and appends the number of connections that it opened to `counts`.
     pub fn counting<T>(&self, counts: &mut Vec<f64>, work: impl FnOnce() -> T) -> T {
         let before = self.connections();
         let result = work();
-        // But for the one that asks.
+        // Without the connection of the query.
         counts.push((self.connections() - before - 1) as f64);
         result
     }
 
-    /// How many answers wait for their last byte, or for ever.
+    /// Returns the number of responses that are held back or never end.
     pub fn held(&self) -> usize {
         self.ask("/holding")
     }
 
-    /// Lets those go whose last byte it keeps.
+    /// Sends the last byte of the held responses.
     pub fn release(&self) {
         self.ask("/release");
     }
@@ -96,14 +97,14 @@ pub(super) fn serve() {
     let state = Arc::<State>::default();
     for stream in listener.incoming() {
         let stream = stream.unwrap_or_else(|error| {
-            // To go on would be to try the same again at once, where no more files can be opened.
+            // The usual cause is that no more files can be opened. A retry would fail the same way.
             eprintln!("the server of the benchmark: {error}");
             process::exit(1);
         });
         state.connections.fetch_add(1, Ordering::SeqCst);
         let state = Arc::clone(&state);
         let thread = thread::Builder::new().stack_size(64 << 10);
-        // A client that is gone ends it, whatever it did.
+        // Errors mean that the client is gone.
         thread
             .spawn(move || {
                 drop(
@@ -119,14 +120,15 @@ pub(super) fn serve() {
     }
 }
 
-/// How long a connection may be idle, which is what answers say. A client that opens one after the other would have no files left.
+/// Idle timeout of connections, also announced to clients. Limits the open files if a client opens
+/// one connection after the other.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// What a hub says to it.
+/// The response to a version request.
 const VERSION: &str =
     r#"{"service":"@scramjet/host","apiVersion":"v1","version":"1.0.1","build":"3f2a9c1"}"#;
 
-/// What it says to an upload.
+/// The response to an upload.
 const SENT: &str = r#"{"id":"5a1e9a37-6c42-4c0f-a3a3-7d2c39d0e2a1"}"#;
 
 struct Connection {
@@ -233,7 +235,8 @@ impl Connection {
         self.stream.write_all(last)
     }
 
-    /// `sized-N` and `chunked-N`: so many bytes. `lines-N`: so many bytes of lines in chunks, and up to a megabyte more.
+    /// Sends a body: `sized-N` and `chunked-N` have N bytes, `lines-N` has N bytes of lines in
+    /// chunks, and up to a megabyte more.
     fn stream(&mut self, what: &str) -> io::Result<()> {
         let (kind, bytes) = what.split_once('-').unwrap_or_default();
         let bytes: usize = bytes.parse().unwrap_or_default();
@@ -254,7 +257,8 @@ impl Connection {
             return Ok(());
         }
         write!(self.stream, "{head}Transfer-Encoding: chunked\r\n\r\n")?;
-        // Pieces as Node makes them, cut wherever that is, and made before they are sent.
+        // Chunks of 64 KiB as Node.js sends them, cut without regard to lines, and built before
+        // sending.
         let chunks: Vec<_> = block.chunks(64 << 10).map(chunk).collect();
         for _ in 0..bytes.div_ceil(block.len()) {
             for chunk in &chunks {
@@ -277,7 +281,7 @@ fn chunk(data: &[u8]) -> Vec<u8> {
     [format!("{:x}\r\n", data.len()).as_bytes(), data, b"\r\n"].concat()
 }
 
-/// A megabyte of lines as a log has them, of 120 to 260 bytes. The last one ends it.
+/// Returns a megabyte of log-like lines of 120 to 260 bytes, the last one complete.
 pub fn lines() -> Vec<u8> {
     let words = [
         "Instance",

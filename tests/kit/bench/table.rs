@@ -1,28 +1,29 @@
-//! The table of all figures: each benchmark writes down what it tells, and any of them prints what all have written.
+//! The table of all figures. Each benchmark records its figures in a file, and `--table` prints all
+//! files.
 
 use std::path::PathBuf;
 use std::{env, fs, io};
 
 use super::{Goal, Spread};
 
-/// A comparison: what is told of it stands below its title, and in the table.
+/// A comparison. Its figures are printed below its title and recorded for the table.
 #[derive(Debug)]
 pub struct Section {
-    /// What selects it.
+    /// The name that selects it.
     name: String,
-    /// Where it is written down.
+    /// The file to record to.
     file: Option<PathBuf>,
 }
 
 impl Section {
-    /// Begins one, whose name is what comes before a colon. What was written down of an earlier one of this name is gone.
+    /// Begins a comparison. Removes recorded figures of an earlier one with the same name.
     pub(super) fn begin(title: &str, file: Option<PathBuf>) -> Self {
         let (name, about) = title.split_once(": ").unwrap_or((title, ""));
         let section = Self {
             name: name.to_owned(),
             file,
         };
-        // What is told now comes to the same place.
+        // Keeps the position of the earlier comparison.
         section.rewrite(|lines| {
             let at = lines
                 .iter()
@@ -34,8 +35,8 @@ impl Section {
         section
     }
 
-    /// Prints a figure, and whether it is what it has to be, and writes it down.
-    pub fn tell(&self, what: &str, figure: Spread, goal: Goal) {
+    /// Prints and records a figure, its goal, and if it reaches the goal.
+    pub fn report(&self, what: &str, figure: Spread, goal: Goal) {
         let (is, must, verdict) = (figure.to_string(), goal.to_string(), goal.verdict(figure));
         println!(
             "{}",
@@ -80,7 +81,7 @@ impl Section {
     }
 }
 
-/// The name of this benchmark: that of the program, which cargo has given a number.
+/// Returns the name of this benchmark: the program's name without cargo's hash.
 fn bench() -> String {
     let program = env::current_exe().expect("the path of this program");
     let stem = program.file_stem().unwrap_or_default().to_string_lossy();
@@ -89,7 +90,7 @@ fn bench() -> String {
         .to_owned()
 }
 
-/// Beside `target/release/deps`, where cargo has put this program.
+/// Returns `target/release/bench-table`; the program is in `target/release/deps`.
 fn folder() -> PathBuf {
     let program = env::current_exe().expect("the path of this program");
     program
@@ -99,12 +100,12 @@ fn folder() -> PathBuf {
         .join("bench-table")
 }
 
-/// Where this benchmark writes.
+/// Returns the file that this benchmark records to.
 pub(super) fn file() -> PathBuf {
     folder().join(bench()).with_extension("tsv")
 }
 
-/// All of it, as Markdown.
+/// Prints all recorded figures as Markdown.
 pub(super) fn print() -> io::Result<()> {
     let mut files: Vec<_> = fs::read_dir(folder())?
         .map(|file| Ok(file?.path()))
@@ -123,7 +124,7 @@ fn rows(written: &str) -> String {
         match line.split('\t').collect::<Vec<_>>()[..] {
             [name, about] => heading = Some(format!("| **{name}**: {about} | | | | |\n")),
             [_, what, must, is, verdict, command] => {
-                // Only where something was told.
+                // Comparisons without figures have no row.
                 rows += &heading.take().unwrap_or_default();
                 rows += &format!("| – {what} | {must} | {is} | {verdict} | `{command}` |\n");
             }
@@ -138,21 +139,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_again_takes_the_place_of_what_was() {
+    fn section_begin_replaces_earlier_figures() {
         let folder = env::temp_dir().join(format!("bench-table-{}", std::process::id()));
         let file = folder.join("some.tsv");
         let begin = |title: &str| Section::begin(title, Some(file.clone()));
-        let told = |section: &Section, value: f64| {
-            section.tell("speed", Spread::of([value]), Goal::AtLeast(0.5))
+        let report = |section: &Section, value: f64| {
+            section.report("speed", Spread::of([value]), Goal::AtLeast(0.5))
         };
-        told(&begin("one: 8 times"), 0.25);
+        report(&begin("one: 8 times"), 0.25);
         let two = begin("two: 8 times");
-        told(&two, 0.5);
-        told(&two, 0.75);
-        begin("three: of which nothing is told");
+        report(&two, 0.5);
+        report(&two, 0.75);
+        begin("three: without figures");
         let one = begin("one: 16 times");
-        told(&one, 1.5);
-        told(&one, 1.75);
+        report(&one, 1.5);
+        report(&one, 1.75);
         let rows = rows(&fs::read_to_string(&file).unwrap());
         fs::remove_dir_all(folder).unwrap();
         let rows: Vec<_> = rows

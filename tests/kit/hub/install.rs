@@ -1,4 +1,4 @@
-//! The hub's packages: installed on first use, as the lock file says.
+//! Installs the hub's npm packages on first use, according to the lock file.
 
 use std::{
     fs, io,
@@ -7,18 +7,18 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::{HubError, hub_dir, say};
+use super::{HubError, hub_dir, print_uncaptured};
 
-/// In `node_modules`: the text of the lock file it was installed from.
+/// File in `node_modules` with the text of the lock file that was installed.
 const MARKER: &str = ".installed-from.json";
 
-/// Whether `node` can be run, and is 18 or newer.
+/// Checks that `node` can be run and is version 18 or newer.
 pub(crate) fn check_node() -> Result<(), HubError> {
     let output = Command::new("node")
         .arg("--version")
         .output()
         .map_err(|_| HubError::NoNode)?;
-    // v20.20.2
+    // The output is like `v20.20.2`.
     let version = String::from_utf8_lossy(&output.stdout);
     let major = version
         .trim()
@@ -35,9 +35,9 @@ fn failed(what: &'static str) -> impl FnOnce(io::Error) -> HubError {
     move |error| HubError::Install(format!("{what}: {error}"))
 }
 
-/// Makes `tests/hub/node_modules` what the lock file says, unless it is that already.
+/// Installs `tests/hub/node_modules`, unless it matches the lock file.
 pub(super) fn install() -> Result<(), HubError> {
-    // One at a time in this process; others are told apart by the folder's name.
+    // One installation at a time in this process. Other processes use other folders.
     static INSTALLING: Mutex<()> = Mutex::new(());
     let _one = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
 
@@ -49,7 +49,7 @@ pub(super) fn install() -> Result<(), HubError> {
         return Ok(());
     }
 
-    say("installing the test hub (npm ci, once) ...");
+    print_uncaptured("installing the test hub (npm ci, once) ...");
     remove_abandoned(&hub);
     let folder = InstallFolder::create(&hub).map_err(failed("the folder to install in"))?;
     fs::copy(hub.join("package.json"), folder.0.join("package.json"))
@@ -60,11 +60,11 @@ pub(super) fn install() -> Result<(), HubError> {
     let installed = folder.0.join("node_modules");
     fs::write(installed.join(MARKER), &lock).map_err(failed(MARKER))?;
     if !is_current() {
-        // What another lock file gave; it goes with our folder. Missing the first time.
+        // Moves an outdated installation to the temporary folder. There is none the first time.
         let _ = fs::rename(&target, folder.0.join("outdated"));
     }
     match fs::rename(&installed, &target) {
-        // Another process was faster.
+        // Another process installed it first.
         Err(_) if is_current() => Ok(()),
         renamed => renamed.map_err(failed("node_modules")),
     }
@@ -72,7 +72,7 @@ pub(super) fn install() -> Result<(), HubError> {
 
 fn npm_ci(folder: &Path) -> Result<(), HubError> {
     let output = Command::new("npm")
-        // Scripts would build optional native parts, which the hub does without.
+        // Install scripts build optional native parts, which the hub does not need.
         .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
         .current_dir(folder)
         .stdin(Stdio::null())
@@ -91,9 +91,9 @@ fn npm_ci(folder: &Path) -> Result<(), HubError> {
     )))
 }
 
-/// Removes the folders of installations that were killed: those of processes that are no more.
+/// Removes the folders of killed installations: those of processes that no longer exist.
 fn remove_abandoned(hub: &Path) {
-    // Where that cannot be told, they stay.
+    // Without /proc it is unknown which processes exist.
     if !Path::new("/proc/self").exists() {
         return;
     }
@@ -109,13 +109,13 @@ fn remove_abandoned(hub: &Path) {
     }
 }
 
-/// `tests/hub/.install-<pid>`, removed when dropped.
+/// The folder `tests/hub/.install-<pid>`, removed when dropped.
 struct InstallFolder(PathBuf);
 
 impl InstallFolder {
     fn create(hub: &Path) -> io::Result<Self> {
         let path = hub.join(format!(".install-{}", process::id()));
-        // Left by a process of the same number, long ago.
+        // Left over from an earlier process with the same ID.
         let _ = fs::remove_dir_all(&path);
         fs::create_dir(&path)?;
         Ok(Self(path))

@@ -1,10 +1,10 @@
-//! What a shell makes of a command, for any bytes: the arguments are printed by a function that is called `curl`.
+//! A shell passes any bytes to curl unchanged. A shell function `curl` prints its arguments.
 
 use std::process::{Command, Stdio};
 
-use scramjet_client_blocking::DryRun;
 use scramjet_client_blocking::core::Streamed;
 use scramjet_client_blocking::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use scramjet_client_blocking::types::DryRun;
 
 const SHELLS: [&[&str]; 5] = [
     &["sh"],
@@ -14,11 +14,11 @@ const SHELLS: [&[&str]; 5] = [
     &["busybox", "sh"],
 ];
 
-/// The number of arguments, each of them, and the standard input.
+/// Prints the number of arguments, each of them, and stdin.
 const CURL: &str = r#"curl() { printf '%s\0' "$#" "$@"; cat; }
 "#;
 
-/// What curl is called with, and given to read.
+/// Returns the arguments and the stdin of `curl`.
 fn called(shell: &[&str], command: &str) -> Option<(Vec<Vec<u8>>, Vec<u8>)> {
     let mut process = Command::new(shell[0]);
     process
@@ -47,7 +47,7 @@ fn called(shell: &[&str], command: &str) -> Option<(Vec<Vec<u8>>, Vec<u8>)> {
     Some((arguments, words.next().unwrap()))
 }
 
-/// A request, read from the arguments as curl does.
+/// A request, as curl reads it from the arguments.
 #[derive(Debug, Default, PartialEq)]
 struct Read {
     url: Vec<u8>,
@@ -91,10 +91,10 @@ impl Read {
     }
 }
 
-/// Numbers that are the same in every run.
-struct Dice(u64);
+/// A random number generator with a fixed seed.
+struct Random(u64);
 
-impl Dice {
+impl Random {
     fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -102,10 +102,10 @@ impl Dice {
         usize::try_from(self.0 >> 20).unwrap() % sides
     }
 
-    /// Mostly what means something to a shell, to printf or to curl, as bytes that may stand for letters.
+    /// Returns bytes that mostly have a meaning to a shell, printf or curl.
     fn bytes(&mut self, longest: usize, allowed: impl Fn(u8) -> bool) -> Vec<u8> {
         const MEANING: &[u8] = b"'\"\\$`!@-%#&;|<>(){}[]*?~=: \t\r\n\0n01789\x1b\x7f\xc5\xbc\xff";
-        // Some are text and some are anything.
+        // Half of them are printable text.
         let text = self.roll(2) == 0;
         let length = self.roll(longest + 1);
         let mut bytes = Vec::new();
@@ -124,8 +124,8 @@ impl Dice {
 }
 
 #[test]
-fn a_shell_reads_what_was_meant_whatever_the_bytes() {
-    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
+fn dry_run_command_passes_any_bytes_through_a_shell() {
+    let mut dice = Random(0x2545_f491_4f6c_dd1d);
     let mut shells = 0;
     for shell in SHELLS {
         if called(shell, "curl").is_none() {
@@ -200,7 +200,7 @@ fn request<B>(method: Method, uri: Uri, headers: HeaderMap, body: B) -> Request<
 }
 
 #[test]
-fn a_body_of_any_length_gets_through() {
+fn dry_run_command_passes_a_body_of_any_length() {
     for length in [1_000, 1_025, 70_000, 300_000] {
         let body = vec![b'x'; length];
         let dry_run = DryRun::new(request(
@@ -210,7 +210,7 @@ fn a_body_of_any_length_gets_through() {
             body.clone(),
         ))
         .with_values();
-        // Too long to be an argument of the shell: its script is a file.
+        // Too long for an argument of the shell, so the script is a file.
         let folder = crate::helpers::Folder::new(&format!("curl-{length}"));
         let script = folder.file("script", format!("{dry_run}").as_bytes());
         let read = Read::of(called(&["sh"], &format!(". {}", script.display())).unwrap());
@@ -230,7 +230,7 @@ fn a_body_of_any_length_gets_through() {
 }
 
 #[test]
-fn a_file_has_any_name() {
+fn with_file_quotes_any_name() {
     let command = |file: &str| {
         let dry_run = DryRun::new(request(
             Method::PUT,
@@ -256,7 +256,7 @@ fn a_file_has_any_name() {
 }
 
 #[test]
-fn a_head_is_asked_for_as_curl_does_it() {
+fn dry_run_uses_head_for_head_requests() {
     let head = |body: &[u8]| {
         DryRun::new(request(
             Method::HEAD,
@@ -275,7 +275,7 @@ fn a_head_is_asked_for_as_curl_does_it() {
 }
 
 #[test]
-fn a_name_that_breaks_lines_does_not_get_out_of_the_comment() {
+fn dry_run_comment_escapes_line_breaks_in_names() {
     let body = br#"{"\n: > /dev/full; x-token":"secret"}"#.to_vec();
     let dry_run = DryRun::new(request(
         Method::POST,

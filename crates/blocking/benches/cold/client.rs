@@ -1,4 +1,4 @@
-//! A tool that asks a hub for its version: with the library. See `cold.rs`.
+//! Asks a hub for its version with the library. See `cold.rs`.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! A tool that asks a hub for its version: with ureq. See `cold.rs`.
+//! Asks a hub for its version with ureq. See `cold.rs`.
 
 #[path = "../bare.rs"]
 mod bare;

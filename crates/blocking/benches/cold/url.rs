@@ -1,4 +1,5 @@
-//! A tool that asks a hub for its version: with ureq, and url to see that an address is one, and where its path ends. See `cold.rs`.
+//! Asks a hub for its version with ureq, and checks the base URL with the `url` crate. See
+//! `cold.rs`.
 
 #[path = "../bare.rs"]
 mod bare;

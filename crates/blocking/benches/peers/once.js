@@ -1,6 +1,6 @@
 "use strict";
 
-// A tool that asks the hub of its argument for its version.
+// Asks the hub at the URL in its argument for the version.
 
 const { HostClient } = require("@scramjet/api-client");
 

@@ -1,8 +1,8 @@
 "use strict";
 
-// Asks the hub of the first argument for its version, as many times as each line of its input says; or, where the second argument is a sequence,
-// starts an instance of it, waits until that is ready, and kills it. Tells in nanoseconds how long all that took, and how long the
-// process ran for it.
+// Reads a count from each line of stdin and repeats its work so many times: it asks the hub (first
+// argument) for its version. With a sequence ID as the second argument, it starts an instance,
+// waits until that is ready, and kills it. Prints the elapsed time and the CPU time in nanoseconds.
 
 const readline = require("readline");
 const { HostClient } = require("@scramjet/api-client");

@@ -1,5 +1,7 @@
-//! Deploys `sequence/` to the hub of `SCRAMJET_HUB_URL` if it can be reached. Otherwise it is only
-//! packed.
+//! Deploys `sequence/` to the hub at `SCRAMJET_HUB_URL`, if it is reachable. Otherwise only packs
+//! it.
+//!
+//! `cargo run` in this folder builds and runs the program.
 
 use std::env;
 use std::time::Duration;
@@ -11,7 +13,7 @@ fn main() -> Result<(), BuildError> {
     println!("cargo:rerun-if-env-changed=SCRAMJET_HUB_URL");
     let sequence = build::sequence("sequence").remove_old();
     match env::var("SCRAMJET_HUB_URL") {
-        // A build should not wait for a hub that hangs.
+        // The deadline keeps a hub that hangs from blocking the build.
         Ok(url) => sequence
             .deploy_or_pack(&HostClient::new(url)?.with_deadline(Duration::from_secs(60)))?,
         Err(_) => sequence.pack()?,

@@ -1,9 +1,9 @@
-//! Likely reasons of a `404`, for the end of an error's sentence.
+//! Likely reasons for a `404`, which are added to the message of the error.
 
 use scramjet_client_core::{ApiError, GetVersion, Operation};
 
 use super::Client;
-use crate::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 
 /// The path of a hub's API.
 const API_PATH: &str = "/api/v1";
@@ -11,10 +11,10 @@ const API_PATH: &str = "/api/v1";
 const BASE_PATH: &str = "is the base path (/api/v1) missing?";
 
 const NAME: &str =
-    "hubs find a sequence by its id; HostClient::sequence_named finds one by its name";
+    "hubs look up sequences by id; to look one up by name, use HostClient::sequence_named";
 
 impl Client {
-    /// A likely reason of this error, if it is a `404`.
+    /// Returns a likely reason for the error, if it is a `404`.
     pub(super) fn hint(&self, error: &Error) -> Option<&'static str> {
         let ErrorKind::Reply(reply) = error.kind() else {
             return None;
@@ -27,8 +27,7 @@ impl Client {
         (refusal.is_from_hub() && names_a_sequence).then_some(NAME)
     }
 
-    /// Checks if nothing is found because the base URL may be that of the server, and not of its
-    /// API.
+    /// Returns `true` if the base URL may lack the path of the API, so that no route is found.
     fn may_lack_base_path(&self, error: &Error, refusal: &ApiError) -> bool {
         let (_, address) = self.base_url().split_once("://").unwrap_or_default();
         let path = address.find('/').and_then(|at| address.get(at..));
@@ -36,8 +35,8 @@ impl Client {
             None => true,
             Some(path) => error.operation() == Some(GetVersion::NAME) && !path.ends_with(API_PATH),
         };
-        // A hub that has told its version is at the right place, and so is one that knows the route
-        // and says what was not found.
+        // The base URL is right if the hub has responded with its version before, or if it knows
+        // the route and names what it did not find.
         let has_told_version =
             self.endpoint.assumed.dialect().is_none() && self.endpoint.told.get().is_some();
         let knows_route = refusal.is_from_hub() && !refusal.body.trim_ascii().is_empty();
@@ -45,13 +44,13 @@ impl Client {
     }
 }
 
-/// Returns the id of the sequence in a URL.
+/// Returns the id of the sequence in a URL, if the URL has one.
 fn sequence(url: &str) -> Option<&str> {
     let (_, rest) = url.rsplit_once("/sequence/")?;
     rest.split(['/', '?']).next()
 }
 
-/// Checks for a UUID, which is what hubs give as an id.
+/// Returns `true` for a UUID: hubs use UUIDs as ids.
 fn is_id(text: &str) -> bool {
     let lengths = text.split('-').map(str::len);
     let is_hex = |c: char| c == '-' || c.is_ascii_hexdigit();

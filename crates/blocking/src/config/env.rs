@@ -6,10 +6,14 @@ use std::path::Path;
 use http::HeaderValue;
 use scramjet_client_core::{Endpoint, RequestError, Version};
 
-use super::ConfigError;
-use crate::{HostClient, HostClientBuilder, small_file};
+use super::error::ConfigError;
+use crate::handles::builder::HostClientBuilder;
+use crate::handles::host::HostClient;
+use crate::support::small_file;
 #[cfg(feature = "ureq")]
-use crate::{UreqConfig, UreqTransport};
+use crate::transport::UreqConfig;
+#[cfg(feature = "ureq")]
+use crate::transport::UreqTransport;
 
 const HUB_URL: &str = "SCRAMJET_HUB_URL";
 const TOKEN: &str = "SCRAMJET_TOKEN";
@@ -48,14 +52,15 @@ impl HostClientBuilder {
             .map_err(|error| ConfigError::variable(HUB_URL, without_value(&error)))?;
         let mut builder = HostClient::builder(url);
         if let Some(token) = variable(TOKEN)? {
-            let problem = "it holds a line break or another character that HTTP does not allow; it is sent as `Authorization: Bearer …`";
+            let problem = "it contains a line break or another character that HTTP does not allow; \
+                           it is sent as `Authorization: Bearer …`";
             HeaderValue::from_str(&token).map_err(|_| ConfigError::variable(TOKEN, problem))?;
             builder = builder.bearer_token(token);
         }
         if let Some(file) = variable(CA_FILE)? {
             let unreadable = |source| ConfigError::Variable {
                 variable: CA_FILE,
-                problem: format!("{file} cannot be read"),
+                problem: format!("cannot read {file}"),
                 source: Some(source),
             };
             let pem = small_file::read(Path::new(&file), MAX_CA_BYTES).map_err(unreadable)?;
@@ -88,7 +93,7 @@ fn trusting(builder: HostClientBuilder, pem: Vec<u8>) -> Result<HostClientBuilde
 fn trusting(_: HostClientBuilder, _: Vec<u8>) -> Result<HostClientBuilder, RequestError> {
     Err(RequestError::setting(
         "ca_certificates",
-        "this program was built without a transport that could trust them",
+        "this program was built without a transport that supports them",
     ))
 }
 

@@ -2,7 +2,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{fmt, io};
 
-use crate::in_words::in_words;
+use crate::support::chain::fmt_chain;
 
 /// Why no client could be made of the environment, or of a profile of `si`. Says which variable or file it is about, and never what a secret is.
 #[non_exhaustive]
@@ -87,23 +87,43 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unset { variable } => {
-                write!(f, "{variable} is not set; it is the address of a hub's API, for example http://localhost:8000/api/v1")
+                write!(
+                    f,
+                    "{variable} is not set; set it to the address of a hub's API, \
+                     for example http://localhost:8000/api/v1"
+                )
             }
-            Self::Variable { variable, problem, .. } => write!(f, "{variable} cannot be used: {problem}"),
+            Self::Variable {
+                variable, problem, ..
+            } => write!(f, "invalid {variable}: {problem}"),
             Self::Read { path, .. } => write!(f, "cannot read {}", path.display()),
-            Self::Profile { path, problem } => write!(f, "{} cannot be used: {problem}", path.display()),
-            Self::NoProfile { name, named_by, folder, there } => {
+            Self::Profile { path, problem } => {
+                write!(f, "cannot use {}: {problem}", path.display())
+            }
+            Self::NoProfile {
+                name,
+                named_by,
+                folder,
+                there,
+            } => {
+                let folder = folder.display();
                 match named_by {
-                    Some(named_by) => write!(f, "{named_by} names the profile {name:?}, which is not in {}", folder.display())?,
-                    None => write!(f, "there is no profile {name:?} in {}", folder.display())?,
+                    Some(named_by) => write!(
+                        f,
+                        "{named_by} selects the profile {name:?}, which does not exist in {folder}"
+                    )?,
+                    None => write!(f, "no profile {name:?} in {folder}")?,
                 }
                 match there.join(", ") {
-                    none if none.is_empty() => f.write_str("; there are none, `si config print` makes the first"),
-                    names => write!(f, "; there are: {names}"),
+                    none if none.is_empty() => {
+                        f.write_str("; there are no profiles, `si config print` creates the first")
+                    }
+                    names => write!(f, "; available: {names}"),
                 }
             }
             Self::NoHome => f.write_str(
-                "the home folder, where si keeps its profiles, is not known; set HOME (on Windows USERPROFILE), or SI_CONFIG_PATH to a profile",
+                "cannot find the profiles of si, because the home folder is not known; \
+                 set HOME (on Windows USERPROFILE), or set SI_CONFIG_PATH to a profile",
             ),
         }
     }
@@ -124,6 +144,6 @@ impl Error for ConfigError {
 /// The sentence and its causes.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        in_words(self, f)
+        fmt_chain(self, f)
     }
 }

@@ -7,9 +7,12 @@ use http::HeaderValue;
 use scramjet_client_core::Endpoint;
 use serde_json::{Map, Value};
 
-use super::ConfigError;
 use super::env::{variable, without_value};
-use crate::{HostClient, HostClientBuilder, MiddlewareClient, small_file};
+use super::error::ConfigError;
+use crate::handles::builder::HostClientBuilder;
+use crate::handles::host::HostClient;
+use crate::handles::platform::middleware::MiddlewareClient;
+use crate::support::small_file;
 
 const CONFIG_PATH: &str = "SI_CONFIG_PATH";
 const CONFIG: &str = "SI_CONFIG";
@@ -25,7 +28,7 @@ const MAX_BYTES: u64 = 1 << 20;
 /// tried, to 1.0.1.
 ///
 /// ```no_run
-/// use scramjet_client_blocking::SiProfile;
+/// use scramjet_client_blocking::config::SiProfile;
 ///
 /// let host = SiProfile::current()?.host()?;
 /// println!("{}", host.version()?.version);
@@ -57,7 +60,7 @@ impl SiProfile {
         if let Some(path) = variable(CONFIG_PATH)? {
             return Self::from_path(&path).map_err(|error| match error {
                 ConfigError::Read { path, source } => {
-                    let problem = format!("{} cannot be read", path.display());
+                    let problem = format!("cannot read {}", path.display());
                     ConfigError::Variable {
                         variable: CONFIG_PATH,
                         problem,
@@ -212,8 +215,9 @@ impl SiProfile {
     /// Like [`host`](Self::host).
     pub fn host_builder(&self) -> Result<HostClientBuilder, ConfigError> {
         if self.production {
-            let problem = "its \"env\" is \"production\": it is for the platform, and names no hub; take \
-                           SiProfile::middleware()?.manager(space)?.host(hub)?, or another profile";
+            let problem = "its \"env\" is \"production\", so it is for the platform and names \
+                           no hub; use SiProfile::middleware()?.manager(space)?.host(hub)?, \
+                           or another profile";
             return Err(ConfigError::profile(&self.path, problem));
         }
         self.builder("apiUrl", &self.api_url)
@@ -234,7 +238,8 @@ impl SiProfile {
     /// # Errors
     /// Like [`middleware`](Self::middleware).
     pub fn middleware_builder(&self) -> Result<HostClientBuilder, ConfigError> {
-        let missing = "it has no \"middlewareApiUrl\", the address of the platform; `si config set middlewareApiUrl` adds one";
+        let missing = "it has no \"middlewareApiUrl\", the address of the platform; \
+                       add it with `si config set middlewareApiUrl`";
         let url = self
             .middleware_api_url
             .as_deref()
@@ -243,8 +248,9 @@ impl SiProfile {
         let Some(token) = &self.token else {
             return Ok(builder);
         };
-        HeaderValue::from_str(token)
-            .map_err(|_| self.unusable("token", "it holds a character that HTTP does not allow"))?;
+        HeaderValue::from_str(token).map_err(|_| {
+            self.unusable("token", "it contains a character that HTTP does not allow")
+        })?;
         Ok(builder.bearer_token(token))
     }
 
@@ -341,7 +347,7 @@ impl Fields<'_> {
         match self.fields.get(field) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
-            Some(_) => Err(self.wrong(format_args!("its {field:?} is not a text"))),
+            Some(_) => Err(self.wrong(format_args!("its {field:?} is not a string"))),
         }
     }
 
@@ -349,16 +355,21 @@ impl Fields<'_> {
         match self.fields.get("configVersion").map(Value::as_u64) {
             Some(Some(1)) => {}
             Some(Some(version)) => {
-                let problem = "is not one that this library knows, which is 1; take a newer library, or a profile of si 1.0";
-                return Err(self.wrong(format_args!("its \"configVersion\" {version} {problem}")));
+                return Err(self.wrong(format_args!(
+                    "its \"configVersion\" is {version}, but this library supports only 1; \
+                     update the library, or use a profile of si 1.0"
+                )));
             }
-            _ => return Err(self.wrong("it has no \"configVersion\", and so is no profile of si")),
+            _ => {
+                return Err(self.wrong("it has no \"configVersion\", so it is not a profile of si"));
+            }
         }
         // Of a tool that is newer than 1.0.1. The address that such a profile has beside it is not used.
         if self.fields.contains_key("verser2") {
-            return Err(
-                self.wrong("it reaches its hub by \"verser2\" and not by HTTP, which this library does not speak; take another profile")
-            );
+            return Err(self.wrong(
+                "it connects to its hub with \"verser2\" instead of HTTP, \
+                 which this library does not support; use another profile",
+            ));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flate2::read::GzEncoder;
@@ -10,8 +10,10 @@ use flate2::{Compression, GzBuilder};
 use hmac_sha256::Hash;
 use tar::{EntryType, Header};
 
-use super::walk::{Source, is_executable};
-use super::{Contents, Digest, EntryKind, PackError};
+use super::digest::Digest;
+use super::entry::{EntryKind, Source, is_executable};
+use super::error::PackError;
+use super::manifest::Manifest;
 
 /// The operating system in the head of a gzip file: not known.
 const NO_SYSTEM: u8 = 255;
@@ -24,6 +26,14 @@ pub(crate) fn compressed<R: Read>(tar: R) -> GzEncoder<R> {
         .mtime(0)
         .operating_system(NO_SYSTEM)
         .read(tar, Compression::new(6))
+}
+
+/// What a package is made of.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    pub(super) root: PathBuf,
+    pub(super) manifest: Manifest,
+    pub(super) sources: Vec<Source>,
 }
 
 /// The tar of a package. Holds one file open and nothing of it in memory.

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::{fmt, io};
 
-use crate::in_words::in_words;
+use crate::support::chain::fmt_chain;
 
 /// Why a folder cannot be packed. Found before anything is sent, but for [`Changed`](Self::Changed) and [`Read`](Self::Read), which may come
 /// in the midst of an upload and end it: what arrived is no package then, and the hub does not take it for one.
@@ -29,7 +29,7 @@ pub enum PackError {
     },
 
     /// What should be packed is no folder.
-    #[error("{} is not a folder; a sequence is packed from the folder that has its package.json", path.display())]
+    #[error("{} is not a folder; pack the folder that contains package.json", path.display())]
     #[non_exhaustive]
     NotAFolder {
         /// What it is.
@@ -37,7 +37,7 @@ pub enum PackError {
     },
 
     /// `package.json` is missing, or is not what a hub needs.
-    #[error("{} cannot be used: {problem}", path.display())]
+    #[error("cannot use {}: {problem}", path.display())]
     #[non_exhaustive]
     Manifest {
         /// The file.
@@ -46,8 +46,8 @@ pub enum PackError {
         problem: String,
     },
 
-    /// A line of `.siignore`, or a rule of [`PackOptions::ignore`](crate::PackOptions::ignore), is not one.
-    #[error("{} cannot be used: {rule:?} {problem}", origin)]
+    /// A line of `.siignore`, or a rule of [`PackOptions::ignore`](crate::pack::PackOptions::ignore), is not one.
+    #[error("invalid rule {rule:?} in {origin}: {problem}")]
     #[non_exhaustive]
     Rule {
         /// The file and the line, or that it is an option.
@@ -59,7 +59,10 @@ pub enum PackError {
     },
 
     /// Something that is neither a file, a folder nor a link, and cannot be packed.
-    #[error("{} is a {what} and cannot be packed; remove it, or leave it out with a line in .siignore", path.display())]
+    #[error(
+        "{} is a {what}, which cannot be packed; remove it, or exclude it in .siignore",
+        path.display()
+    )]
     #[non_exhaustive]
     Special {
         /// Where it is.
@@ -69,7 +72,10 @@ pub enum PackError {
     },
 
     /// A symbolic link that does not lead to something in the package.
-    #[error("the link {} -> {target} cannot be packed: {problem}; mend it, or leave it out with a line in .siignore", path.display())]
+    #[error(
+        "cannot pack the link {} -> {target}: {problem}; fix it, or exclude it in .siignore",
+        path.display()
+    )]
     #[non_exhaustive]
     Link {
         /// The link.
@@ -81,7 +87,10 @@ pub enum PackError {
     },
 
     /// A name that is not UTF-8, which not every hub finds again.
-    #[error("the name of {} is not UTF-8; rename it, or leave it out with a line in .siignore", path.display())]
+    #[error(
+        "the name of {} is not UTF-8; rename it, or exclude it in .siignore",
+        path.display()
+    )]
     #[non_exhaustive]
     Name {
         /// What has the name.
@@ -89,7 +98,11 @@ pub enum PackError {
     },
 
     /// There is more in the folder than the options allow.
-    #[error("{} holds more than the {limit} {unit} that are allowed, most of it in {most:?}; leave something out with a line in .siignore, or raise the limit in PackOptions", path.display())]
+    #[error(
+        "{} contains more than {limit} {unit}, most of them in {most:?}; \
+         exclude something in .siignore, or raise the limit in PackOptions",
+        path.display()
+    )]
     #[non_exhaustive]
     TooMuch {
         /// The folder.
@@ -103,7 +116,10 @@ pub enum PackError {
     },
 
     /// A file that is not what it was when the folder was listed.
-    #[error("{} changed while it was packed; pack again when nothing writes there", path.display())]
+    #[error(
+        "{} changed while it was being packed; pack it again when nothing writes to it",
+        path.display()
+    )]
     #[non_exhaustive]
     Changed {
         /// The file, or the folder where it cannot be told which.
@@ -130,7 +146,7 @@ impl PackError {
 /// The sentence and its causes.
 impl fmt::Debug for PackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        in_words(self, f)
+        fmt_chain(self, f)
     }
 }
 

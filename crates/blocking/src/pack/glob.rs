@@ -45,7 +45,7 @@ impl Glob {
                 b'[' => Token::Class(rest.class()?),
                 b'\\' => Token::Byte(
                     rest.next()
-                        .ok_or("ends with a backslash, which escapes what follows it")?,
+                        .ok_or("it ends with a backslash, which must be followed by a character")?,
                 ),
                 b'*' => rest.stars(),
                 byte => Token::Byte(byte),
@@ -159,7 +159,7 @@ impl Pattern<'_> {
 
     /// After its bracket.
     fn class(&mut self) -> Result<Class, &'static str> {
-        const UNCLOSED: &str = "has a [ without its ]; write \\[ for the character itself";
+        const UNCLOSED: &str = "it has a [ without a ]; write \\[ for the character itself";
         let negated = matches!(self.peek(), Some(b'!' | b'^'));
         self.at += usize::from(negated);
         let mut members = Vec::new();
@@ -177,7 +177,7 @@ impl Pattern<'_> {
                 b'[' if self.peek() == Some(b':') && self.named().is_some() => {
                     let (name, end) = self.named().ok_or(UNCLOSED)?;
                     members.push(Member::Named(
-                        named(name).ok_or("has a [:class:] of an unknown name")?,
+                        named(name).ok_or("it has a [:class:] with an unknown name")?,
                     ));
                     self.at = end;
                     first = None;

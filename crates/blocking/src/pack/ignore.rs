@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use super::PackError;
+use super::entry::special;
+use super::error::PackError;
 use super::glob::Glob;
-use super::walk::special;
-use crate::small_file;
+use crate::support::small_file;
 
 pub(crate) const FILE: &str = ".siignore";
 
@@ -102,7 +102,7 @@ impl Rules {
 
     /// Those of the options, and of this library.
     fn new(lines: &[impl AsRef<str>]) -> Result<Self, PackError> {
-        let origin = || "a rule of the options".into();
+        let origin = || "the options".into();
         let rules = lines
             .iter()
             .map(|line| Rule::new(line.as_ref().as_bytes(), origin));

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::walk::Found;
-use super::{EntryKind, PackError};
+use super::entry::{EntryKind, Found};
+use super::error::PackError;
 
 /// As many as Linux follows.
 pub(crate) const MAX_LINKS: usize = 40;
 
-pub(crate) const CIRCLE: &str = "it leads in a circle, or through more than 40 links";
+pub(crate) const CIRCLE: &str = "it leads into a loop, or through more than 40 links";
 
 const OUTSIDE: &str = "it leads out of the folder";
 
@@ -23,7 +23,7 @@ pub(crate) fn check_links(found: &Found, follows: bool) -> Result<(), PackError>
                 path: source.disk.clone(),
                 target: target.clone(),
                 problem: match problem {
-                    OUTSIDE if follows => "there is nothing at its target",
+                    OUTSIDE if follows => "its target does not exist",
                     OUTSIDE => "it leads out of the folder, and follow_outside_links is not set",
                     problem => problem,
                 },
@@ -74,14 +74,14 @@ pub(crate) fn resolve(found: &Found, folder: &str, target: &str) -> Result<Strin
     if is_folder || found.contains_key(&path) {
         Ok(path)
     } else {
-        Err("what it leads to is not in the package")
+        Err("its target is not in the package")
     }
 }
 
 /// The last one first.
 fn steps<'a>(folder: &'a str, target: &'a str) -> Result<Vec<&'a str>, &'static str> {
     if is_absolute(target) {
-        return Err("it is absolute, and the hub has other folders");
+        return Err("it is absolute, but the hub has other folders");
     }
     Ok(folder.split('/').chain(target.split('/')).rev().collect())
 }

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::entry::{EntryKind, Found};
+use super::error::PackError;
 use super::links::resolve;
-use super::walk::Found;
-use super::{EntryKind, PackError};
-use crate::small_file;
+use crate::support::small_file;
 
 const FILE: &str = "package.json";
 
@@ -29,7 +29,7 @@ pub(crate) fn expect(root: &Path) -> Result<(), PackError> {
     match fs::symlink_metadata(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let problem =
-                r#"there is none, and a sequence needs one with a name and a "main""#.into();
+                r#"it does not exist; a sequence needs one with a name and a "main""#.into();
             Err(PackError::Manifest { path, problem })
         }
         _ => Ok(()),
@@ -50,13 +50,11 @@ impl Manifest {
     }
 
     fn of(manifest: &Value, found: &Found) -> Result<Self, String> {
-        let manifest = manifest
-            .as_object()
-            .ok_or("it is JSON, but not an object")?;
+        let manifest = manifest.as_object().ok_or("it is not a JSON object")?;
         let text = |key| match manifest.get(key) {
             None => Ok(String::new()),
             Some(Value::String(text)) => Ok(text.clone()),
-            Some(other) => Err(format!("{key:?} is {other}, which is not a text")),
+            Some(other) => Err(format!("{key:?} is {other}, which is not a string")),
         };
         let main = text("main")?;
         if main.is_empty() {
@@ -83,14 +81,14 @@ fn check(found: &Found) -> Result<(), &'static str> {
         Some(EntryKind::File { size, .. }) if *size > LARGEST => Err("it is larger than 1 MiB"),
         Some(EntryKind::File { .. }) => Ok(()),
         Some(_) => Err("it is not a file"),
-        None => Err("it is left out by .siignore or by the options, and a hub needs it"),
+        None => Err("it is excluded by .siignore or by the options, but hubs need it"),
     }
 }
 
 fn parse(text: &[u8]) -> Result<Value, String> {
     if text.starts_with(b"\xef\xbb\xbf") {
-        let problem = "it begins with a byte order mark, and a hub takes that for wrong JSON; save \
-                       it as UTF-8 without one";
+        let problem = "it begins with a byte order mark, which hubs reject as invalid JSON; \
+                       save it as UTF-8 without one";
         return Err(problem.into());
     }
     serde_json::from_slice(text).map_err(|error| format!("it is not JSON: {error}"))
@@ -122,8 +120,8 @@ fn check_main(main: &str, runner: Runner, found: &Found) -> Result<(), String> {
             format!(r#""main" is {main:?}: {problem}"#)
         } else {
             format!(
-                "\"main\" is {main:?}, and hubs start files that end in .js only: {started:?} must \
-                 exist, or \"main\" name another file"
+                "\"main\" is {main:?}, but hubs start only files that end in .js; \
+                 {started:?} must exist, or \"main\" must name another file"
             )
         }
     })
@@ -144,7 +142,7 @@ fn check_engines(engines: Option<&Value>) -> Result<Runner, String> {
     if versions.len() > 1 {
         let names: Vec<_> = versions.keys().map(String::as_str).collect();
         return Err(format!(
-            r#""engines" has several ({}), and hubs take one"#,
+            r#""engines" has several entries ({}), but hubs accept only one"#,
             names.join(", ")
         ));
     }

@@ -2,25 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, FileType, Metadata};
+use std::fs::{self, FileType};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::entry::{EntryKind, Found, PackEntry, Source, is_executable, special};
+use super::error::PackError;
 use super::ignore::{self, Ignored, Rules};
 use super::links::{CIRCLE, MAX_LINKS, check_links, is_absolute};
-use super::{EntryKind, PackEntry, PackError, PackOptions};
-
-/// What is packed, by its path.
-pub(crate) type Found = BTreeMap<String, Source>;
-
-/// An entry, where it is on the disk, and how to see that its file is still the same.
-#[derive(Clone, Debug)]
-pub(crate) struct Source {
-    pub(crate) entry: PackEntry,
-    pub(crate) disk: PathBuf,
-    pub(crate) modified: Option<SystemTime>,
-}
+use super::options::PackOptions;
 
 /// A folder that is still to be listed.
 struct Folder {
@@ -322,32 +313,4 @@ fn stays_within(within: &Path, from: &Path, target: &str) -> bool {
             }
             true
         })
-}
-
-/// The only one of a file's permissions that is kept. Windows does not know it.
-pub(crate) fn is_executable(metadata: &Metadata) -> bool {
-    #[cfg(unix)]
-    let executable = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o111 != 0;
-    #[cfg(not(unix))]
-    let executable = metadata.is_dir();
-    executable
-}
-
-pub(super) fn special(kind: FileType) -> &'static str {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileTypeExt;
-
-        if kind.is_fifo() {
-            return "named pipe";
-        }
-        if kind.is_socket() {
-            return "socket";
-        }
-        if kind.is_block_device() || kind.is_char_device() {
-            return "device";
-        }
-    }
-    let _ = kind;
-    "special file"
 }

@@ -18,7 +18,7 @@ pub(crate) fn target(path: &Path) -> io::Result<PathBuf> {
     while let Ok(next) = fs::read_link(&path) {
         links += 1;
         if links > MAX_LINKS {
-            return Err(io::Error::other("its links lead in a circle"));
+            return Err(io::Error::other("its symbolic links form a loop"));
         }
         path.pop();
         path.push(next);
@@ -26,7 +26,7 @@ pub(crate) fn target(path: &Path) -> io::Result<PathBuf> {
     match fs::metadata(&path) {
         Ok(metadata) if metadata.is_dir() => Err(ErrorKind::IsADirectory.into()),
         Ok(metadata) if !metadata.is_file() => {
-            let text = "it is a pipe, a socket or a device, and not a file";
+            let text = "it is a pipe, a socket or a device, not a regular file";
             Err(io::Error::new(ErrorKind::InvalidInput, text))
         }
         _ => Ok(path),

@@ -1,62 +1,147 @@
-//! The transport over ureq. The files below it are the only ones that use ureq's `unversioned` API.
+//! The default transport: HTTP/1.1 over ureq.
+//!
+//! ureq keeps the connection pool, writes and parses HTTP, and performs TLS. Only this folder uses
+//! its `unversioned` API: it replaces the connectors and the resolver of ureq.
+//!
+//! # The path of a request
+//!
+//! 1. [`UreqTransport::send`] starts a `send_context` and calls the ureq agent (`agent`). The agent
+//!    reads an upload through `body::UploadReader`.
+//! 2. The agent takes an idle connection from its pool. If there is none, it calls the connectors:
+//!    1. `connect::TcpConnector` chooses a proxy (`proxy`), resolves the host name (`resolve`),
+//!       tries the addresses (`happy_eyeballs`), and opens a proxy tunnel to an `https` hub.
+//!    2. `tls::TlsConnector` performs the TLS handshake.
+//!    3. `monitor::MonitorConnector` wraps the result in an `ExchangeMonitor`.
+//! 3. The agent passes the bytes of the request down the layers of the connection:
+//!
+//!    ```text
+//!    ExchangeMonitor              records progress, detects early responses
+//!    TlsTransport/PlainTransport  encrypts (in ureq), explains TLS errors
+//!    Socket                       owns the `LazyBuffers`
+//!    SharedSocket                 keeps the limits of the call (`WaitBudget`), can be shut down
+//!    TimedStream                  limits each wait of the operating system's socket
+//!    ```
+//!
+//! 4. The bytes of the response pass the same layers upwards. The agent parses the head, with which
+//!    `send` returns. The caller reads the body through `body::ResponseBody`. Then the connection
+//!    returns to the pool.
+//!
+//! # Why each part exists
+//!
+//! Each part can be deleted when ureq offers what it lacks in version 3.5:
+//!
+//! - `monitor`, `response_head`, `body`: responses during an upload, `100 Continue` with headers,
+//!   the reason phrase, the phase of an error, `Keep-Alive: timeout`.
+//! - `shared_socket`, `wait_budget`, `timed_stream`: cancellation and a deadline per call, and an
+//!   idle timeout for both directions together.
+//! - `lazy_buffers`: large buffers that use memory only as far as they are filled.
+//! - `connect`: TCP keep-alive.
+//! - `resolve`: name resolution only for new connections, and cancellation during it.
+//! - `happy_eyeballs`: concurrent attempts (RFC 8305), and cancellation during them.
+//! - `proxy`: forwarded requests to `http` hubs, a proxy per scheme, networks in `NO_PROXY`.
+//! - `tls`: errors with a remedy, and checks of certificates and keys in advance.
+//!
+//! # The thread-local
+//!
+//! ureq does not show the request to its connectors and transports. It runs them on the thread that
+//! called the agent, until the head of the response was read. So `send_context` keeps the state of
+//! one `send` in a thread-local:
+//!
+//! - downwards: the limits of the call, and if it needs a new connection,
+//! - from `TcpConnector` to `ExchangeMonitor`, past TLS: the socket and the forwarding proxy,
+//! - upwards: phase, timings, status line, and if and why the upload ended early.
+//!
+//! The body of a response needs no context, because the socket keeps the limits of the call. The
+//! thread-local can be deleted when ureq passes request extensions to connectors and transports.
 
-mod buffers;
-mod call;
+mod agent;
+mod body;
 mod config;
 mod connect;
-mod found;
+mod error;
+mod happy_eyeballs;
+mod lazy_buffers;
+mod monitor;
 mod proxy;
-mod race;
+mod resolve;
+mod response_head;
+mod send_context;
+mod shared_socket;
 mod socket;
-mod status_line;
-mod stream;
+mod timed_stream;
 mod tls;
-mod watch;
+mod wait_budget;
 
-pub use self::config::UreqConfig;
-pub use self::proxy::{Proxy, ProxyError, ProxyProblem};
-pub use self::tls::{ClientCertificate, TlsBackend, TlsError, TlsProblem};
+pub use self::config::{ClientCertificate, Proxy, TlsBackend, UreqConfig};
+pub use self::proxy::{ProxyError, ProxyProblem};
+pub use self::tls::{TlsError, TlsProblem};
 
 use std::io::{self, Read};
 
-use ::ureq::{Agent, BodyReader, SendBody};
+use ::ureq::{Agent, Body, SendBody};
 use http::{Request, Response, header};
 use scramjet_client_core::RequestError;
 
-use self::call::Call;
-use self::watch::Lost;
+use self::body::{ResponseBody, UploadReader};
+use self::send_context::SendContext;
 use super::{
     BoxError, NewConnection, Phase, ReasonPhrase, RequestBody, Transport, TransportError,
     TransportErrorKind,
 };
-use crate::{CallLimits, threads};
+use crate::limits::call_limits::CallLimits;
+use crate::support::threads;
 
-/// HTTP over [ureq](https://docs.rs/ureq): a pool of connections, plain or (features `rustls` and `native-tls`) encrypted.
+/// The default transport: HTTP/1.1 over [ureq](https://docs.rs/ureq), with a connection pool. TLS
+/// needs the feature `rustls` or `native-tls`.
 ///
-/// A connection is used again for 3 seconds after its last answer, for hubs announce that they close theirs after 5; where another time is
-/// announced, for three fifths of it. At most 64 idle ones are kept, see [`UreqConfig::max_idle_connections`]. The environment's proxy
-/// settings are not looked at, unless [`Proxy::Environment`] asks for it.
+/// A connection is reused for up to 3 seconds after the start of its last response, because hubs
+/// close idle connections after 5 seconds. If the server announces another time
+/// (`Keep-Alive: timeout`), three fifths of it apply, but no more than 3 seconds. The pool keeps at
+/// most 64 idle connections: see [`UreqConfig::max_idle_connections`]. Proxy variables of the
+/// environment are ignored unless the configuration says [`Proxy::Environment`].
 #[derive(Debug)]
 pub struct UreqTransport {
     agent: Agent,
 }
 
 impl UreqTransport {
-    /// A transport with a pool of its own.
+    /// Creates a transport with a connection pool of its own.
     ///
     /// # Errors
-    /// A certificate, a key or a proxy's URL cannot be used, or the feature that they need is not there.
+    /// A certificate, a key or the URL of a proxy is invalid, or the options need a feature that is
+    /// not enabled.
     pub fn new(config: &UreqConfig) -> Result<Self, RequestError> {
         Ok(Self {
-            agent: config::agent(config)?,
+            agent: agent::build(config)?,
         })
+    }
+
+    /// Returns the result of ureq, and if it has read the whole body of the request.
+    fn run(
+        &self,
+        request: Request<RequestBody<'_>>,
+    ) -> (Result<Response<Body>, ::ureq::Error>, bool) {
+        let (mut parts, body) = request.into_parts();
+        match body {
+            RequestBody::Empty => (self.agent.run(Request::from_parts(parts, ())), true),
+            RequestBody::Bytes(bytes) => (self.agent.run(Request::from_parts(parts, bytes)), true),
+            RequestBody::Reader { reader, length } => {
+                if let Some(length) = length {
+                    parts.headers.insert(header::CONTENT_LENGTH, length.into());
+                }
+                let mut upload = UploadReader::new(reader, length);
+                let body = SendBody::from_reader(&mut upload);
+                let result = self.agent.run(Request::from_parts(parts, body));
+                (result, upload.is_complete())
+            }
+        }
     }
 }
 
 impl Default for UreqTransport {
     fn default() -> Self {
         Self {
-            agent: config::default_agent(),
+            agent: agent::build_default(),
         }
     }
 }
@@ -64,148 +149,63 @@ impl Default for UreqTransport {
 impl Transport for UreqTransport {
     fn send(
         &self,
-        request: Request<RequestBody<'_>>,
+        mut request: Request<RequestBody<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
-        if !call::is_possible() {
-            // The destructor of a thread-local value makes a call.
+        if !send_context::is_available() {
+            // The destructor of a thread-local makes this call.
             let sent = threads::elsewhere("scramjet-call", || self.send(request));
             return sent.map_err(TransportError::connect)?;
         }
-        let (mut parts, body) = request.into_parts();
-        let limits = parts.extensions.remove::<CallLimits>().unwrap_or_default();
-        let fresh = parts.extensions.remove::<NewConnection>().is_some();
-        let mut unsent = false;
-        let (result, call) = call::make(limits, fresh, || match body {
-            RequestBody::Empty => self.agent.run(Request::from_parts(parts, ())),
-            RequestBody::Bytes(bytes) => self.agent.run(Request::from_parts(parts, bytes)),
-            RequestBody::Reader { reader, length } => {
-                if let Some(length) = length {
-                    parts.headers.insert(header::CONTENT_LENGTH, length.into());
-                }
-                let mut wanted = Wanted {
-                    reader,
-                    left: length,
-                    ended: length == Some(0),
-                };
-                let result = self.agent.run(Request::from_parts(
-                    parts,
-                    SendBody::from_reader(&mut wanted),
-                ));
-                unsent = !wanted.ended;
-                result
-            }
-        });
-        if let (Ok(response), Some(forward)) = (&result, &call.forward) {
-            let own = forward.own_response(response.status(), response.headers());
-            if let Some((phase, error)) = own {
+        let extensions = request.extensions_mut();
+        let limits = extensions.remove::<CallLimits>().unwrap_or_default();
+        let needs_new_connection = extensions.remove::<NewConnection>().is_some();
+        let ((result, is_complete), context) =
+            send_context::run(limits, needs_new_connection, || self.run(request));
+        let response = match result {
+            Ok(response) => response,
+            Err(error) => return Err(no_response(error::source_of(error), context)),
+        };
+        if let Some(proxy) = &context.forward_proxy {
+            if let Some((phase, error)) = proxy.own_response(response.status(), response.headers())
+            {
                 return Err(TransportError::new(phase, io::Error::from(error)));
             }
         }
-        match (result, call) {
-            // A success, but not of the whole upload.
-            (
-                Ok(response),
-                Call {
-                    closed: Some(source),
-                    ..
-                },
-            ) if response.status().is_success() => Err(TransportError::new(Phase::Send, source)),
-            // Asked whether it wants the upload, it did not.
-            (Ok(response), _) if response.status().is_success() && unsent => {
-                let source = io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    "it was answered with a success before the upload was sent",
-                );
-                Err(TransportError::new(Phase::Send, source))
-            }
-            (Ok(response), call) => {
-                let mut response = response
-                    .map(|body| -> Box<dyn Read + Send> { Box::new(Incoming(body.into_reader())) });
-                if let Some((status, reason)) = call.status_line {
-                    if status == response.status().as_u16() {
-                        response.extensions_mut().insert(ReasonPhrase(reason));
-                    }
-                }
-                response.extensions_mut().insert(call.timings);
-                Ok(response)
-            }
-            (Err(error), call) => Err(unanswered(cause(error), call)),
+        if response.status().is_success() {
+            check_upload(is_complete, context.closed)?;
         }
-    }
-}
-
-/// The data of an upload, as long as it is wanted: when the other side has answered it ends, or seems to be sent up to its announced length,
-/// and ureq goes on to the answer.
-struct Wanted<'a> {
-    reader: &'a mut (dyn Read + Send),
-    left: Option<u64>,
-    ended: bool,
-}
-
-impl Read for Wanted<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let enough = call::current(|call| call.enough);
-        let read = match self.left {
-            None if enough => 0,
-            None => self.reader.read(buf)?,
-            Some(left) => {
-                let max = usize::try_from(left).unwrap_or(buf.len()).min(buf.len());
-                if enough {
-                    max
-                } else {
-                    self.reader.read(buf.get_mut(..max).unwrap_or_default())?
-                }
+        let mut response = response
+            .map(|body| -> Box<dyn Read + Send> { Box::new(ResponseBody(body.into_reader())) });
+        if let Some((status, reason)) = context.status_line {
+            if status == response.status().as_u16() {
+                response.extensions_mut().insert(ReasonPhrase(reason));
             }
-        };
-        self.left = self
-            .left
-            .map(|left| left.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX)));
-        self.ended = self.left.map_or(read == 0, |left| left == 0);
-        Ok(read)
+        }
+        response.extensions_mut().insert(context.timings);
+        Ok(response)
     }
 }
 
-/// The body of a reply.
-struct Incoming(BodyReader<'static>);
-
-impl Read for Incoming {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0
-            .read(buf)
-            .map_err(|error| match ::ureq::Error::from(error) {
-                // Its word for a connection that ends in the midst of a chunk's length.
-                error @ ::ureq::Error::BodyStalled => {
-                    io::Error::new(io::ErrorKind::UnexpectedEof, error)
-                }
-                error => match error.into_io().downcast::<Lost>() {
-                    Ok(Lost(error)) => io::Error::new(io::ErrorKind::UnexpectedEof, error),
-                    Err(error) => error,
-                },
-            })
+/// Checks that a successful response refers to the whole upload.
+fn check_upload(is_complete: bool, closed: Option<BoxError>) -> Result<(), TransportError> {
+    if let Some(source) = closed {
+        return Err(TransportError::new(Phase::Send, source));
     }
+    // The server responded to `Expect: 100-continue` with a success.
+    if !is_complete {
+        let message = "the hub reported success before the upload was complete";
+        let source = io::Error::new(io::ErrorKind::UnexpectedEof, message);
+        return Err(TransportError::new(Phase::Send, source));
+    }
+    Ok(())
 }
 
-/// How far a call got that has no answer, and why it has none.
-fn unanswered(source: BoxError, call: Call) -> TransportError {
-    if tls::is_refusal(&*source) {
+/// Converts the error of a request without a response.
+fn no_response(source: BoxError, context: SendContext) -> TransportError {
+    if tls::is_client_rejected(&*source) {
         let mut error = TransportError::new(Phase::Tls, source);
         error.kind = TransportErrorKind::Tls;
         return error;
     }
-    TransportError::new(call.phase, call.closed.unwrap_or(source))
-}
-
-/// ureq's own wrapping of an IO error says nothing that the IO error does not; and what this library said comes out as it was.
-fn cause(error: ::ureq::Error) -> BoxError {
-    match error {
-        ::ureq::Error::Io(error) => match error.downcast::<crate::StopReason>() {
-            Ok(stopped) => stopped.into(),
-            Err(error) => error
-                .downcast::<Lost>()
-                .map_or_else(Into::into, |Lost(error)| error.into()),
-        },
-        // Only connecting has a timeout of ureq's.
-        error @ ::ureq::Error::Timeout(_) => io::Error::new(io::ErrorKind::TimedOut, error).into(),
-        error => error.into(),
-    }
+    TransportError::new(context.phase, context.closed.unwrap_or(source))
 }

@@ -1,7 +1,7 @@
 #![no_main]
 
 #[path = "../../../../tests/properties/decoding.rs"]
-#[allow(dead_code, reason = "the target beside it uses the rest")]
+#[allow(dead_code, reason = "the other target uses the rest")]
 mod decoding;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| decoding::check(input));

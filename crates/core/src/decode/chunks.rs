@@ -3,9 +3,10 @@ use alloc::vec::Vec;
 
 use crate::{Decode, ReplyError, Step};
 
-/// The body as it comes: each fed piece is one item. For streams, where a driver may as well read the bytes itself.
+/// Decodes a body as raw bytes. Each chunk that is fed becomes one item.
 ///
-/// It buffers what was fed and not yet pulled, no more; a driver that pulls after each feed holds one piece.
+/// Buffers the chunks until they are taken. A driver that takes the items after each `feed` buffers
+/// only one chunk.
 #[derive(Debug, Default)]
 pub struct Chunks {
     pieces: VecDeque<Vec<u8>>,

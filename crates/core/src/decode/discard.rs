@@ -1,6 +1,6 @@
 use crate::{Decode, ReplyError, SingleItem, Step};
 
-/// Reads a body to its end and keeps nothing of it.
+/// Reads a body to its end and discards it.
 #[derive(Debug, Default)]
 pub struct Discard {
     seen: usize,
@@ -9,8 +9,8 @@ pub struct Discard {
 }
 
 impl Discard {
-    /// The longest body that is read: 1 MiB. What a hub sends where nothing is expected is some hundred bytes;
-    /// reading on would only serve a server that never stops.
+    /// Maximum length of the body: 1 MiB. Hubs send a few hundred bytes. The limit stops servers
+    /// that send an endless body.
     pub const LIMIT: usize = 1 << 20;
 }
 

@@ -4,14 +4,17 @@ use serde::de::DeserializeOwned;
 
 use crate::{Decode, ReplyError, SingleItem, Step, json};
 
-/// The whole body as one JSON value. An empty body (also that of a `204`) reads as `null`.
+/// Decodes the whole body as one JSON value. An empty body, including that of a `204`, is `null`.
 ///
-/// It is read as JavaScript writes it: half of a surrogate pair becomes U+FFFD, and of a member that
-/// comes twice the last one counts. Arrays and objects nested 128 deep or deeper become `null`, so
-/// that one instance with such arguments does not hide all others; in an event they are an error, as
-/// in lines of JSON. These are errors ([`ReplyError::Body`]) everywhere: a number beyond the range of
-/// `f64` such as `1e400`, which JavaScript never writes; and a member twice that the type of the
-/// value names.
+/// The decoder accepts what JavaScript writes:
+/// - Half of a surrogate pair becomes U+FFFD.
+/// - If an object has two members of the same name, the last one counts. It is an error
+///   ([`ReplyError::Body`]) if `T` has a field for that member.
+/// - Arrays and objects nested 128 deep or deeper become `null`, so that the arguments of one
+///   instance cannot make a list of instances unreadable. In events and in JSON lines, they are an
+///   error.
+/// - Numbers beyond the range of `f64`, such as `1e400`, are an error. JavaScript never writes
+///   them.
 pub struct Json<T> {
     body: Vec<u8>,
     parse: fn(&str) -> serde_json::Result<T>,
@@ -27,14 +30,17 @@ enum State {
 }
 
 impl<T> Json<T> {
-    /// The longest body that is read: 4 MiB. The longest reply of a hub is its list of instances, at about 600 bytes each, and each a process;
-    /// this has room for 6,500 of them. A server that means harm can claim that much for the buffer and twice as much while it grows, and a
-    /// hundred times as much for a value of nothing but the smallest members.
+    /// Maximum length of the body: 4 MiB.
+    ///
+    /// The longest response of a hub is its list of instances, with about 600 bytes for each, so
+    /// this is enough for 6,500 instances. A malicious server can make the buffer this large, twice
+    /// as large while it grows, and the decoded value a hundred times as large.
     pub const LIMIT: usize = 4 << 20;
 }
 
 impl<T: DeserializeOwned> Json<T> {
-    /// Fails if something is nested too deep, for data that must not be changed.
+    /// Creates a decoder that fails if values are nested too deep, for data that must not be
+    /// changed.
     pub(crate) fn whole() -> Self {
         Self {
             parse: json::parse,
@@ -94,7 +100,7 @@ impl<T: DeserializeOwned> Decode for Json<T> {
             State::Complete => {
                 self.state = State::Done;
                 let body = core::mem::take(&mut self.body);
-                // Once for all of it, and not for each string in it.
+                // Check the UTF-8 once, so that the parser need not check each string.
                 let text = core::str::from_utf8(&body)
                     .map_err(|source| ReplyError::text(source, &body))?;
                 let text = if text.trim_ascii().is_empty() {

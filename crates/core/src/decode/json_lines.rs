@@ -5,9 +5,10 @@ use serde::de::DeserializeOwned;
 use super::text::Text;
 use crate::{Decode, ReplyError, Step, json};
 
-/// The body as lines of JSON, cut as by [`Lines`](crate::Lines). Empty lines are passed over.
+/// Decodes a body as lines of JSON, split like [`Lines`](crate::Lines). Skips blank lines.
 ///
-/// A line that is not the JSON expected, or not UTF-8, is an error of its own; the next line is read as usual.
+/// A line that is not UTF-8 or not the expected JSON is an error. The decoder then continues with
+/// the next line.
 pub struct JsonLines<T> {
     text: Text,
     value: PhantomData<fn() -> T>,

@@ -3,32 +3,33 @@ use alloc::vec::Vec;
 
 use crate::{Decode, ReplyError, Step};
 
-/// The body line by line, without the line ends (`\n` or `\r\n`).
+/// Splits a body into lines, without the line terminators (`\n` or `\r\n`).
 ///
-/// A line that is too long is reported once, and skipped; the next one is read as usual. A last line without a line end counts,
-/// where the body was complete.
+/// A line that is too long is an error. The decoder skips it and continues with the next line. At
+/// the end of a complete body, the last line needs no terminator.
 #[derive(Debug, Default)]
 pub struct Lines {
-    /// What was fed, without what was taken out at the last feeding.
+    /// The bytes that were fed. Lines that were taken are removed at the next `feed`.
     buffer: Vec<u8>,
-    /// Where the next line begins in the buffer.
+    /// Position of the next line in the buffer.
     start: usize,
-    /// Up to where no line end was found, so that input byte by byte is not searched again and again.
+    /// Position up to which the buffer was searched for a line terminator, to search each byte
+    /// once.
     searched: usize,
-    /// Within a line that was reported as too long. The buffer is empty.
+    /// `true` within a line that was reported as too long. The buffer is empty then.
     skipping: bool,
     ended: bool,
 }
 
 impl Lines {
-    /// The longest line that is handed out: 1 MiB. What hubs write in lines (log records, audit records, events) has some
-    /// hundred bytes; what sequences write, they can divide.
+    /// Maximum length of a line: 1 MiB. Lines from hubs (log records, audit records, events) have a
+    /// few hundred bytes. Sequences can split longer data.
     pub const LIMIT: usize = 1 << 20;
 
-    /// From so many bytes on, checking the text of all whole lines at once is worth its cost.
-    const MANY: usize = 4 << 10;
+    /// Minimum number of buffered bytes for which [`take_text`](Self::take_text) is worth its cost.
+    const MIN_TEXT: usize = 4 << 10;
 
-    /// The next line, where it stands.
+    /// Returns the next line, borrowed from the buffer.
     #[inline]
     pub(super) fn next_line(&mut self) -> Result<Step<&[u8]>, ReplyError> {
         let unsearched = self.buffer.get(self.searched..).unwrap_or_default();
@@ -41,11 +42,12 @@ impl Lines {
         }
     }
 
-    /// What there is to say where no line ends.
+    /// Handles a buffer without a line terminator: more data is needed, or this is the last line,
+    /// the end, or a line that is too long.
     fn rest(&mut self) -> Result<Step<&[u8]>, ReplyError> {
         self.searched = self.buffer.len();
         let rest = self.buffer.len() - self.start;
-        // One more than the limit may still be a line of just that length and its `\r`.
+        // One byte more than the limit may be a line of maximum length and its `\r`.
         if rest > Self::LIMIT + 1 {
             self.buffer = Vec::new();
             (self.start, self.searched, self.skipping) = (0, 0, true);
@@ -70,12 +72,15 @@ impl Lines {
         }
     }
 
-    /// Puts the lines that are whole, with their ends, in the place of what is in `text`, whose memory is used again. Says no where they are not
-    /// UTF-8, and where they are too few or too long for this to save anything.
+    /// Moves all complete lines with their terminators to `text`, and reuses the memory of `text`.
+    ///
+    /// Returns `false` and moves nothing if they are not UTF-8, or if they are too few or too long
+    /// for this to be faster.
     pub(super) fn take_text(&mut self, text: &mut String) -> bool {
-        // After one line was taken from among them, they are what was refused before.
+        // If a line was already taken from this buffer, an earlier call has returned `false`.
         let length = self.buffer.len();
-        if self.start > 0 || length < Self::MANY || self.buffer.capacity() > 16 * Self::MANY {
+        if self.start > 0 || length < Self::MIN_TEXT || self.buffer.capacity() > 16 * Self::MIN_TEXT
+        {
             return false;
         }
         let unsearched = self.buffer.get(self.searched..).unwrap_or_default();

@@ -7,41 +7,43 @@ use http::{HeaderMap, StatusCode};
 use crate::error::refusal_in_words;
 use crate::{ApiError, Decode, Discard, ReplyError, SingleItem, Step};
 
-/// The answer to an upload to an instance: empty, and complete once the hub has taken the last byte.
+/// Decodes the response to an upload to an instance. It is empty, and ends when the hub has read
+/// the last byte of the upload.
 ///
-/// quirk: a 0.18.7 hub answers `200` to an upload for an input that has already ended, and says so only in the body
-/// (`500: Internal error occurred`). That is an error here.
+/// Quirk: if the input has already ended, a hub of 0.18.7 answers `200` with the body
+/// `500: Internal error occurred`. The decoder reports that as an error.
 #[derive(Debug, Default)]
 pub struct Receipt {
-    kept: Vec<u8>,
-    all: Discard,
+    body: Vec<u8>,
+    discard: Discard,
 }
 
 impl Receipt {
-    /// How much of the answer is looked at: 1 KiB, many times the one line that a hub may send.
-    const KEPT: usize = 1024;
+    /// Maximum number of bytes that are checked for such an error: 1 KiB. A hub sends a single
+    /// line.
+    const LIMIT: usize = 1024;
 }
 
 impl Decode for Receipt {
     type Item = ();
 
     fn feed(&mut self, bytes: &[u8]) {
-        let room = Self::KEPT.saturating_sub(self.kept.len());
-        self.kept.extend(bytes.iter().take(room));
-        self.all.feed(bytes);
+        let free = Self::LIMIT.saturating_sub(self.body.len());
+        self.body.extend(bytes.iter().take(free));
+        self.discard.feed(bytes);
     }
 
     fn end(&mut self) {
-        self.all.end();
+        self.discard.end();
     }
 
     fn next_item(&mut self) -> Result<Step<()>, ReplyError> {
-        let step = self.all.next_item()?;
+        let step = self.discard.next_item()?;
         if step == Step::Item(())
-            && refusal_in_words(String::from_utf8_lossy(&self.kept).trim()).is_some()
+            && refusal_in_words(String::from_utf8_lossy(&self.body).trim()).is_some()
         {
             return Err(ReplyError::Api(
-                refusal(core::mem::take(&mut self.kept)).into(),
+                input_ended(core::mem::take(&mut self.body)).into(),
             ));
         }
         Ok(step)
@@ -50,7 +52,7 @@ impl Decode for Receipt {
 
 impl SingleItem for Receipt {}
 
-fn refusal(body: Vec<u8>) -> ApiError {
+fn input_ended(body: Vec<u8>) -> ApiError {
     let error = ApiError::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "",

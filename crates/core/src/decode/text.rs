@@ -2,27 +2,27 @@ use alloc::string::String;
 
 use crate::{Lines, ReplyError, Step};
 
-/// Lines of text where they stand, for the decoders that make something of them.
+/// Splits a body into lines of UTF-8 text, borrowed from its buffer.
 ///
-/// That they are UTF-8 is found for many at once where many are there: for lines of some hundred bytes this takes a third of what it takes for
-/// each, and who parses them need not look at each string again.
+/// Checks the UTF-8 of many lines at once. For lines of a few hundred bytes, this takes a third of
+/// the time of a check for each line.
 #[derive(Debug, Default)]
 pub(super) struct Text {
-    /// What bytes are given to.
+    /// Takes the bytes of the body.
     pub(super) lines: Lines,
-    /// Whole lines, with their ends.
+    /// Complete lines with their terminators.
     text: String,
-    /// Where the next one begins.
+    /// Position of the next line in `text`.
     start: usize,
 }
 
 impl Text {
-    /// The next line. One that is not UTF-8 is an error of its own.
+    /// Returns the next line. A line that is not UTF-8 is an error, and the next line follows.
     #[inline]
     pub(super) fn next_line(&mut self) -> Result<Step<&str>, ReplyError> {
         if self.start >= self.text.len() {
             if !self.lines.take_text(&mut self.text) {
-                return self.next_unchecked();
+                return self.next_single_line();
             }
             self.start = 0;
         }
@@ -33,7 +33,8 @@ impl Text {
         Ok(Step::Item(line.strip_suffix('\r').unwrap_or(line)))
     }
 
-    fn next_unchecked(&mut self) -> Result<Step<&str>, ReplyError> {
+    /// Takes a single line and checks its UTF-8.
+    fn next_single_line(&mut self) -> Result<Step<&str>, ReplyError> {
         Ok(match self.lines.next_line()? {
             Step::Item(line) => Step::Item(
                 core::str::from_utf8(line).map_err(|source| ReplyError::text(source, line))?,

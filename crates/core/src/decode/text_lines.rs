@@ -3,9 +3,9 @@ use alloc::string::String;
 use super::text::Text;
 use crate::{Decode, ReplyError, Step};
 
-/// The body as lines of text, cut as by [`Lines`](crate::Lines).
+/// Decodes a body as lines of text, split like [`Lines`](crate::Lines).
 ///
-/// A line that is not UTF-8 is an error of its own; the next line is read as usual.
+/// A line that is not UTF-8 is an error. The decoder then continues with the next line.
 #[derive(Debug, Default)]
 pub struct TextLines {
     text: Text,

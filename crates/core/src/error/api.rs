@@ -11,41 +11,47 @@ use super::{ErrorCode, redacted};
 use crate::headers::Encoding;
 use crate::{HttpDate, json};
 
-/// The other side received the request and refused it.
+/// A refusal: the response has an error status, or another status that is no success.
 ///
-/// Its [`Display`](fmt::Display) is the status and the hub's own words: `419 INSUFFICIENT_RESOURCES: Insufficient Space on Resource`.
+/// It comes from the hub, or from a proxy in front of it, see [`is_from_hub`](Self::is_from_hub).
+/// [`Display`](fmt::Display) writes status, code and message:
+/// `419 INSUFFICIENT_RESOURCES: Insufficient Space on Resource`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApiError {
-    /// The status that is meant. Hubs answer some refusals on instance routes with a `500` whose text names the real status
-    /// (`415: Invalid content-type`); this is then the named one.
+    /// The actual status. On instance routes, hubs send some refusals with status 500 and name the
+    /// actual status in the text (`415: Invalid content-type`). This is then the status in the
+    /// text.
     pub status: StatusCode,
-    /// The status line's code, as received.
+    /// The status of the response.
     pub received_status: StatusCode,
-    /// What kind of refusal it is.
+    /// The kind of refusal.
     pub code: ErrorCode,
-    /// What the other side says: from the JSON body, else a text body, else the reason phrase, else what the status means.
+    /// The text of the refusal: from a JSON body, else a text body, else the reason phrase, else
+    /// the meaning of the status.
     pub message: String,
-    /// The body as it came, at most [`ApiError::BODY_LIMIT`] bytes of it.
+    /// The body as received, at most [`ApiError::BODY_LIMIT`] bytes.
     pub body: Vec<u8>,
-    /// The time to wait before the next attempt, in seconds (`Retry-After`). If the response names
-    /// a time instead, the difference to its `Date`.
+    /// The time to wait before a retry, in seconds (`Retry-After`). If that header is a date, the
+    /// difference to the `Date` of the response.
     pub retry_after: Option<u64>,
-    /// The time of the next attempt, if `Retry-After` names one.
+    /// The time of the next attempt, if `Retry-After` is a date.
     pub retry_at: Option<HttpDate>,
-    /// It has the header `Access-Control-Allow-Origin: *`, which a hub puts into every response.
+    /// The response has the header `Access-Control-Allow-Origin: *`, like every response of a hub.
     pub(crate) allows_origins: bool,
 }
 
 impl ApiError {
-    /// How much of a refusal's body is read: 64 KiB. The longest that a hub writes is a stack trace of a few kB, a proxy's page some ten.
+    /// Upper bound for the part of the body that is read: 64 KiB. The longest refusal of a hub is a
+    /// stack trace of a few kB, and the page of a proxy has some ten kB.
     pub const BODY_LIMIT: usize = 64 << 10;
 
-    /// Makes sense of a refusal; `reason` is the reason phrase of the status line, which holds the only text of some refusals.
+    /// Reads a refusal. `reason` is the reason phrase of the status line: it is the only text of
+    /// some refusals.
     #[must_use]
     pub fn new(status: StatusCode, reason: &str, headers: &HeaderMap, body: Vec<u8>) -> Self {
         let words = match Encoding::of(headers) {
-            // The words are compressed.
+            // The text is compressed.
             Some(_) => Words::default(),
             None => Words::of(status, json::parse_bytes(&body).as_ref(), &body),
         };
@@ -59,7 +65,7 @@ impl ApiError {
             .get(header::RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let retry_at = date(header::RETRY_AFTER);
-        // By the clock that wrote both.
+        // Both are times of the sender's clock.
         let until = || Some(retry_at?.since(date(header::DATE)?).as_secs());
         Self {
             status: meant,
@@ -75,13 +81,13 @@ impl ApiError {
         }
     }
 
-    /// The body as JSON, where it is JSON: all that the hub sent, for members that are not modelled here.
+    /// Returns the body as JSON, if it is JSON. It contains members that this type does not have.
     #[must_use]
     pub fn json(&self) -> Option<Value> {
         json::parse_bytes(&self.body)
     }
 
-    /// Gives the refusal another meaning, where it is known to be a misleading one.
+    /// Replaces status, code and message of a refusal that is known to be misleading.
     #[must_use]
     pub fn meaning(mut self, status: StatusCode, message: &str) -> Self {
         self.status = status;
@@ -90,33 +96,33 @@ impl ApiError {
         self
     }
 
-    /// No such sequence, instance, topic or route (404).
+    /// Returns `true` if there is no such sequence, instance, topic or route (404).
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.status == StatusCode::NOT_FOUND
     }
 
-    /// In use, or already there (409).
+    /// Returns `true` if the sequence is in use, or the id or name is already taken (409).
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.status == StatusCode::CONFLICT
     }
 
-    /// The hub has no room for another instance at the moment (419); it may have later.
+    /// Returns `true` if the hub lacks resources for another instance (419). Retry later.
     #[must_use]
     pub fn is_overloaded(&self) -> bool {
         self.code == ErrorCode::InsufficientResources
     }
 
-    /// Whether the same request may succeed if it is repeated: the hub is busy or restarts (408, 425,
-    /// 429), or something in front of it does not reach it (502 to 504, 520 to 530).
+    /// Returns `true` if a retry may succeed: the hub is busy or restarts (408, 425, 429), or a
+    /// proxy in front of it does not reach it (502 to 504, 520 to 530).
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self.received_status.as_u16(), 408 | 425 | 429 | 502..=504 | 520..=530)
     }
 
-    /// Checks if the response has the shape of a hub's own refusal. A gateway in front of the hub may
-    /// answer for it with the same status; a `404` of a gateway does not mean that an instance is
+    /// Returns `true` if the response has the form of a hub's own refusal. A gateway in front of
+    /// the hub may respond with the same status, and its `404` does not mean that an instance is
     /// gone.
     #[must_use]
     pub fn is_from_hub(&self) -> bool {
@@ -125,7 +131,7 @@ impl ApiError {
             Some(Value::Object(members)) if members.is_empty() => self.allows_origins,
             Some(Value::Object(members)) => members.keys().all(|name| own(name)),
             Some(_) => false,
-            // Empty, or the text of an instance route that failed.
+            // Refusals of instance routes are empty, or texts with status 500.
             None => {
                 let text = !self.body.trim_ascii().is_empty();
                 self.allows_origins && (!text || self.received_status == 500)
@@ -133,18 +139,18 @@ impl ApiError {
         }
     }
 
-    /// Whether the response has the header that a hub puts into every one.
+    /// Returns `true` if the response has the header that every response of a hub has.
     pub(crate) fn has_cors_header(&self) -> bool {
         self.allows_origins
     }
 
-    /// The package, or what it holds, cannot be used (422).
+    /// Returns `true` if the hub cannot use the package or its content (422).
     #[must_use]
     pub fn is_unprocessable(&self) -> bool {
         self.status == StatusCode::UNPROCESSABLE_ENTITY
     }
 
-    /// Credentials are missing, wrong, or not enough (401, 403).
+    /// Returns `true` if the credentials are missing or wrong (401), or do not allow this (403).
     #[must_use]
     pub fn is_unauthorized(&self) -> bool {
         matches!(
@@ -154,23 +160,23 @@ impl ApiError {
     }
 }
 
+/// Returns the message for a redirect.
 fn redirection(status: StatusCode, headers: &HeaderMap) -> Option<String> {
     let target = headers
         .get(header::LOCATION)
         .filter(|_| status.is_redirection())?;
     let target = said(&redacted(&String::from_utf8_lossy(target.as_bytes())))?;
     Some(format!(
-        "it redirects to {target}, and redirects are not followed; if that is the hub, \
-         make it the base URL"
+        "redirect to {target}, which the client does not follow; \
+         if the hub is there, use that address as the base URL"
     ))
 }
 
+/// Returns the message for a refusal without a text.
 fn describe(status: StatusCode) -> &'static str {
     match status.as_u16() {
         419 => "Insufficient Space on Resource",
-        _ => status
-            .canonical_reason()
-            .unwrap_or("no explanation was sent"),
+        _ => status.canonical_reason().unwrap_or("no reason given"),
     }
 }
 
@@ -184,7 +190,11 @@ impl fmt::Display for ApiError {
             self.message
         )?;
         if self.received_status != self.status {
-            write!(f, " (sent as {})", self.received_status.as_u16())?;
+            write!(
+                f,
+                " (received with status {})",
+                self.received_status.as_u16()
+            )?;
         }
         Ok(())
     }

@@ -5,45 +5,47 @@ use serde_json::Value;
 
 use crate::known_text::known_text;
 
-/// What kind of refusal it is: the hub's own code where it sends one, else the one that the status stands for.
+/// The kind of a refusal: the hub's own code if the response has one, else the code for the status.
 ///
-/// The names are those of the hub and of its TypeScript client; [`as_str`](Self::as_str) gives them back.
+/// The hub and its TypeScript client use the same names. [`as_str`](Self::as_str) returns them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
     /// `BAD_PARAMETERS`: the hub could not use the request (400).
     BadParameters,
-    /// `NEED_AUTHENTICATION`: no credentials, or not accepted (401).
+    /// `NEED_AUTHENTICATION`: the credentials are missing or not accepted (401).
     NeedAuthentication,
     /// `NOT_AUTHORIZED`: the credentials do not allow this (403).
     NotAuthorized,
-    /// `NOT_FOUND`: no such sequence, instance, topic or route (404).
+    /// `NOT_FOUND`: there is no such sequence, instance, topic or route (404).
     NotFound,
-    /// `CONFLICT`: in use, or already there (409). The TypeScript client calls this `REQUEST_ERROR`.
+    /// `CONFLICT`: the sequence is in use, or the id or name is already taken (409). The TypeScript
+    /// client calls this `REQUEST_ERROR`.
     Conflict,
-    /// `GONE`: was there and is no more (410).
+    /// `GONE`: it existed and was removed (410).
     Gone,
-    /// `INSUFFICIENT_RESOURCES`: the hub has too little memory, processor time or disk space for another instance (419).
+    /// `INSUFFICIENT_RESOURCES`: the hub has too little memory, processor time or disk space for
+    /// another instance (419).
     InsufficientResources,
-    /// `UNPROCESSABLE_ENTITY`: the package, or what it holds, cannot be used (422).
+    /// `UNPROCESSABLE_ENTITY`: the hub cannot use the package or its content (422).
     UnprocessableEntity,
-    /// `INVALID_CONFIG`: the sequence cannot be started as it is configured.
+    /// `INVALID_CONFIG`: the configuration does not allow the hub to start the sequence.
     InvalidConfig,
-    /// `PRERUNNER_ERROR`: the package could not be unpacked.
+    /// `PRERUNNER_ERROR`: the hub could not unpack the package.
     PrerunnerError,
-    /// `SERVER_ERROR`: the other side failed (500 and above).
+    /// `SERVER_ERROR`: the hub, or a proxy in front of it, failed (500 and above).
     ServerError,
     /// `REQUEST_ERROR`: any other refusal (400 and above).
     RequestError,
-    /// `UNKNOWN_ERROR`: an answer that is neither success nor refusal, such as a redirect.
+    /// `UNKNOWN_ERROR`: the status is neither a success nor an error, for example a redirect.
     UnknownError,
-    /// `CANNOT_CONNECT`: there was no answer at all. Never the code of a refusal.
+    /// `CANNOT_CONNECT`: there was no response. Never the code of a refusal.
     CannotConnect,
-    /// `INVALID_RESPONSE`: there was an answer, and it was not what it should be. Never the code of a refusal.
+    /// `INVALID_RESPONSE`: the response cannot be used. Never the code of a refusal.
     InvalidResponse,
     /// `GENERAL_ERROR`: anything else. Never the code of a refusal.
     GeneralError,
-    /// Any other code that the hub sent, as it sent it, for example `ENOENT`.
+    /// Any other code, as the hub sent it, for example `ENOENT`.
     Other(String),
 }
 
@@ -68,6 +70,7 @@ known_text! {
 }
 
 impl ErrorCode {
+    /// Returns the code for a status.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         match status.as_u16() {
             400 => Self::BadParameters,
@@ -84,7 +87,8 @@ impl ErrorCode {
         }
     }
 
-    /// Reads the `code` member of an error body; three codes are also declared as numbers. What is no single word is no code.
+    /// Reads the `code` member of an error body. Hubs also use numbers for three codes. A text of
+    /// several words is not a code.
     pub(crate) fn of_member(code: &Value) -> Option<Self> {
         Some(match code {
             Value::String(text) if is_word(text) => Self::from(text.clone()),
@@ -99,7 +103,7 @@ impl ErrorCode {
     }
 }
 
-/// The longest codes that are known have 24 characters.
+/// Returns `true` for a text that may be a code. The longest known codes have 24 characters.
 fn is_word(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -1,4 +1,4 @@
-//! Finding the words in the body of a refusal. Hubs and what stands in front of them write it in eight ways.
+//! Reads messages from the bodies of refusals. Hubs and proxies use eight formats.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -11,12 +11,12 @@ use serde_json::Value;
 use super::ErrorCode;
 use crate::escape::{Escaped, is_unsafe, shortened};
 
-/// What a body says.
+/// The content of a body.
 #[derive(Debug, Default)]
 pub(super) struct Words {
     pub(super) message: Option<String>,
     pub(super) code: Option<ErrorCode>,
-    /// The status that the words name, where a hub wraps one refusal in another.
+    /// The status in the text, if a hub wraps one refusal in another.
     pub(super) status: Option<StatusCode>,
 }
 
@@ -29,7 +29,7 @@ impl Words {
         words.with_known_text()
     }
 
-    /// `{"error":"…"}`, `{"error":{…}}`, `{"opStatus":"…"}`, and a bare JSON string.
+    /// Reads `{"error":"…"}`, `{"error":{…}}`, `{"opStatus":"…"}`, and a bare JSON string.
     fn of_json(json: &Value) -> Self {
         let error = json.get("error");
         match error {
@@ -81,10 +81,11 @@ impl Words {
         json.get("opStatus").and_then(Value::as_str).and_then(said)
     }
 
-    /// `415: Invalid content-type`, an HTML page, or any other text.
+    /// Reads `415: Invalid content-type`, an HTML page, or any other text.
     fn of_text(received: StatusCode, text: &str) -> Self {
         let text = text.trim();
-        // quirk (0.18.7, 1.0.1): instance routes answer 500 and name the status that is meant in the text.
+        // quirk (0.18.7, 1.0.1): instance routes respond with 500 and name the actual status in the
+        // text.
         if let Some((status, rest)) =
             refusal_in_words(text).filter(|_| received == StatusCode::INTERNAL_SERVER_ERROR)
         {
@@ -101,7 +102,8 @@ impl Words {
                 .and_then(|at| said(text.get(at + 7..)?.split('<').next()?));
             let title = title.as_deref().unwrap_or("without a title");
             let message = format!(
-                "an HTML page ({title}); a proxy or another web server answered instead of the hub"
+                "HTML page ({title}) from a proxy or another web server, \
+                 which responded instead of the hub"
             );
             return Self {
                 message: Some(message),
@@ -114,7 +116,8 @@ impl Words {
         }
     }
 
-    /// quirk (1.0.1): a start that its configuration makes impossible is told by text alone.
+    /// Recognizes texts for which hubs send no code. quirk (1.0.1): if the configuration makes a
+    /// start impossible, only the text says so.
     fn with_known_text(mut self) -> Self {
         let configuration = |text: &String| {
             text.starts_with("Incorrect config passed to")
@@ -137,19 +140,19 @@ pub(crate) fn refusal_in_words(text: &str) -> Option<(StatusCode, &str)> {
     Some((status, rest))
 }
 
-/// At most this many characters of what another side wrote go into a message.
+/// Upper bound for the number of characters of foreign text in a message.
 const MAX_MESSAGE: usize = 500;
 
-/// The beginning of a text of another side, escaped, for a message. `None` if it is blank.
+/// Returns the beginning of a foreign text, escaped, for a message. `None` if the text is blank.
 pub(crate) fn said(text: &str) -> Option<String> {
     shortened(text, MAX_MESSAGE)
 }
 
-/// The parser's error, which quotes what it did not expect: shortened and escaped.
+/// Shortens and escapes the parser's error, which quotes its input.
 pub(super) fn in_short(error: serde_json::Error) -> serde_json::Error {
     let mut beginning = Beginning(String::new());
     let is_short = write!(beginning, "{error}").is_ok();
-    // The parser finds the place again at the end of these words.
+    // serde_json reads line and column back from the end of the text.
     match beginning.0 {
         text if !is_short => de::Error::custom(format_args!(
             "{}… at line {} column {}",
@@ -162,7 +165,7 @@ pub(super) fn in_short(error: serde_json::Error) -> serde_json::Error {
     }
 }
 
-/// Takes as much as goes into a message, and no more.
+/// A buffer for at most [`MAX_MESSAGE`] bytes.
 struct Beginning(String);
 
 impl fmt::Write for Beginning {
@@ -177,7 +180,7 @@ impl fmt::Write for Beginning {
     }
 }
 
-/// The beginning of a body, for a message that quotes it.
+/// Returns the beginning of a body, for a message that quotes it.
 pub(super) fn start_of(body: &[u8]) -> String {
     let head = String::from_utf8_lossy(body.get(..480).unwrap_or(body));
     let head = head.trim();

@@ -1,91 +1,101 @@
-//! Deleting a sequence together with its instances.
+//! Deletes a sequence together with its instances.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::call::{Call, CallError, Outbox, Part, Whole, flow};
+use super::exchange::OpenExchange;
+use super::exchange_error::ExchangeError;
 use super::kill::Killer;
-use super::outage::{Outage, OutageTolerance};
+use super::outage::{OutageTolerance, OutageTracker};
+use super::outbox::Outbox;
+use super::sub_flow::{RootFlow, SubFlow, flow};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{
     DeleteSequence, Discard, Endpoint, InstanceId, Json, ListSequenceInstances, Operation,
     RequestError, SequenceId,
 };
 
-/// How long the hub has to answer one request.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// Timeout for one request.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the hub has to take over what is left when the caller gives up.
-const HANDOVER_LIMIT: Duration = Duration::from_secs(1);
+/// Timeout for the forced deletion that is sent when the caller cancels.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The time that a deletion that is handed over has to reach the hub, if that is near.
-const DELIVERY_TIME: Duration = Duration::from_millis(50);
+/// Minimum time that a handed-over deletion gets to reach the hub before its connection is closed.
+const MIN_DELIVERY_TIME: Duration = Duration::from_millis(50);
 
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const FIRST_DELAY: Duration = Duration::from_millis(20);
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
 flow! {
-    /// Kills the instances of a sequence, and deletes it as soon as the hub allows that: at once on
-    /// 0.18, and 15 seconds after the end of its instances on 1.x.
+    /// Kills the instances of a sequence and deletes the sequence.
     ///
-    /// The deletion by force that hubs have since 0.34.4 (`X-Seq-Kill-Inst`) takes as long, but 195
-    /// seconds if an instance was killed just before, and it overlooks instances that run beside one
-    /// that ended long ago. It is used if the caller gives up, or wants to
-    /// [hand over](DeleteByForce::hand_over): the hub goes on with it.
+    /// A hub of 0.18 allows the deletion at once, a hub of 1.x 15 seconds after the last instance
+    /// has ended. The flow retries until then.
+    ///
+    /// Hubs since 0.34.4 also have a forced deletion (`X-Seq-Kill-Inst`). The flow uses it only
+    /// when it is cancelled or asked to [hand over](DeleteByForce::hand_over), for two reasons. It
+    /// takes 195 seconds if an instance was killed shortly before. And if one instance of the
+    /// sequence ended more than 15 seconds ago, it leaves the running ones alive. Its advantage is
+    /// that the hub continues even if the client disconnects.
     DeleteByForce(Deletion) -> Deleted
 }
 
-/// The state of a sequence after its deletion.
+/// The result of [`DeleteByForce`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deleted {
-    /// It is gone.
+    /// The sequence no longer exists.
     Gone,
-    /// Its instances are killed, and the hub removes it without the client: 16 seconds later, or 195
-    /// if an instance was killed by somebody who did not ask for its removal.
+    /// The instances are killed, and the hub deletes the sequence without the client.
+    ///
+    /// This takes 16 seconds, or 195 if another client killed an instance without
+    /// `removeImmediately`.
     HandedOver,
 }
 
 impl DeleteByForce {
-    /// Deletes a sequence.
+    /// Deletes the sequence `id`.
     ///
     /// # Errors
-    /// The version of the hub is not known.
+    /// [`RequestError::DialectUnknown`] if the version of the hub is not known.
     pub fn new(endpoint: Endpoint, id: SequenceId) -> Result<Self, RequestError> {
-        let forces = endpoint
+        let supports_force = endpoint
             .known_dialect(DeleteSequence::NAME)?
             .supports_force_delete();
-        // 0.18 removes a process that does not react 11 seconds after it was killed; 1.x after 15,
-        // and keeps the instance 15 seconds more.
-        let limit = Duration::from_secs(if forces { 50 } else { 20 });
+        // A hub of 0.18 kills an unresponsive process by force after 11 seconds. A hub of 1.x does
+        // so after 15 seconds, and the instance blocks the deletion for 15 more.
+        let deadline = Duration::from_secs(if supports_force { 50 } else { 20 });
         let deletion = Deletion {
             id,
-            forces,
-            state: State::At(Duration::ZERO),
-            pause: FIRST_PAUSE,
+            supports_force,
+            state: State::ScheduledAt(Duration::ZERO),
+            delay: FIRST_DELAY,
             killed: BTreeSet::new(),
-            hands_over: false,
-            handing: false,
-            asked: Duration::ZERO,
-            delivery: DELIVERY_TIME,
-            sent: false,
-            limit,
+            hand_over: false,
+            forcing: false,
+            sent_at: Duration::ZERO,
+            delivery_time: MIN_DELIVERY_TIME,
+            may_be_deleted: false,
+            deadline,
             conflict: None,
-            outage: Outage::new(OutageTolerance {
-                outage: Some(limit),
+            outage: OutageTracker::new(OutageTolerance {
+                max_outage: Some(deadline),
                 ..OutageTolerance::new()
             }),
-            given_up: false,
+            cancelled: false,
             outcome: None,
         };
-        Ok(Self(Whole::new(endpoint, deletion)))
+        Ok(Self(RootFlow::new(endpoint, deletion)))
     }
 
-    /// Leaves the deletion to the hub once the instances are killed, if it has to wait for their end
-    /// and can: hubs since 0.34.4 go on with a deletion by force if its connection is closed.
+    /// Leaves the deletion to the hub if it is still refused when the instances are killed.
+    ///
+    /// The flow then sends a forced deletion, closes the connection and returns
+    /// [`Deleted::HandedOver`]. This has no effect on hubs before 0.34.4.
     #[must_use]
     pub fn hand_over(mut self) -> Self {
-        self.0.part.hands_over = self.0.part.forces;
+        self.0.sub_flow.hand_over = self.0.sub_flow.supports_force;
         self
     }
 }
@@ -93,52 +103,51 @@ impl DeleteByForce {
 #[derive(Debug)]
 struct Deletion {
     id: SequenceId,
-    /// The hub can delete by force.
-    forces: bool,
+    supports_force: bool,
     state: State,
-    pause: Duration,
+    delay: Duration,
     killed: BTreeSet<InstanceId>,
-    /// The deletion is left to the hub if it takes longer.
-    hands_over: bool,
-    /// The next deletion, or the one under way, is left to the hub.
-    handing: bool,
-    /// The time of the last deletion that was sent.
-    asked: Duration,
-    /// The time that a deletion that is left to the hub may be on its way.
-    delivery: Duration,
-    /// A deletion may have been carried out.
-    sent: bool,
-    limit: Duration,
-    /// The last refusal because of instances.
+    hand_over: bool,
+    /// The next deletion, or the one in progress, is a forced one that the hub continues.
+    forcing: bool,
+    /// The time at which the last deletion was sent.
+    sent_at: Duration,
+    /// Timeout for a handed-over deletion, after which it has certainly reached the hub.
+    delivery_time: Duration,
+    /// The hub may have processed a deletion whose response was lost.
+    may_be_deleted: bool,
+    deadline: Duration,
+    /// The last `409`: the hub refused the deletion because of the instances.
     conflict: Option<FlowError>,
-    outage: Outage,
-    given_up: bool,
+    outage: OutageTracker,
+    cancelled: bool,
     outcome: Outcome<Deleted>,
 }
 
 #[derive(Debug)]
 enum State {
-    /// The next round begins then.
-    At(Duration),
-    Listing(Call<Json<Vec<InstanceId>>>),
+    /// The next attempt starts at this time.
+    ScheduledAt(Duration),
+    Listing(OpenExchange<Json<Vec<InstanceId>>>),
     Killing(Vec<Killer>),
-    Deleting(Call<Discard>),
+    Deleting(OpenExchange<Discard>),
 }
 
 impl Deletion {
+    /// Starts the next attempt if it is due.
     fn send(&mut self, outbox: &mut Outbox, now: Duration) -> Result<(), RequestError> {
         match self.state {
-            State::At(time) if time <= now => {}
+            State::ScheduledAt(time) if time <= now => {}
             _ => return Ok(()),
         }
         let id = &self.id;
-        self.state = if self.handing {
-            self.asked = now;
+        self.state = if self.forcing {
+            self.sent_at = now;
             let delete = DeleteSequence { id, force: true };
-            State::Deleting(outbox.send(&delete, Some(self.delivery))?)
+            State::Deleting(outbox.send(&delete, Some(self.delivery_time))?)
         } else {
             let list = ListSequenceInstances { id };
-            State::Listing(outbox.send(&list, Some(ANSWER_LIMIT))?)
+            State::Listing(outbox.send(&list, Some(RESPONSE_TIMEOUT))?)
         };
         Ok(())
     }
@@ -148,85 +157,84 @@ impl Deletion {
             id: &self.id,
             force: false,
         };
-        self.asked = now;
-        self.state = State::Deleting(outbox.send(&delete, Some(ANSWER_LIMIT))?);
+        self.sent_at = now;
+        self.state = State::Deleting(outbox.send(&delete, Some(RESPONSE_TIMEOUT))?);
         Ok(())
     }
 
-    fn deleted(&mut self, now: Duration, id: ExchangeId, result: Result<(), CallError>) {
-        let handed_over = core::mem::take(&mut self.handing);
-        // If the connection was lost before, the hub may not have got it: nobody would delete the
-        // sequence.
-        let delivered = handed_over && now.saturating_sub(self.asked) >= self.delivery;
+    fn on_delete_result(
+        &mut self,
+        now: Duration,
+        id: ExchangeId,
+        result: Result<(), ExchangeError>,
+    ) {
+        let handed_over = core::mem::take(&mut self.forcing);
+        // If the connection was lost earlier, the deletion may not have reached the hub.
+        let delivered = handed_over && now.saturating_sub(self.sent_at) >= self.delivery_time;
         match result {
             Ok(()) => self.outcome = Some(Ok(Deleted::Gone)),
-            Err(error) if delivered && error.may_be_carried_out() => {
+            Err(error) if delivered && error.may_have_been_processed() => {
                 self.outcome = Some(Ok(Deleted::HandedOver));
             }
             Err(error) if error.has_status(409) => {
-                self.conflict = Some(error.of(id));
-                self.handing = self.hands_over && !handed_over;
-                if self.handing {
-                    // A connection that has to be made first takes several times as long.
-                    let answered_in = now.saturating_sub(self.asked);
-                    self.delivery = (answered_in * 5).clamp(DELIVERY_TIME, ANSWER_LIMIT);
-                    self.state = State::At(now);
+                self.conflict = Some(error.into_flow_error(id));
+                self.forcing = self.hand_over && !handed_over;
+                if self.forcing {
+                    // A new connection takes several round trips.
+                    let round_trip = now.saturating_sub(self.sent_at);
+                    self.delivery_time =
+                        (round_trip * 5).clamp(MIN_DELIVERY_TIME, RESPONSE_TIMEOUT);
+                    self.state = State::ScheduledAt(now);
                 } else {
-                    self.state = State::At(now + self.pause);
-                    self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                    self.state = State::ScheduledAt(now + self.delay);
+                    self.delay = (self.delay * 2).min(MAX_DELAY);
                 }
             }
             Err(error) => {
-                self.sent |= error.may_be_carried_out();
-                self.failed(now, id, error);
+                self.may_be_deleted |= error.may_have_been_processed();
+                self.on_error(now, id, error);
             }
         }
     }
 
-    fn failed(&mut self, now: Duration, id: ExchangeId, error: CallError) {
-        if error.is_hubs_not_found() {
-            // An earlier attempt may have worked without an answer.
-            let gone = if self.sent {
+    fn on_error(&mut self, now: Duration, id: ExchangeId, error: ExchangeError) {
+        if error.is_not_found_from_hub() {
+            // An earlier attempt may have succeeded although its response was lost.
+            let gone = if self.may_be_deleted {
                 Ok(Deleted::Gone)
             } else {
-                Err(error.of(id))
+                Err(error.into_flow_error(id))
             };
             return self.outcome = Some(gone);
         }
-        let passes = error.may_succeed_later() || error.has_status(404);
-        match if passes {
-            self.outage.goes_on(now)
-        } else {
-            None
-        } {
-            Some(delay) => self.state = State::At(now + delay),
-            None => self.outcome = Some(Err(error.of(id))),
+        let transient = error.is_transient() || error.has_status(404);
+        let delay = transient.then(|| self.outage.request_failed(now)).flatten();
+        match delay {
+            Some(delay) => self.state = State::ScheduledAt(now + delay),
+            None => self.outcome = Some(Err(error.into_flow_error(id))),
         }
     }
 
-    fn listed(&mut self, now: Duration, ids: Vec<InstanceId>) {
-        self.outage.is_over();
+    fn on_instances(&mut self, now: Duration, ids: Vec<InstanceId>) {
+        self.outage.request_answered();
         let killers = ids.into_iter().filter(|id| !self.killed.contains(id));
         self.state = State::Killing(killers.map(|id| Killer::new(id, now)).collect());
     }
 }
 
-impl Part for Deletion {
-    type Value = Deleted;
+impl SubFlow for Deletion {
+    type Output = Deleted;
 
     fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<Deleted> {
         if self.outcome.is_some() {
             return self.outcome.take();
         }
-        if self.limit <= now {
-            let timed_out = FlowError::TimedOut(self.limit);
-            let error = if self.given_up {
-                FlowError::GivenUp
-            } else {
-                timed_out
-            };
-            let conflict = self.conflict.take().filter(|_| !self.given_up);
-            return Some(Err(conflict.unwrap_or(error)));
+        if self.deadline <= now {
+            return Some(Err(match self.conflict.take() {
+                _ if self.cancelled => FlowError::Cancelled,
+                Some(conflict) => conflict,
+                None => FlowError::TimedOut(self.deadline),
+            }));
         }
         if let Err(error) = self.send(outbox, now) {
             return Some(Err(error.into()));
@@ -252,19 +260,19 @@ impl Part for Deletion {
 
     fn handle(&mut self, outbox: &mut Outbox, now: Duration, input: &Input<'_>) {
         match &mut self.state {
-            State::At(_) => {}
-            State::Deleting(call) => {
-                let id = call.id;
-                if let Some(result) = call.value(input) {
-                    self.deleted(now, id, result);
+            State::ScheduledAt(_) => {}
+            State::Deleting(exchange) => {
+                let id = exchange.id;
+                if let Some(result) = exchange.value(input) {
+                    self.on_delete_result(now, id, result);
                 }
             }
-            State::Listing(call) => {
-                let id = call.id;
-                match call.value(input) {
+            State::Listing(exchange) => {
+                let id = exchange.id;
+                match exchange.value(input) {
                     None => {}
-                    Some(Ok(ids)) => self.listed(now, ids),
-                    Some(Err(error)) => self.failed(now, id, error),
+                    Some(Ok(ids)) => self.on_instances(now, ids),
+                    Some(Err(error)) => self.on_error(now, id, error),
                 }
             }
             State::Killing(killers) => {
@@ -275,29 +283,29 @@ impl Part for Deletion {
         }
     }
 
-    fn wakes(&self) -> Option<Duration> {
+    fn next_wake(&self) -> Option<Duration> {
         let next = match &self.state {
-            State::At(time) => Some(*time),
+            State::ScheduledAt(time) => Some(*time),
             State::Deleting(_) | State::Listing(_) => None,
-            State::Killing(killers) => killers.iter().filter_map(Part::wakes).min(),
+            State::Killing(killers) => killers.iter().filter_map(SubFlow::next_wake).min(),
         };
-        next.into_iter().chain([self.limit]).min()
+        next.into_iter().chain([self.deadline]).min()
     }
 
-    fn give_up(&mut self, outbox: &mut Outbox, now: Duration) {
-        if core::mem::replace(&mut self.given_up, true) || self.outcome.is_some() {
+    fn cancel(&mut self, outbox: &mut Outbox, now: Duration) {
+        if core::mem::replace(&mut self.cancelled, true) || self.outcome.is_some() {
             return;
         }
-        self.limit = self.limit.min(now + HANDOVER_LIMIT);
-        // One that is under way may be carried out before the next.
-        self.sent |= matches!(self.state, State::Deleting(_));
-        if self.forces {
+        self.deadline = self.deadline.min(now + CANCEL_TIMEOUT);
+        // The hub may process the deletion in progress before the forced one.
+        self.may_be_deleted |= matches!(self.state, State::Deleting(_));
+        if self.supports_force {
             let delete = DeleteSequence {
                 id: &self.id,
                 force: true,
             };
-            match outbox.send(&delete, Some(HANDOVER_LIMIT)) {
-                Ok(call) => self.state = State::Deleting(call),
+            match outbox.send(&delete, Some(CANCEL_TIMEOUT)) {
+                Ok(exchange) => self.state = State::Deleting(exchange),
                 Err(error) => self.outcome = Some(Err(error.into())),
             }
         }

@@ -1,420 +1,182 @@
-//! Waiting for events.
+//! Waits for events of an instance.
 
-use alloc::string::ToString;
+mod reactions;
+mod request;
+
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::call::{Call, CallError, Came, Outbox, Part, Whole, flow};
-use super::outage::{Outage, OutageTolerance};
-use super::status::{Finding, StatusCheck};
+use self::request::{EventRequest, Listener};
+use super::exchange_error::ExchangeError;
+use super::outage::{OutageTolerance, OutageTracker};
+use super::outbox::Outbox;
+use super::status::StatusCheck;
+use super::sub_flow::{RootFlow, SubFlow, flow};
 use super::{ExchangeId, FlowError, Input, Outcome};
-use crate::{
-    Ended, Endpoint, Event, EventBody, EventLines, EventName, InstanceId, LastEvent, Operation,
-    ReadEvents, RequestError,
-};
+use crate::{Ended, Endpoint, Event, EventName, InstanceId, LastEvent, Operation, RequestError};
 
-/// When the instance is asked for its state for the first time: most events come sooner.
-const FIRST_TICK: Duration = Duration::from_millis(100);
+/// Time until the first status request, because most events arrive sooner. Also the delay before a
+/// failed request is repeated.
+const POLL_DELAY: Duration = Duration::from_millis(100);
 
-/// How long the second of two ways may take after the first, on which the same thing travels.
-const ECHO: Duration = Duration::from_millis(500);
+/// Time to wait for the event on the stream if the other request delivered it without its data,
+/// and for any event after the instance has ended.
+const GRACE_PERIOD: Duration = Duration::from_millis(500);
 
-/// How long the last events of an instance are asked for if the network fails.
-const LAST_WORDS: Duration = Duration::from_secs(10);
+/// Upper bound for the grace period after the end of the instance, if requests fail and are
+/// repeated.
+const MAX_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
-/// How long to wait for the head of a stream before the last event is asked for beside it. A proxy
-/// may keep the head back until the first event.
-const HEAD_LIMIT: Duration = Duration::from_secs(1);
+/// Time to wait for the head of a stream before the last event is requested anyway. A proxy may
+/// withhold the head until the first event.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The events that count.
+/// The time of a request that waits for the result of a status request.
+const ON_HOLD: Duration = Duration::MAX;
+
+/// The events that [`WaitForEvent`] returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Since {
-    /// Those since the start of the instance.
+    /// Events since the start of the instance.
     Start,
-    /// Those that are emitted from now on.
+    /// Events that are emitted from now on.
     Now,
 }
 
 flow! {
-    /// Waits for the first of several events of an instance, and ends when the instance does.
+    /// Waits for the first of several events of an instance.
     ///
-    /// Hubs before 0.38.0 tell the last event with its data: `GET instance/:id/event/:name` is
-    /// enough. Newer ones lose the data of some events on that way, and the events that fired before
-    /// on the other, `GET instance/:id/events/:name`: both are asked, and the one with the data wins.
+    /// If the instance ends without one of these events, the result is [`FlowError::Ended`].
+    ///
+    /// Hubs before 0.38.0 return the last event with its data, so `GET instance/:id/event/:name` is
+    /// enough. Newer hubs lose the data of some events there. Their event stream, `GET
+    /// instance/:id/events/:name`, keeps the data but misses events from before the request. So the
+    /// flow sends both requests and prefers the event that has its data.
     WaitForEvent(EventWait) -> Event
 }
 
 impl WaitForEvent {
-    /// Waits for one of these events.
+    /// Waits for one of the events `names`.
     ///
     /// # Errors
-    /// There is no name, or the version of the hub is not known.
+    /// - [`RequestError::Option`] if `names` is empty.
+    /// - [`RequestError::DialectUnknown`] if the version of the hub is not known.
     pub fn new(
         endpoint: Endpoint,
         id: InstanceId,
         names: Vec<EventName>,
         since: Since,
-        patience: OutageTolerance,
+        tolerance: OutageTolerance,
     ) -> Result<Self, RequestError> {
-        let wait = EventWait::new(&endpoint, id, names, since, patience, Duration::ZERO)?;
-        Ok(Self(Whole::new(endpoint, wait)))
+        let wait = EventWait::new(&endpoint, id, names, since, tolerance, Duration::ZERO)?;
+        Ok(Self(RootFlow::new(endpoint, wait)))
     }
 }
 
-/// The part of a flow that waits for an event.
+/// The sub-flow that waits for an event.
 #[derive(Debug)]
 pub(super) struct EventWait {
     since: Since,
+    /// The hub returns the last event with its data, so no stream is needed.
     keeps_data: bool,
     listeners: Vec<Listener>,
     status: StatusCheck,
-    outage: Outage,
-    /// An event without its data, which may come with it until this time.
-    bare: Option<(Event, Duration)>,
-    ended: Option<LastWords>,
-    /// A refusal that may be due to the end of the instance.
-    refused: Option<(ExchangeId, CallError)>,
+    outage: OutageTracker,
+    /// An event without its data. The stream may deliver its data until this time.
+    bare_event: Option<(Event, Duration)>,
+    grace_period: Option<GracePeriod>,
+    /// A `404`, which may mean that the instance has ended.
+    not_found: Option<(ExchangeId, ExchangeError)>,
     outcome: Outcome<Event>,
 }
 
-/// The instance has ended; what it emitted before may still come.
+/// The time after the end of the instance, in which its last events may still arrive.
 #[derive(Debug)]
-struct LastWords {
+struct GracePeriod {
     ended: Ended,
     until: Duration,
-    /// The end of that, however often it has to be asked for again.
-    latest: Duration,
-}
-
-/// The ways to one event.
-#[derive(Debug)]
-struct Listener {
-    name: EventName,
-    ask: Way<EventBody>,
-    stream: Way<EventLines>,
-}
-
-/// A request that waits for an event.
-#[derive(Debug)]
-enum Way<D> {
-    /// It is not needed.
-    Unused,
-    /// It is to be sent at this time.
-    At(Duration),
-    Open(Call<D>),
-}
-
-impl<D> Way<D> {
-    fn due(&self, now: Duration) -> bool {
-        matches!(self, Self::At(time) if *time <= now)
-    }
-
-    fn time(&self) -> Option<Duration> {
-        match self {
-            Self::At(time) => Some(*time),
-            Self::Unused | Self::Open(_) => None,
-        }
-    }
-
-    /// Closes its connection and opens another one at this time.
-    fn reopen(&mut self, outbox: &mut Outbox, at: Duration) {
-        if let Self::Open(call) = self {
-            outbox.close(call);
-            *self = Self::At(at);
-        }
-    }
+    /// Upper bound for `until`, which moves when a request has to be repeated.
+    deadline: Duration,
 }
 
 impl EventWait {
-    /// Begins at `now`.
+    /// Creates a sub-flow that starts at `now`.
     pub(super) fn new(
         endpoint: &Endpoint,
         id: InstanceId,
         names: Vec<EventName>,
         since: Since,
-        patience: OutageTolerance,
+        tolerance: OutageTolerance,
         now: Duration,
     ) -> Result<Self, RequestError> {
         if names.is_empty() {
             return Err(RequestError::option(
                 "names",
-                "there is none, and nothing would ever come",
+                "at least one event name is required",
             ));
         }
         let keeps_data = endpoint
             .known_dialect(LastEvent::NAME)?
             .supports_empty_event_data();
-        let asks = since == Since::Start;
+        let from_start = since == Since::Start;
         let listener = |name| Listener {
             name,
-            ask: match (asks, keeps_data) {
-                (false, _) => Way::Unused,
-                (true, true) => Way::At(now),
-                (true, false) => Way::At(now + HEAD_LIMIT),
+            last_event: match (from_start, keeps_data) {
+                (false, _) => EventRequest::Unused,
+                (true, true) => EventRequest::ScheduledAt(now),
+                (true, false) => EventRequest::ScheduledAt(now + HEAD_TIMEOUT),
             },
-            stream: if asks && keeps_data {
-                Way::Unused
+            stream: if from_start && keeps_data {
+                EventRequest::Unused
             } else {
-                Way::At(now)
+                EventRequest::ScheduledAt(now)
             },
         };
         Ok(Self {
             since,
             keeps_data,
             listeners: names.into_iter().map(listener).collect(),
-            status: StatusCheck::at(now + FIRST_TICK, id, FIRST_TICK),
-            outage: Outage::new(patience),
-            bare: None,
-            ended: None,
-            refused: None,
+            status: StatusCheck::new(now + POLL_DELAY, id, POLL_DELAY),
+            outage: OutageTracker::new(tolerance),
+            bare_event: None,
+            grace_period: None,
+            not_found: None,
             outcome: None,
         })
     }
 
-    /// Sends what is due.
+    /// Sends the requests that are due.
     fn send(&mut self, outbox: &mut Outbox, now: Duration) -> Result<(), RequestError> {
-        let id = self.status.id().clone();
+        let id = self.status.id();
         for listener in &mut self.listeners {
-            let (id, name) = (&id, &listener.name);
-            if listener.stream.due(now) {
-                listener.stream = Way::Open(outbox.send(&ReadEvents { id, name }, None)?);
-            }
-            if listener.ask.due(now) {
-                listener.ask = Way::Open(outbox.send(&LastEvent { id, name }, None)?);
-            }
+            listener.send(outbox, now, id)?;
         }
-        match self.ended {
+        match self.grace_period {
             Some(_) => Ok(()),
             None => self.status.step(outbox, now),
         }
     }
 
-    /// Closes all connections.
-    pub(super) fn close(&mut self, outbox: &mut Outbox) {
-        self.reopen_all(outbox, Duration::MAX);
+    /// Aborts all requests.
+    pub(super) fn abort(&mut self, outbox: &mut Outbox) {
+        self.reopen_all(outbox, ON_HOLD);
         self.status.abort(outbox);
-    }
-
-    /// An event has come. Its data is `damaged` if the same event may come with better data.
-    fn heard(&mut self, now: Duration, event: Event, streamed: bool, damaged: bool) {
-        let has_stream = self.since == Since::Now || !self.keeps_data;
-        match &self.bare {
-            // The same event on both ways; or another one, which comes too late.
-            Some((bare, _)) if !streamed || bare.name != event.name => {}
-            _ if self.keeps_data => self.outcome = Some(Ok(event)),
-            _ if streamed => self.outcome = Some(Ok(without_empty_data(event))),
-            _ if damaged && has_stream => self.bare = Some((event, now + ECHO)),
-            _ => self.outcome = Some(Ok(event)),
-        }
-    }
-
-    /// A way to an event has come to nothing.
-    fn lost(
-        &mut self,
-        outbox: &mut Outbox,
-        now: Duration,
-        id: ExchangeId,
-        error: CallError,
-    ) -> Option<Duration> {
-        if let Some(last) = &mut self.ended {
-            let is_missing = error.has_status(404);
-            let by_hub = error.api().is_some_and(|refusal| refusal.is_from_hub());
-            if is_missing && (by_hub || last.ended.info.is_none()) {
-                // The hub does not know the instance any more.
-                return None;
-            }
-            if !is_missing && !error.may_succeed_later() {
-                return None;
-            }
-            let again = now + FIRST_TICK;
-            last.until = last.until.max(again + ECHO).min(last.latest);
-            return Some(again);
-        }
-        if error.api().is_some_and(|refusal| refusal.is_not_found()) {
-            // The state of the instance tells what it means, and not the one of a while ago.
-            self.refused = Some((id, error));
-            self.status.abort(outbox);
-            self.status.ask_now(now);
-            return Some(Duration::MAX);
-        }
-        let delay = if error.may_succeed_later() {
-            self.outage.goes_on(now)
-        } else {
-            None
-        };
-        if delay.is_none() {
-            self.outcome = Some(Err(error.of(id)));
-        }
-        delay.map(|delay| now + delay)
-    }
-
-    fn found(&mut self, outbox: &mut Outbox, now: Duration, finding: Finding) {
-        match finding {
-            Finding::Ended(ended) => self.ask_for_last_words(outbox, now, ended),
-            Finding::Alive(_) => {
-                self.outage.is_over();
-                match self.refused.take() {
-                    Some((id, error)) if error.api().is_some_and(|api| api.is_from_hub()) => {
-                        self.outcome = Some(Err(error.of(id)));
-                    }
-                    // A gateway's: the way is tried again.
-                    Some(_) => self.reopen_refused(now),
-                    None => {}
-                }
-            }
-            // The event would not be readable either.
-            Finding::Unknown(id, error) if error.is_encoded() => {
-                self.outcome = Some(Err(error.of(id)));
-            }
-            // Its connections may be dead without a word. What else is wrong shows in the others.
-            Finding::Unknown(id, error) => {
-                // Before the hub has answered, the other connections tell if it is there.
-                if error.may_succeed_later() && self.outage.is_established() {
-                    match self.outage.goes_on(now) {
-                        Some(delay) => self.reopen_all(outbox, now + delay),
-                        None => self.outcome = Some(Err(error.of(id))),
-                    }
-                }
-                if self.refused.take().is_some() {
-                    self.reopen_refused(now);
-                }
-            }
-        }
-    }
-
-    /// A hub that still lists the instance tells its last events, too. They are asked for again,
-    /// because the connections may be dead on which they are awaited.
-    fn ask_for_last_words(&mut self, outbox: &mut Outbox, now: Duration, ended: Ended) {
-        if ended.info.is_some() && self.since == Since::Start {
-            for listener in &mut self.listeners {
-                listener.ask.reopen(outbox, now);
-                listener.ask = Way::At(now);
-            }
-        }
-        self.refused = None;
-        self.ended = Some(LastWords {
-            ended,
-            until: now + ECHO,
-            latest: now + LAST_WORDS,
-        });
-    }
-
-    fn reopen_refused(&mut self, now: Duration) {
-        let at = now + FIRST_TICK;
-        for listener in &mut self.listeners {
-            if listener.ask.time() == Some(Duration::MAX) {
-                listener.ask = Way::At(at);
-            }
-            if listener.stream.time() == Some(Duration::MAX) {
-                listener.stream = Way::At(at);
-            }
-        }
-    }
-
-    fn reopen_all(&mut self, outbox: &mut Outbox, at: Duration) {
-        for listener in &mut self.listeners {
-            listener.ask.reopen(outbox, at);
-            listener.stream.reopen(outbox, at);
-        }
-    }
-
-    /// The response to a question about the last event.
-    fn answered(&mut self, outbox: &mut Outbox, now: Duration, index: usize, input: &Input<'_>) {
-        let Some(listener) = self.listeners.get_mut(index) else {
-            return;
-        };
-        let Way::Open(call) = &mut listener.ask else {
-            return;
-        };
-        let (id, name) = (call.id, listener.name.to_string());
-        let Some(result) = call.value(input) else {
-            return;
-        };
-        let event = match result {
-            Ok(event) => Ok((event.data.is_null(), event)),
-            Err(error) if self.keeps_data => Err(error),
-            Err(error) => match error.api().and_then(|api| Event::in_refusal(&name, api)) {
-                Some(event) => Ok((true, event)),
-                None => Err(error),
-            },
-        };
-        let next = match event {
-            Ok((damaged, event)) => {
-                self.outage.is_over();
-                self.heard(now, event, false, damaged);
-                None
-            }
-            Err(error) => self.lost(outbox, now, id, error),
-        };
-        if let Some(listener) = self.listeners.get_mut(index) {
-            listener.ask = next.map_or(Way::Unused, Way::At);
-        }
-    }
-
-    /// Something of a stream of events.
-    fn streamed(&mut self, outbox: &mut Outbox, now: Duration, index: usize, input: &Input<'_>) {
-        let Some(listener) = self.listeners.get_mut(index) else {
-            return;
-        };
-        let Way::Open(call) = &mut listener.stream else {
-            return;
-        };
-        let id = call.id;
-        for came in call.handle(input) {
-            match came {
-                Came::Accepted => {
-                    self.outage.is_over();
-                    let listener = self.listeners.get_mut(index);
-                    if let Some(Listener {
-                        ask: Way::At(at), ..
-                    }) = listener
-                    {
-                        *at = (*at).min(now);
-                    }
-                }
-                Came::Item(event) => self.heard(now, event, true, false),
-                Came::Broken(error) => self.outcome = Some(Err(FlowError::Reply(id, error))),
-                // It has no end: the connection was closed in good order, by a proxy for example.
-                Came::End => {
-                    self.reopen_stream(outbox, now, index, id, CallError::cut_off());
-                }
-                Came::Error(error) => self.reopen_stream(outbox, now, index, id, error),
-            }
-        }
-    }
-
-    fn reopen_stream(
-        &mut self,
-        outbox: &mut Outbox,
-        now: Duration,
-        index: usize,
-        id: ExchangeId,
-        error: CallError,
-    ) {
-        let next = self.lost(outbox, now, id, error);
-        if let Some(listener) = self.listeners.get_mut(index) {
-            listener.stream = next.map_or(Way::Unused, Way::At);
-            // What fires before the stream is open again is told as the last event.
-            if let (Some(at), Way::Unused, Since::Start) = (next, &listener.ask, self.since) {
-                listener.ask = Way::At(at);
-            }
-        }
     }
 }
 
-impl Part for EventWait {
-    type Value = Event;
+impl SubFlow for EventWait {
+    type Output = Event;
 
     fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<Event> {
         let is_over = |until: Option<Duration>| until.is_some_and(|until| until <= now);
-        let bare_is_over = is_over(self.bare.as_ref().map(|(_, until)| *until));
-        let ended_is_over = is_over(self.ended.as_ref().map(|last| last.until));
-        if ended_is_over || bare_is_over {
-            if let Some((event, _)) = self.bare.take() {
+        let bare_is_over = is_over(self.bare_event.as_ref().map(|(_, until)| *until));
+        let period_is_over = is_over(self.grace_period.as_ref().map(|period| period.until));
+        if period_is_over || bare_is_over {
+            if let Some((event, _)) = self.bare_event.take() {
                 return Some(Ok(event));
             }
-            let last = self.ended.take();
-            return last.map(|last| Err(FlowError::Ended(last.ended.into())));
+            let period = self.grace_period.take();
+            return period.map(|period| Err(FlowError::Ended(period.ended.into())));
         }
         if self.outcome.is_some() {
             return self.outcome.take();
@@ -429,37 +191,29 @@ impl Part for EventWait {
         if self.outcome.is_some() {
             return;
         }
-        if let Some(finding) = self.status.handle(outbox, now, input) {
-            return self.found(outbox, now, finding);
+        if let Some(status) = self.status.handle(outbox, now, input) {
+            return self.on_status(outbox, now, status);
         }
         for index in 0..self.listeners.len() {
-            self.answered(outbox, now, index, input);
-            self.streamed(outbox, now, index, input);
+            self.handle_last_event(outbox, now, index, input);
+            self.handle_stream(outbox, now, index, input);
         }
     }
 
-    fn wakes(&self) -> Option<Duration> {
-        let ways = self.listeners.iter();
-        let ways = ways.flat_map(|listener| [listener.ask.time(), listener.stream.time()]);
-        let bare = self.bare.as_ref().map(|(_, until)| *until);
-        let last = self.ended.as_ref().map(|last| last.until);
-        let status = self.status.wakes().filter(|_| self.ended.is_none());
-        let times = ways.chain([status, bare, last]).flatten();
-        times.filter(|time| *time != Duration::MAX).min()
+    fn next_wake(&self) -> Option<Duration> {
+        let requests = self.listeners.iter().flat_map(Listener::scheduled_at);
+        let bare = self.bare_event.as_ref().map(|(_, until)| *until);
+        let last = self.grace_period.as_ref().map(|period| period.until);
+        let status = self
+            .status
+            .next_wake()
+            .filter(|_| self.grace_period.is_none());
+        let times = requests.chain([status, bare, last]).flatten();
+        times.filter(|time| *time != ON_HOLD).min()
     }
 
-    fn give_up(&mut self, outbox: &mut Outbox, _: Duration) {
-        self.close(outbox);
-        self.outcome.get_or_insert(Err(FlowError::GivenUp));
-    }
-}
-
-/// 1.x streams write `{}` for no data, `null`, `false`, `0` and `""`.
-fn without_empty_data(event: Event) -> Event {
-    let is_empty = event.data.as_object().is_some_and(|data| data.is_empty());
-    if is_empty {
-        Event::new(&event.name, serde_json::Value::Null)
-    } else {
-        event
+    fn cancel(&mut self, outbox: &mut Outbox, _: Duration) {
+        self.abort(outbox);
+        self.outcome.get_or_insert(Err(FlowError::Cancelled));
     }
 }

@@ -1,20 +1,23 @@
-//! Killing instances during clean-up.
+//! Kills instances during clean-up.
 
 use core::time::Duration;
 
-use super::call::{Call, CallError, Outbox, Part, Whole, flow};
-use super::status::{Finding, StatusCheck};
+use super::exchange::OpenExchange;
+use super::exchange_error::ExchangeError;
+use super::outbox::Outbox;
+use super::status::{StatusCheck, StatusResult};
+use super::sub_flow::{RootFlow, SubFlow, flow};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{
     Endpoint, InstanceId, InstanceStatus, Json, KillInstance, KillOptions, RequestError,
     StopInstance, StopOptions, StopReply,
 };
 
-/// The upper bound for one kill, so that clean-up never blocks on a hub that does not answer.
-const KILL_LIMIT: Duration = Duration::from_secs(10);
+/// Upper bound for one kill, so that clean-up never blocks on an unresponsive hub.
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the hub has to answer one request.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// Timeout for one request.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Delays between attempts. Hubs after 1.0.1 refuse (`400`) to kill an instance that is still
 /// starting.
@@ -27,55 +30,55 @@ const RETRY_DELAYS: [Duration; 5] = [
 ];
 
 flow! {
-    /// Kills an instance, whatever its state, within 10 seconds. An instance that is gone counts as
-    /// killed.
+    /// Kills an instance within 10 seconds, whatever its state.
     ///
-    /// Returns when the hub has accepted the kill, and not when the process is gone: that may take 15
-    /// seconds more.
+    /// An instance that no longer exists counts as killed. The flow returns when the hub has
+    /// accepted the kill. The process may run for up to 15 seconds more.
     Kill(Killer) -> ()
 }
 
 impl Kill {
-    /// Kills an instance.
+    /// Kills the instance `id`.
     #[must_use]
     pub fn new(endpoint: Endpoint, id: InstanceId) -> Self {
-        Self(Whole::new(endpoint, Killer::new(id, Duration::ZERO)))
+        Self(RootFlow::new(endpoint, Killer::new(id, Duration::ZERO)))
     }
 }
 
-/// The part of a flow that kills an instance.
+/// The sub-flow that kills an instance.
 #[derive(Debug)]
 pub(super) struct Killer {
     status: StatusCheck,
     state: State,
     attempts: usize,
-    /// How many times the hub itself has refused.
+    /// The number of kills that the hub refused with `400`.
     refusals: usize,
-    ends: Duration,
-    last: Option<(ExchangeId, CallError)>,
+    deadline: Duration,
+    last_error: Option<(ExchangeId, ExchangeError)>,
     outcome: Outcome<()>,
 }
 
 #[derive(Debug)]
 enum State {
-    At(Duration),
-    Killing(Call<Json<StopReply>>),
-    /// The last resort: an instance that is stopping, and does not, is ended by another stop alone.
-    Stopping(Call<Json<StopReply>>),
-    /// The state of the instance tells whether a kill was carried out.
-    Checking,
+    ScheduledAt(Duration),
+    Killing(OpenExchange<Json<StopReply>>),
+    /// The last resort: for an instance in the status `stopping`, a hub of 1.x refuses every kill
+    /// and accepts only another stop.
+    Stopping(OpenExchange<Json<StopReply>>),
+    /// Requests the status, which shows if the kill was processed.
+    CheckingStatus,
 }
 
 impl Killer {
-    /// Begins at `now`.
+    /// Creates a sub-flow that starts at `now`.
     pub(super) fn new(id: InstanceId, now: Duration) -> Self {
         Self {
-            status: StatusCheck::at(now, id, Duration::from_millis(200)),
-            state: State::At(now),
+            status: StatusCheck::new(now, id, Duration::from_millis(200)),
+            state: State::ScheduledAt(now),
             attempts: 0,
             refusals: 0,
-            ends: now + KILL_LIMIT,
-            last: None,
+            deadline: now + KILL_TIMEOUT,
+            last_error: None,
             outcome: None,
         }
     }
@@ -85,76 +88,75 @@ impl Killer {
     }
 
     fn send(&mut self, outbox: &mut Outbox) -> Result<(), RequestError> {
-        let (id, limit) = (self.status.id(), Some(ANSWER_LIMIT));
+        let (id, timeout) = (self.status.id(), Some(RESPONSE_TIMEOUT));
         self.state = if self.refusals < RETRY_DELAYS.len() {
             let options = &KillOptions::new().remove_immediately(true);
-            State::Killing(outbox.send(&KillInstance { id, options }, limit)?)
+            State::Killing(outbox.send(&KillInstance { id, options }, timeout)?)
         } else {
             let options = &StopOptions::new(Duration::ZERO);
-            State::Stopping(outbox.send(&StopInstance { id, options }, limit)?)
+            State::Stopping(outbox.send(&StopInstance { id, options }, timeout)?)
         };
         Ok(())
     }
 
-    fn check(&mut self, now: Duration) {
-        self.state = State::Checking;
-        self.status.ask_now(now);
+    fn check_status(&mut self, now: Duration) {
+        self.state = State::CheckingStatus;
+        self.status.schedule(now);
     }
 
-    /// Tries again after a delay.
-    fn pause(&mut self, now: Duration) {
+    fn schedule_retry(&mut self, now: Duration) {
         let delay = RETRY_DELAYS
             .get(self.attempts)
             .copied()
             .unwrap_or(Duration::from_secs(1));
         self.attempts += 1;
-        self.state = State::At(now + delay);
+        self.state = State::ScheduledAt(now + delay);
     }
 
-    fn answered(&mut self, now: Duration, id: ExchangeId, error: CallError) {
-        if error.is_hubs_not_found() {
+    fn on_error(&mut self, now: Duration, id: ExchangeId, error: ExchangeError) {
+        if error.is_not_found_from_hub() {
             return self.outcome = Some(Ok(()));
         }
         let refused = error.has_status(400);
         self.refusals += usize::from(refused);
-        if refused || error.has_status(404) || error.may_be_carried_out() {
-            self.last = Some((id, error));
-            self.check(now);
-        } else if error.may_succeed_later() && self.attempts < RETRY_DELAYS.len() {
-            self.last = Some((id, error));
-            self.pause(now);
+        if refused || error.has_status(404) || error.may_have_been_processed() {
+            self.last_error = Some((id, error));
+            self.check_status(now);
+        } else if error.is_transient() && self.attempts < RETRY_DELAYS.len() {
+            self.last_error = Some((id, error));
+            self.schedule_retry(now);
         } else {
-            self.outcome = Some(Err(error.of(id)));
+            self.outcome = Some(Err(error.into_flow_error(id)));
         }
     }
 
-    fn found(&mut self, now: Duration, finding: Finding) {
+    fn on_status(&mut self, now: Duration, finding: StatusResult) {
         match finding {
-            Finding::Ended(_) => self.outcome = Some(Ok(())),
-            Finding::Alive(info) if info.status == Some(InstanceStatus::Killing) => {
+            StatusResult::Ended(_) => self.outcome = Some(Ok(())),
+            StatusResult::Alive(info) if info.status == Some(InstanceStatus::Killing) => {
                 self.outcome = Some(Ok(()));
             }
-            Finding::Alive(_) | Finding::Unknown(..) => self.pause(now),
+            StatusResult::Alive(_) | StatusResult::Unknown(..) => self.schedule_retry(now),
         }
     }
 }
 
-impl Part for Killer {
-    type Value = ();
+impl SubFlow for Killer {
+    type Output = ();
 
     fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<()> {
         if self.outcome.is_some() {
             return self.outcome.take();
         }
-        if self.ends <= now {
-            return Some(Err(match self.last.take() {
-                Some((id, error)) => error.of(id),
-                None => FlowError::TimedOut(KILL_LIMIT),
+        if self.deadline <= now {
+            return Some(Err(match self.last_error.take() {
+                Some((id, error)) => error.into_flow_error(id),
+                None => FlowError::TimedOut(KILL_TIMEOUT),
             }));
         }
         let result = match self.state {
-            State::At(time) if time <= now => self.send(outbox),
-            State::Checking => self.status.step(outbox, now),
+            State::ScheduledAt(time) if time <= now => self.send(outbox),
+            State::CheckingStatus => self.status.step(outbox, now),
             _ => Ok(()),
         };
         result.err().map(|error| Err(error.into()))
@@ -162,32 +164,32 @@ impl Part for Killer {
 
     fn handle(&mut self, outbox: &mut Outbox, now: Duration, input: &Input<'_>) {
         match &mut self.state {
-            State::At(_) => {}
-            State::Checking => {
+            State::ScheduledAt(_) => {}
+            State::CheckingStatus => {
                 if let Some(finding) = self.status.handle(outbox, now, input) {
-                    self.found(now, finding);
+                    self.on_status(now, finding);
                 }
             }
-            State::Killing(call) | State::Stopping(call) => {
-                let (id, result) = (call.id, call.value(input));
+            State::Killing(exchange) | State::Stopping(exchange) => {
+                let (id, result) = (exchange.id, exchange.value(input));
                 match result {
                     None => {}
                     Some(Ok(_)) => self.outcome = Some(Ok(())),
-                    Some(Err(error)) => self.answered(now, id, error),
+                    Some(Err(error)) => self.on_error(now, id, error),
                 }
             }
         }
     }
 
-    fn wakes(&self) -> Option<Duration> {
+    fn next_wake(&self) -> Option<Duration> {
         let next = match &self.state {
-            State::At(time) => Some(*time),
-            State::Checking => self.status.wakes(),
+            State::ScheduledAt(time) => Some(*time),
+            State::CheckingStatus => self.status.next_wake(),
             State::Killing(_) | State::Stopping(_) => None,
         };
-        Some(next.map_or(self.ends, |next| next.min(self.ends)))
+        Some(next.map_or(self.deadline, |next| next.min(self.deadline)))
     }
 
-    /// Goes on: it is clean-up itself, and bounded.
-    fn give_up(&mut self, _: &mut Outbox, _: Duration) {}
+    /// Does nothing: a kill is clean-up itself, and its time is bounded.
+    fn cancel(&mut self, _: &mut Outbox, _: Duration) {}
 }

@@ -1,34 +1,36 @@
-//! Patience with a hub that does not answer.
+//! Retries of failed requests within a flow.
 
 use core::time::Duration;
 
 use crate::RetryPolicy;
 
-/// How long a flow that waits goes on if its requests fail in a way that may pass: because of a
-/// lost connection, or a gateway that does not reach the hub.
+/// Limits for the retries of a flow whose requests fail with transient errors.
+///
+/// Transient errors are lost connections, and responses of a gateway that cannot reach the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutageTolerance {
-    /// When to try again before the hub has answered for the first time. `None`: never.
-    pub first: Option<RetryPolicy>,
-    /// How long an outage may last afterwards. `None`: for ever.
-    pub outage: Option<Duration>,
+    /// Retry policy until the hub has answered for the first time. `None` means no retry; if
+    /// `max_outage` is `None` as well, it means retries without a limit.
+    pub initial_retry: Option<RetryPolicy>,
+    /// Upper bound for an outage after the first response of the hub. `None` means no limit.
+    pub max_outage: Option<Duration>,
 }
 
 impl OutageTolerance {
-    /// Goes on through everything that may pass, without an end.
+    /// Retries without a limit, also before the first response of the hub.
     pub const ENDLESS: Self = Self {
-        first: None,
-        outage: None,
+        initial_retry: None,
+        max_outage: None,
     };
 
-    /// Tries three times within about two seconds before the hub has answered for the first time,
-    /// and gets over outages of a minute.
+    /// Returns the default: at most three attempts, 50 and 100 milliseconds apart, until the hub
+    /// has answered for the first time. After that, outages of up to a minute.
     #[must_use]
     pub fn new() -> Self {
         let first = RetryPolicy::exponential(Duration::from_millis(100));
         Self {
-            first: Some(first),
-            outage: Some(Duration::from_secs(60)),
+            initial_retry: Some(first),
+            max_outage: Some(Duration::from_secs(60)),
         }
     }
 }
@@ -40,53 +42,55 @@ impl Default for OutageTolerance {
 }
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
-const LONGEST_DELAY: Duration = Duration::from_secs(5);
+const MAX_DELAY: Duration = Duration::from_secs(5);
 
-/// Counts failures in a row.
+/// Tracks the current outage: consecutive failures since the last response.
 #[derive(Debug)]
-pub(super) struct Outage {
-    patience: OutageTolerance,
-    /// The hub has answered at least once.
-    established: bool,
+pub(super) struct OutageTracker {
+    tolerance: OutageTolerance,
+    hub_has_answered: bool,
     since: Option<Duration>,
     failures: u32,
 }
 
-impl Outage {
-    pub(super) fn new(patience: OutageTolerance) -> Self {
+impl OutageTracker {
+    pub(super) fn new(tolerance: OutageTolerance) -> Self {
         Self {
-            patience,
-            established: false,
+            tolerance,
+            hub_has_answered: false,
             since: None,
             failures: 0,
         }
     }
 
-    /// If the hub has answered at least once.
-    pub(super) fn is_established(&self) -> bool {
-        self.established
+    /// Returns `true` if the hub has answered at least once.
+    pub(super) fn hub_has_answered(&self) -> bool {
+        self.hub_has_answered
     }
 
-    /// A request was answered.
-    pub(super) fn is_over(&mut self) {
-        self.established = true;
+    /// Records a response, which ends the outage.
+    pub(super) fn request_answered(&mut self) {
+        self.hub_has_answered = true;
         self.since = None;
         self.failures = 0;
     }
 
-    /// A request failed. Returns the delay before the next attempt; `None` if there is to be none.
-    pub(super) fn goes_on(&mut self, now: Duration) -> Option<Duration> {
+    /// Records a transient failure. Returns the delay before the next attempt, or `None` to stop.
+    pub(super) fn request_failed(&mut self, now: Duration) -> Option<Duration> {
         let since = *self.since.get_or_insert(now);
-        let lasts = now.saturating_sub(since);
+        let elapsed = now.saturating_sub(since);
         self.failures = self.failures.saturating_add(1);
-        if !self.established && self.patience != OutageTolerance::ENDLESS {
-            // Nobody needs chance here: a flow has few requests.
-            return self.patience.first?.delay(self.failures, lasts, 0);
+        if !self.hub_has_answered && self.tolerance != OutageTolerance::ENDLESS {
+            // The flow has no random numbers. Jitter is not needed for its few requests.
+            return self
+                .tolerance
+                .initial_retry?
+                .delay(self.failures, elapsed, 0);
         }
-        if self.patience.outage.is_some_and(|limit| lasts >= limit) {
+        if self.tolerance.max_outage.is_some_and(|max| elapsed >= max) {
             return None;
         }
         let doubled = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(self.failures - 1));
-        Some(doubled.min(LONGEST_DELAY))
+        Some(doubled.min(MAX_DELAY))
     }
 }

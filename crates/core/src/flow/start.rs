@@ -1,502 +1,115 @@
-//! Starting an instance until it is ready.
+//! Starts an instance and waits until it is ready.
 
-use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::{String, ToString};
+mod attempt;
+mod random_id;
+mod reactions;
+
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::call::{Call, CallError, Outbox, Part, Whole, flow};
-use super::events::{EventWait, Since};
-use super::kill::Killer;
+use self::attempt::{StartWithRetry, State};
 use super::outage::OutageTolerance;
-use super::status::{Finding, StatusCheck};
-use super::{ExchangeId, FlowError, Input, Outcome};
+use super::sub_flow::{RootFlow, flow};
 use crate::{
-    Endpoint, Event, EventName, InstanceId, Json, RequestError, RetryPolicy, RunnerExit,
-    SequenceId, StartOptions, StartSequence, Started,
+    Endpoint, Event, EventName, RequestError, RetryPolicy, SequenceId, StartOptions, Started,
 };
 
-/// How long to look for an instance whose start may have been carried out.
-const SEARCH_LIMIT: Duration = Duration::from_secs(20);
-
-/// How long a start may take after its caller has given up. 0.18 never answers some.
-const GIVEN_UP_LIMIT: Duration = Duration::from_secs(10);
-
-/// The delay before another start on a hub that is full and names none, and the shortest delay.
-const FULL_DELAY: Duration = Duration::from_secs(1);
-const SHORTEST_FULL_DELAY: Duration = Duration::from_millis(200);
-
-/// Which events mean that an instance is ready, and which that it has failed.
+/// The events that show if an instance is ready or has failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Readiness {
-    /// Ready, if one of these comes.
+    /// The instance is ready if one of these events is emitted.
     pub ready: Vec<EventName>,
-    /// Failed, if one of these comes first.
+    /// The instance has failed if one of these events is emitted first.
     pub failed: Vec<EventName>,
-    /// How long it may take from the answer to the start on.
+    /// Upper bound for the time between the response to the start and the event.
     pub timeout: Option<Duration>,
 }
 
-/// An instance that was started, and the event that told that it is ready.
+/// An instance that was started, and the event that shows that it is ready.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Ready {
     /// The response to the start.
     pub started: Started,
-    /// The event; `None` if none was to be awaited.
+    /// The event. `None` if the flow does not wait for one.
     pub event: Option<Event>,
 }
 
 flow! {
-    /// Starts an instance, as often as it takes, and waits until it is ready.
+    /// Starts an instance, with retries, and waits until it is ready.
     ///
-    /// Never starts twice what may have been started once: on hubs since 0.31.4 each instance gets an
-    /// id beforehand, by which it is found if the answer to its start was lost. An instance that does
-    /// not get ready is killed, before the next attempt or the end, and so is one that comes up when
-    /// the flow was given up.
-    StartUntilReady(Starting) -> Ready
+    /// The flow never starts a second instance if the first start may have succeeded. On hubs since
+    /// 0.31.4, it chooses the id of the instance. If the response to a start is lost, it looks for
+    /// an instance with that id. On older hubs, it does not retry such a start.
+    ///
+    /// If an instance does not become ready, the flow kills it before it retries or ends. If the
+    /// flow is cancelled, it kills an instance that it has started.
+    StartUntilReady(StartWithRetry) -> Ready
 }
 
 impl StartUntilReady {
-    /// Starts an instance once, and waits for nothing.
+    /// Starts an instance once, without waiting until it is ready.
     ///
-    /// `seed` is any number; the ids of instances are made of it, so it must differ each time.
+    /// The ids of the instances are derived from `seed`, so each flow needs its own random seed.
     ///
     /// # Errors
-    /// The version of the hub is not known.
+    /// [`RequestError::DialectUnknown`] if the version of the hub is not known.
     pub fn new(
         endpoint: Endpoint,
         sequence: SequenceId,
         options: StartOptions,
         seed: (u64, u64),
     ) -> Result<Self, RequestError> {
-        let takes_ids = endpoint
+        let supports_ids = endpoint
             .known_dialect("start sequence")?
             .supports_instance_ids();
-        let starting = Starting {
+        let starting = StartWithRetry {
             endpoint: endpoint.clone(),
             sequence,
-            chosen: options.chosen_id().map(ToString::to_string),
+            chosen_id: options.chosen_id().map(ToString::to_string),
             options,
-            takes_ids,
+            supports_ids,
             seed,
             readiness: None,
             policy: None,
-            waits_if_full: false,
-            patience: OutageTolerance::new(),
+            waits_for_capacity: false,
+            outage_tolerance: OutageTolerance::new(),
             attempt: 0,
-            instance: None,
-            state: State::At(Duration::ZERO),
+            instance_id: None,
+            state: State::ScheduledAt(Duration::ZERO),
             errors: Vec::new(),
-            given_up: false,
+            cancelled: false,
             outcome: None,
         };
-        Ok(Self(Whole::new(endpoint, starting)))
+        Ok(Self(RootFlow::new(endpoint, starting)))
     }
 
     /// Waits until the instance is ready.
     #[must_use]
     pub fn until(mut self, readiness: Readiness) -> Self {
-        self.0.part.readiness = Some(readiness);
+        self.0.sub_flow.readiness = Some(readiness);
         self
     }
 
-    /// Tries again by this policy what may succeed then.
+    /// Retries failed attempts that may succeed later.
     #[must_use]
     pub fn retrying(mut self, policy: RetryPolicy) -> Self {
-        self.0.part.policy = Some(policy);
+        self.0.sub_flow.policy = Some(policy);
         self
     }
 
-    /// Tries again without an end while the hub has no room for another instance (`419`).
+    /// Retries without a limit as long as the hub is overloaded (`419`).
     #[must_use]
     pub fn when_available(mut self) -> Self {
-        self.0.part.waits_if_full = true;
+        self.0.sub_flow.waits_for_capacity = true;
         self
     }
 
-    /// Has this patience while the instance gets ready.
+    /// Sets the limits for outages while the flow waits for the event.
     #[must_use]
-    pub fn patience(mut self, patience: OutageTolerance) -> Self {
-        self.0.part.patience = patience;
+    pub fn outage_tolerance(mut self, tolerance: OutageTolerance) -> Self {
+        self.0.sub_flow.outage_tolerance = tolerance;
         self
-    }
-}
-
-#[derive(Debug)]
-struct Starting {
-    endpoint: Endpoint,
-    sequence: SequenceId,
-    options: StartOptions,
-    /// The id that the caller has chosen.
-    chosen: Option<String>,
-    takes_ids: bool,
-    seed: (u64, u64),
-    readiness: Option<Readiness>,
-    policy: Option<RetryPolicy>,
-    waits_if_full: bool,
-    patience: OutageTolerance,
-    attempt: u32,
-    /// The id of the instance of this attempt.
-    instance: Option<InstanceId>,
-    state: State,
-    errors: Vec<FlowError>,
-    given_up: bool,
-    outcome: Outcome<Ready>,
-}
-
-#[derive(Debug)]
-enum State {
-    /// The next attempt is due then.
-    At(Duration),
-    Sent {
-        call: Call<Json<Started>>,
-        /// It is waited for until then, after the flow was given up.
-        until: Option<Duration>,
-    },
-    /// The start may have been carried out.
-    Searching {
-        status: Box<StatusCheck>,
-        until: Duration,
-        error: (ExchangeId, CallError),
-    },
-    Waiting {
-        started: Started,
-        wait: Box<EventWait>,
-        until: Option<Duration>,
-    },
-    Killing {
-        killer: Box<Killer>,
-        /// Another attempt may be made when it is gone.
-        again: bool,
-    },
-    Over,
-}
-
-impl Starting {
-    /// Sends the start of an attempt.
-    fn send(&mut self, outbox: &mut Outbox) -> Result<(), RequestError> {
-        self.attempt += 1;
-        let id = match &self.chosen {
-            Some(id) => Some(id.clone()),
-            None => self.takes_ids.then(|| self.make_id()),
-        };
-        self.instance = id.as_deref().map(InstanceId::try_from).transpose()?;
-        let options = match id {
-            Some(id) => self.options.clone().instance_id(id),
-            None => self.options.clone(),
-        };
-        let operation = StartSequence {
-            id: &self.sequence,
-            options: &options,
-        };
-        self.state = State::Sent {
-            call: outbox.send(&operation, None)?,
-            until: None,
-        };
-        Ok(())
-    }
-
-    /// A UUID of version 4, another for each attempt.
-    fn make_id(&self) -> String {
-        let mix = |seed: u64| {
-            let mut z =
-                seed.wrapping_add(u64::from(self.attempt).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^ (z >> 31)
-        };
-        let (high, low) = (mix(self.seed.0), mix(self.seed.1));
-        format!(
-            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-            high >> 32,
-            high >> 16 & 0xffff,
-            high & 0xfff,
-            0x8000 | low >> 48 & 0x3fff,
-            low & 0xffff_ffff_ffff
-        )
-    }
-
-    /// The instance is there.
-    fn came_up(&mut self, now: Duration, started: Started) {
-        self.instance = Some(started.id.clone());
-        if self.given_up {
-            return self.kill(now, false);
-        }
-        let Some(readiness) = &self.readiness else {
-            self.outcome = Some(Ok(Ready {
-                started,
-                event: None,
-            }));
-            return;
-        };
-        let names = readiness
-            .ready
-            .iter()
-            .chain(&readiness.failed)
-            .cloned()
-            .collect();
-        let until = readiness.timeout.map(|timeout| now + timeout);
-        let (id, patience) = (started.id.clone(), self.patience);
-        match EventWait::new(&self.endpoint, id, names, Since::Start, patience, now) {
-            Ok(wait) => {
-                self.state = State::Waiting {
-                    started,
-                    wait: wait.into(),
-                    until,
-                }
-            }
-            Err(error) => {
-                self.errors.push(error.into());
-                self.kill(now, false);
-            }
-        }
-    }
-
-    /// Kills the instance of this attempt, if it is known.
-    fn kill(&mut self, now: Duration, again: bool) {
-        match self.instance.clone() {
-            Some(id) => {
-                self.state = State::Killing {
-                    killer: Killer::new(id, now).into(),
-                    again,
-                }
-            }
-            None => self.next(now, again),
-        }
-    }
-
-    /// The start came to nothing.
-    fn refused(&mut self, now: Duration, id: ExchangeId, error: CallError) {
-        let full = error.api().filter(|refusal| refusal.is_overloaded());
-        if let Some(refusal) = full.filter(|_| self.waits_if_full && !self.given_up) {
-            let delay = refusal.retry_after.map_or(FULL_DELAY, Duration::from_secs);
-            self.errors.clear();
-            let delay = delay.max(SHORTEST_FULL_DELAY);
-            self.state = State::At(now.saturating_add(delay));
-            self.errors.push(error.of(id));
-            return;
-        }
-        if error.may_be_carried_out() && !error.api().is_some_and(|api| api.is_from_hub()) {
-            if let Some(instance) = self.instance.clone() {
-                let status = StatusCheck::at(now, instance, Duration::from_millis(100)).into();
-                let until = now + SEARCH_LIMIT;
-                self.state = State::Searching {
-                    status,
-                    until,
-                    error: (id, error),
-                };
-                return;
-            }
-            // Nobody knows whether there is an instance: another start may be a second one.
-            self.errors.push(error.of(id));
-            return self.next(now, false);
-        }
-        let again = error.may_succeed_later()
-            || error.api().is_some_and(|refusal| {
-                refusal.is_overloaded() || RunnerExit::in_refusal(refusal).is_some_and(may_get_up)
-            });
-        self.errors.push(error.of(id));
-        self.next(now, again);
-    }
-
-    fn searched(&mut self, now: Duration, finding: Finding) {
-        match finding {
-            Finding::Alive(info) => self.came_up(now, Started::found(info.id)),
-            Finding::Ended(ended) if ended.info.is_some() => {
-                let again = ended.exit.is_none_or(may_get_up);
-                self.errors.push(FlowError::Ended(ended.into()));
-                self.next(now, again);
-            }
-            // It may come up still.
-            Finding::Ended(_) | Finding::Unknown(..) => {}
-        }
-    }
-
-    /// Waiting for readiness came to this.
-    fn waited(&mut self, now: Duration, result: Result<Event, FlowError>) {
-        let State::Waiting { started, .. } = core::mem::replace(&mut self.state, State::Over)
-        else {
-            return;
-        };
-        let is_ready = |event: &Event| {
-            let readiness = self.readiness.as_ref();
-            readiness.is_some_and(|one| one.ready.iter().any(|name| name.as_str() == event.name))
-        };
-        match result {
-            Ok(event) if is_ready(&event) => {
-                self.outcome = Some(Ok(Ready {
-                    started,
-                    event: Some(event),
-                }));
-            }
-            Ok(event) => {
-                self.errors.push(FlowError::FailedEvent(event.into()));
-                self.kill(now, true);
-            }
-            Err(FlowError::Ended(ended)) => {
-                let again = ended.exit.is_none_or(may_get_up);
-                self.errors.push(FlowError::Ended(ended));
-                self.next(now, again);
-            }
-            Err(error) => {
-                let again = !matches!(error, FlowError::Request(_));
-                self.errors.push(error);
-                self.kill(now, again);
-            }
-        }
-    }
-
-    /// Goes on with the next attempt, if there is to be one.
-    fn next(&mut self, now: Duration, again: bool) {
-        self.instance = None;
-        let policy = self.policy.filter(|_| again && !self.given_up);
-        match policy.and_then(|policy| policy.delay(self.attempt, now, self.seed.0)) {
-            Some(delay) => self.state = State::At(now + delay),
-            None => {
-                if self.given_up {
-                    self.errors.push(FlowError::GivenUp);
-                }
-                let errors = core::mem::take(&mut self.errors);
-                self.outcome = Some(Err(FlowError::of_attempts(errors)));
-            }
-        }
-    }
-
-    /// What is over at this time.
-    fn overdue(&mut self, outbox: &mut Outbox, now: Duration) {
-        let is_over = |until: Duration| until <= now;
-        match &mut self.state {
-            State::Sent {
-                call,
-                until: Some(until),
-            } if is_over(*until) => {
-                outbox.close(call);
-                // One whose id the caller has chosen may be somebody else's.
-                match self.chosen {
-                    None => self.kill(now, false),
-                    Some(_) => self.next(now, false),
-                }
-            }
-            State::Searching { until, error, .. } if is_over(*until) => {
-                let (id, error) = core::mem::replace(error, (error.0, CallError::cut_off()));
-                self.errors.push(error.of(id));
-                // It was never carried out, or the hub could not be asked. One whose id the caller
-                // has chosen may be somebody else's.
-                match self.chosen {
-                    None => self.kill(now, true),
-                    Some(_) => self.next(now, true),
-                }
-            }
-            State::Waiting {
-                wait,
-                until: Some(until),
-                ..
-            } if is_over(*until) => {
-                wait.close(outbox);
-                let timeout = self
-                    .readiness
-                    .as_ref()
-                    .and_then(|readiness| readiness.timeout);
-                self.waited(now, Err(FlowError::TimedOut(timeout.unwrap_or_default())));
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Whether an instance that ended so may get ready the next time.
-fn may_get_up(exit: RunnerExit) -> bool {
-    !matches!(
-        exit,
-        RunnerExit::InvalidConfig | RunnerExit::InvalidEntrypoint
-    )
-}
-
-impl Part for Starting {
-    type Value = Ready;
-
-    fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<Ready> {
-        self.overdue(outbox, now);
-        if self.outcome.is_some() {
-            return self.outcome.take();
-        }
-        let stepped = match &mut self.state {
-            State::At(time) if *time <= now => self.send(outbox),
-            State::Searching { status, .. } => status.step(outbox, now),
-            State::Waiting { wait, .. } => {
-                if let Some(result) = wait.step(outbox, now) {
-                    wait.close(outbox);
-                    self.waited(now, result);
-                    return self.step(outbox, now);
-                }
-                Ok(())
-            }
-            State::Killing { killer, again } => {
-                let again = *again;
-                if let Some(result) = killer.step(outbox, now) {
-                    let killed = result.is_ok();
-                    self.errors.extend(result.err());
-                    // One that may run still would be there beside the next.
-                    self.next(now, again && killed);
-                    return self.step(outbox, now);
-                }
-                Ok(())
-            }
-            State::At(_) | State::Sent { .. } | State::Over => Ok(()),
-        };
-        stepped.err().map(|error| Err(error.into()))
-    }
-
-    fn handle(&mut self, outbox: &mut Outbox, now: Duration, input: &Input<'_>) {
-        match &mut self.state {
-            State::At(_) | State::Over => {}
-            State::Sent { call, .. } => {
-                let (id, result) = (call.id, call.value(input));
-                match result {
-                    None => {}
-                    Some(Ok(started)) => self.came_up(now, started),
-                    Some(Err(error)) => self.refused(now, id, error),
-                }
-            }
-            State::Searching { status, .. } => {
-                if let Some(finding) = status.handle(outbox, now, input) {
-                    self.searched(now, finding);
-                }
-            }
-            State::Waiting { wait, .. } => wait.handle(outbox, now, input),
-            State::Killing { killer, .. } => killer.handle(outbox, now, input),
-        }
-    }
-
-    fn wakes(&self) -> Option<Duration> {
-        match &self.state {
-            State::At(time) => Some(*time),
-            State::Sent { until, .. } => *until,
-            State::Searching { status, until, .. } => {
-                status.wakes().into_iter().chain([*until]).min()
-            }
-            State::Waiting { wait, until, .. } => wait.wakes().into_iter().chain(*until).min(),
-            State::Killing { killer, .. } => killer.wakes(),
-            State::Over => None,
-        }
-    }
-
-    fn give_up(&mut self, outbox: &mut Outbox, now: Duration) {
-        if core::mem::replace(&mut self.given_up, true) || self.outcome.is_some() {
-            return;
-        }
-        match &mut self.state {
-            State::At(_) | State::Over => self.next(now, false),
-            // The hub goes on with it: once it has answered, the instance is killed.
-            State::Sent { until, .. } => *until = Some(now + GIVEN_UP_LIMIT),
-            State::Searching { until, .. } => *until = (*until).min(now + GIVEN_UP_LIMIT),
-            State::Waiting { wait, .. } => {
-                wait.close(outbox);
-                self.kill(now, false);
-            }
-            State::Killing { again, .. } => *again = false,
-        }
     }
 }

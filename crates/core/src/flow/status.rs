@@ -1,78 +1,81 @@
-//! The state of an instance, asked for from time to time.
+//! Polls the status of an instance.
 
 use alloc::boxed::Box;
 use core::time::Duration;
 
-use super::call::{Call, CallError, Outbox, Part, Whole, flow};
-use super::outage::{Outage, OutageTolerance};
+use super::exchange::OpenExchange;
+use super::exchange_error::ExchangeError;
+use super::outage::{OutageTolerance, OutageTracker};
+use super::outbox::Outbox;
+use super::sub_flow::{RootFlow, SubFlow, flow};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{
     Ended, Endpoint, GetInstance, GetVersion, HubVersion, InstanceId, InstanceInfo, Json,
     RequestError,
 };
 
-/// The longest time between two questions. The end of an instance is noticed that late.
-const LONGEST_TICK: Duration = Duration::from_secs(2);
+/// Upper bound for the time between two requests, and so for the delay until an end is noticed.
+const MAX_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long the hub has to answer a question. 0.18 does not answer for an instance that is not up.
-const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+/// Timeout for one request. A hub of 0.18 does not answer while the instance is still starting.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What was found out about an instance.
+/// The result of one status request.
 #[derive(Debug)]
-pub(super) enum Finding {
+pub(super) enum StatusResult {
     Alive(Box<InstanceInfo>),
     Ended(Ended),
-    /// Nothing: this exchange failed or was refused.
-    Unknown(ExchangeId, CallError),
+    /// This exchange failed or was refused, so the status is not known.
+    Unknown(ExchangeId, ExchangeError),
 }
 
-/// Asks for the state of an instance, ever less often.
+/// Requests `GET instance/:id` at growing intervals.
 ///
-/// A `404` counts only if the hub itself says that it does not know the instance: in its own words,
-/// or, if the responses may be those of a gateway, several times in a row while the hub answers
-/// `GET version`.
+/// A gateway that cannot reach the hub may answer `404`, too. So a `404` means the end of the
+/// instance only if the response shows that the hub itself sent it, or if it comes
+/// [`UNCONFIRMED_LIMIT`] times in a row while the hub answers `GET version`.
 #[derive(Debug)]
 pub(super) struct StatusCheck {
     id: InstanceId,
     state: State,
     next: Duration,
-    tick: Duration,
-    longest_tick: Duration,
-    /// How many times in a row somebody has said `404` while the hub was there.
-    doubtful: u32,
+    interval: Duration,
+    max_interval: Duration,
+    /// The number of consecutive `404`s of unknown origin during which the hub was reachable.
+    unconfirmed: u32,
 }
 
-/// So many such answers count as the hub's own.
-const DOUBTFUL: u32 = 4;
+/// The number of consecutive `404`s of unknown origin that count as sent by the hub.
+const UNCONFIRMED_LIMIT: u32 = 4;
 
-/// The time between two of them.
-const DOUBT_TICK: Duration = Duration::from_millis(250);
+/// The interval between requests after a `404` of unknown origin.
+const UNCONFIRMED_INTERVAL: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
 enum State {
     Idle,
-    Asking(Call<Json<InstanceInfo>>),
-    /// Somebody said `404`: is the hub there?
-    Confirming(Call<Json<HubVersion>>),
+    Requesting(OpenExchange<Json<InstanceInfo>>),
+    /// Requests the version after a `404` of unknown origin, to see if the hub is reachable.
+    Confirming(OpenExchange<Json<HubVersion>>),
 }
 
 impl StatusCheck {
-    /// Asks for the first time at `next`, and then after a tick.
-    pub(super) fn at(next: Duration, id: InstanceId, tick: Duration) -> Self {
+    /// Creates a check that sends the first request at `next` and the second one `interval` later.
+    pub(super) fn new(next: Duration, id: InstanceId, tick: Duration) -> Self {
         Self {
             id,
             state: State::Idle,
             next,
-            tick,
-            longest_tick: LONGEST_TICK,
-            doubtful: 0,
+            interval: tick,
+            max_interval: MAX_INTERVAL,
+            unconfirmed: 0,
         }
     }
 
-    /// Asks after each tick, not ever less often.
-    pub(super) fn steady(self) -> Self {
+    /// Keeps the interval constant.
+    pub(super) fn at_fixed_interval(self) -> Self {
         Self {
-            longest_tick: self.tick,
+            max_interval: self.interval,
             ..self
         }
     }
@@ -81,34 +84,37 @@ impl StatusCheck {
         &self.id
     }
 
-    /// Asks as soon as possible.
-    pub(super) fn ask_now(&mut self, now: Duration) {
-        self.next = now;
+    /// Sets the time of the next request.
+    pub(super) fn schedule(&mut self, at: Duration) {
+        self.next = at;
     }
 
-    /// Asks if it is time.
+    /// Sends the next request if it is due.
     pub(super) fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Result<(), RequestError> {
         if matches!(self.state, State::Idle) && self.next <= now {
-            self.state = State::Asking(self.ask(outbox)?);
+            self.state = State::Requesting(self.request_info(outbox)?);
         }
         Ok(())
     }
 
-    fn ask(&self, outbox: &mut Outbox) -> Result<Call<Json<InstanceInfo>>, RequestError> {
-        outbox.send(&GetInstance { id: &self.id }, Some(ANSWER_LIMIT))
+    fn request_info(
+        &self,
+        outbox: &mut Outbox,
+    ) -> Result<OpenExchange<Json<InstanceInfo>>, RequestError> {
+        outbox.send(&GetInstance { id: &self.id }, Some(RESPONSE_TIMEOUT))
     }
 
-    /// The time of the next question; `None` while one is open.
-    pub(super) fn wakes(&self) -> Option<Duration> {
+    /// Returns the time of the next request, or `None` while one is open.
+    pub(super) fn next_wake(&self) -> Option<Duration> {
         matches!(self.state, State::Idle).then_some(self.next)
     }
 
-    /// Aborts a question that is open.
+    /// Aborts the open request, if there is one.
     pub(super) fn abort(&mut self, outbox: &mut Outbox) {
         match core::mem::replace(&mut self.state, State::Idle) {
             State::Idle => {}
-            State::Asking(call) => outbox.close(&call),
-            State::Confirming(call) => outbox.close(&call),
+            State::Requesting(exchange) => outbox.abort(&exchange),
+            State::Confirming(exchange) => outbox.abort(&exchange),
         }
     }
 
@@ -117,89 +123,92 @@ impl StatusCheck {
         outbox: &mut Outbox,
         now: Duration,
         input: &Input<'_>,
-    ) -> Option<Finding> {
+    ) -> Option<StatusResult> {
         let (id, result) = match &mut self.state {
             State::Idle => return None,
-            State::Asking(call) => (call.id, call.value(input)?),
-            State::Confirming(call) => {
-                let (id, result) = (call.id, call.value(input)?);
-                return self.confirmed(now, id, result.err());
+            State::Requesting(exchange) => (exchange.id, exchange.value(input)?),
+            State::Confirming(exchange) => {
+                let (id, result) = (exchange.id, exchange.value(input)?);
+                return self.on_version_response(now, id, result.err());
             }
         };
         let finding = match result {
             Ok(info) => match Ended::of(info) {
-                Ok(ended) => Finding::Ended(ended),
-                Err(info) => Finding::Alive(info),
+                Ok(ended) => StatusResult::Ended(ended),
+                Err(info) => StatusResult::Alive(info),
             },
-            Err(error) if error.is_hubs_not_found() => Finding::Ended(Ended::gone(&self.id)),
+            Err(error) if error.is_not_found_from_hub() => {
+                StatusResult::Ended(Ended::gone(&self.id))
+            }
             Err(error) if error.has_status(404) => {
-                let call = outbox.send(&GetVersion, Some(ANSWER_LIMIT));
-                self.state = State::Confirming(call.ok()?);
+                let exchange = outbox.send(&GetVersion, Some(RESPONSE_TIMEOUT));
+                self.state = State::Confirming(exchange.ok()?);
                 return None;
             }
-            Err(error) => Finding::Unknown(id, error),
+            Err(error) => StatusResult::Unknown(id, error),
         };
-        self.doubtful = 0;
-        self.found(now, finding)
+        self.unconfirmed = 0;
+        self.finish(now, finding)
     }
 
-    /// The hub is there, although somebody has said `404`; or it is not.
-    fn confirmed(
+    /// Decides what a `404` of unknown origin means. `error` is that of `GET version`.
+    fn on_version_response(
         &mut self,
         now: Duration,
         id: ExchangeId,
-        error: Option<CallError>,
-    ) -> Option<Finding> {
+        error: Option<ExchangeError>,
+    ) -> Option<StatusResult> {
         if let Some(error) = error {
-            self.doubtful = 0;
-            return self.found(now, Finding::Unknown(id, error));
+            self.unconfirmed = 0;
+            return self.finish(now, StatusResult::Unknown(id, error));
         }
-        self.doubtful += 1;
-        if self.doubtful >= DOUBTFUL {
-            return self.found(now, Finding::Ended(Ended::gone(&self.id)));
+        self.unconfirmed += 1;
+        if self.unconfirmed >= UNCONFIRMED_LIMIT {
+            return self.finish(now, StatusResult::Ended(Ended::gone(&self.id)));
         }
         self.state = State::Idle;
-        self.next = now + DOUBT_TICK;
+        self.next = now + UNCONFIRMED_INTERVAL;
         None
     }
 
-    fn found(&mut self, now: Duration, finding: Finding) -> Option<Finding> {
+    fn finish(&mut self, now: Duration, finding: StatusResult) -> Option<StatusResult> {
         self.state = State::Idle;
-        self.next = now.saturating_add(self.tick);
-        self.tick = (self.tick * 2).min(self.longest_tick);
+        self.next = now.saturating_add(self.interval);
+        self.interval = (self.interval * 2).min(self.max_interval);
         Some(finding)
     }
 }
 
 flow! {
-    /// Waits until an instance has ended: asks for `GET instance/:id` ever less often, in the end
-    /// every two seconds.
-    WaitForEnd(UntilEnded) -> Ended
+    /// Waits until an instance has ended.
+    ///
+    /// Polls `GET instance/:id` at growing intervals, up to two seconds.
+    WaitForEnd(EndWait) -> Ended
 }
 
 impl WaitForEnd {
-    /// Waits for the end of an instance.
+    /// Waits for the end of the instance `id`.
     #[must_use]
-    pub fn new(endpoint: Endpoint, id: InstanceId, patience: OutageTolerance) -> Self {
-        let status = StatusCheck::at(Duration::ZERO, id, Duration::from_millis(25));
-        let part = UntilEnded {
+    pub fn new(endpoint: Endpoint, id: InstanceId, tolerance: OutageTolerance) -> Self {
+        let status = StatusCheck::new(Duration::ZERO, id, Duration::from_millis(25));
+        let part = EndWait {
             status,
-            outage: Outage::new(patience),
+            outage: OutageTracker::new(tolerance),
             outcome: None,
         };
-        Self(Whole::new(endpoint, part))
+        Self(RootFlow::new(endpoint, part))
     }
 }
 
 #[derive(Debug)]
-struct UntilEnded {
+struct EndWait {
     status: StatusCheck,
-    outage: Outage,
+    outage: OutageTracker,
     outcome: Outcome<Ended>,
 }
 
-impl Part for UntilEnded {
-    type Value = Ended;
+impl SubFlow for EndWait {
+    type Output = Ended;
 
     fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<Ended> {
         if self.outcome.is_some() {
@@ -214,23 +223,23 @@ impl Part for UntilEnded {
     fn handle(&mut self, outbox: &mut Outbox, now: Duration, input: &Input<'_>) {
         match self.status.handle(outbox, now, input) {
             None => {}
-            Some(Finding::Alive(_)) => self.outage.is_over(),
-            Some(Finding::Ended(ended)) => self.outcome = Some(Ok(ended)),
-            Some(Finding::Unknown(id, error)) => {
-                // A 404 that is not the hub's passes, too.
-                let passes = error.may_succeed_later() || error.has_status(404);
-                if !passes || self.outage.goes_on(now).is_none() {
-                    self.outcome = Some(Err(error.of(id)));
+            Some(StatusResult::Alive(_)) => self.outage.request_answered(),
+            Some(StatusResult::Ended(ended)) => self.outcome = Some(Ok(ended)),
+            Some(StatusResult::Unknown(id, error)) => {
+                // A `404` of a gateway is transient.
+                let transient = error.is_transient() || error.has_status(404);
+                if !transient || self.outage.request_failed(now).is_none() {
+                    self.outcome = Some(Err(error.into_flow_error(id)));
                 }
             }
         }
     }
 
-    fn wakes(&self) -> Option<Duration> {
-        self.status.wakes()
+    fn next_wake(&self) -> Option<Duration> {
+        self.status.next_wake()
     }
 
-    fn give_up(&mut self, _: &mut Outbox, _: Duration) {
-        self.outcome.get_or_insert(Err(FlowError::GivenUp));
+    fn cancel(&mut self, _: &mut Outbox, _: Duration) {
+        self.outcome.get_or_insert(Err(FlowError::Cancelled));
     }
 }

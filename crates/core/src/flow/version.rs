@@ -1,94 +1,100 @@
-//! Waiting for a hub that is being started.
+//! Waits for a hub that is starting.
 
 use core::time::Duration;
 
-use super::call::{Call, CallError, Outbox, Part, Whole, flow};
+use super::exchange::OpenExchange;
+use super::exchange_error::ExchangeError;
+use super::outbox::Outbox;
+use super::sub_flow::{RootFlow, SubFlow, flow};
 use super::{ExchangeId, FlowError, Input, Outcome};
 use crate::{Endpoint, GetVersion, HubVersion, Json};
 
-/// How long the hub has to answer once.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// Timeout for one request.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const FIRST_DELAY: Duration = Duration::from_millis(50);
-const LONGEST_DELAY: Duration = Duration::from_secs(1);
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
 flow! {
-    /// Asks for `GET version` until a hub answers, as long as nobody listens there or a gateway says
-    /// that the hub is away.
-    WaitForHub(UntilAnswered) -> HubVersion
+    /// Waits until a hub answers `GET version`.
+    ///
+    /// Retries after connection errors, and after responses of a gateway that cannot reach the hub.
+    /// Any other refusal is an error.
+    WaitForHub(VersionPoller) -> HubVersion
 }
 
 impl WaitForHub {
-    /// Waits for a hub.
+    /// Waits for the hub at this endpoint.
     #[must_use]
     pub fn new(endpoint: Endpoint) -> Self {
         let (first, last) = (None, None);
-        let part = UntilAnswered {
-            call: None,
-            next: Duration::ZERO,
+        let part = VersionPoller {
+            exchange: None,
+            next_attempt: Duration::ZERO,
             delay: FIRST_DELAY,
-            first,
-            last,
+            first_error: first,
+            last_error: last,
             outcome: None,
         };
-        Self(Whole::new(endpoint, part))
+        Self(RootFlow::new(endpoint, part))
     }
 }
 
 #[derive(Debug)]
-struct UntilAnswered {
-    call: Option<Call<Json<HubVersion>>>,
-    next: Duration,
+struct VersionPoller {
+    exchange: Option<OpenExchange<Json<HubVersion>>>,
+    next_attempt: Duration,
     delay: Duration,
-    /// How the first and the last attempt failed.
-    first: Option<FlowError>,
-    last: Option<FlowError>,
+    first_error: Option<FlowError>,
+    last_error: Option<FlowError>,
     outcome: Outcome<HubVersion>,
 }
 
-/// Whether somebody else answers as long as the hub is away: in no way that the hub itself would.
-fn may_pass(error: &CallError) -> bool {
+/// Returns `true` if the hub may still be starting: the exchange failed, or the response is one
+/// that a gateway sends while the hub is unreachable.
+fn may_be_starting(error: &ExchangeError) -> bool {
     match error.api() {
-        None => matches!(error, CallError::Failed { .. }) || error.may_succeed_later(),
+        None => matches!(error, ExchangeError::Failed { .. }) || error.is_transient(),
         Some(refusal) => {
-            let absent = matches!(refusal.received_status.as_u16(), 404 | 500);
-            refusal.is_transient() || (absent && !refusal.is_from_hub()) || refusal.status == 500
+            let by_gateway =
+                matches!(refusal.received_status.as_u16(), 404 | 500) && !refusal.is_from_hub();
+            refusal.is_transient() || by_gateway || refusal.status == 500
         }
     }
 }
 
-impl UntilAnswered {
-    fn failed(&mut self, now: Duration, id: ExchangeId, error: CallError) {
-        let passes = may_pass(&error);
-        let error = error.of(id);
-        match self.first {
-            None => self.first = Some(error),
-            Some(_) => self.last = Some(error),
+impl VersionPoller {
+    fn on_error(&mut self, now: Duration, id: ExchangeId, error: ExchangeError) {
+        let transient = may_be_starting(&error);
+        let error = error.into_flow_error(id);
+        match self.first_error {
+            None => self.first_error = Some(error),
+            Some(_) => self.last_error = Some(error),
         }
-        if !passes {
-            return self.end(None);
+        if !transient {
+            return self.fail(None);
         }
-        self.next = now + self.delay;
-        self.delay = (self.delay * 2).min(LONGEST_DELAY);
+        self.next_attempt = now + self.delay;
+        self.delay = (self.delay * 2).min(MAX_DELAY);
     }
 
-    fn end(&mut self, given_up: Option<FlowError>) {
-        let attempts = [self.first.take(), self.last.take(), given_up];
+    fn fail(&mut self, given_up: Option<FlowError>) {
+        let attempts = [self.first_error.take(), self.last_error.take(), given_up];
         let errors = attempts.into_iter().flatten().collect();
         self.outcome = Some(Err(FlowError::of_attempts(errors)));
     }
 }
 
-impl Part for UntilAnswered {
-    type Value = HubVersion;
+impl SubFlow for VersionPoller {
+    type Output = HubVersion;
 
     fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<HubVersion> {
         if self.outcome.is_some() {
             return self.outcome.take();
         }
-        if self.call.is_none() && self.next <= now {
-            match outbox.send(&GetVersion, Some(ANSWER_LIMIT)) {
-                Ok(call) => self.call = Some(call),
+        if self.exchange.is_none() && self.next_attempt <= now {
+            match outbox.send(&GetVersion, Some(RESPONSE_TIMEOUT)) {
+                Ok(exchange) => self.exchange = Some(exchange),
                 Err(error) => return Some(Err(error.into())),
             }
         }
@@ -96,23 +102,25 @@ impl Part for UntilAnswered {
     }
 
     fn handle(&mut self, _: &mut Outbox, now: Duration, input: &Input<'_>) {
-        let Some(call) = &mut self.call else { return };
-        let (id, result) = (call.id, call.value(input));
+        let Some(exchange) = &mut self.exchange else {
+            return;
+        };
+        let (id, result) = (exchange.id, exchange.value(input));
         let Some(result) = result else { return };
-        self.call = None;
+        self.exchange = None;
         match result {
             Ok(version) => self.outcome = Some(Ok(version)),
-            Err(error) => self.failed(now, id, error),
+            Err(error) => self.on_error(now, id, error),
         }
     }
 
-    fn wakes(&self) -> Option<Duration> {
-        self.call.is_none().then_some(self.next)
+    fn next_wake(&self) -> Option<Duration> {
+        self.exchange.is_none().then_some(self.next_attempt)
     }
 
-    fn give_up(&mut self, _: &mut Outbox, _: Duration) {
+    fn cancel(&mut self, _: &mut Outbox, _: Duration) {
         if self.outcome.is_none() {
-            self.end(Some(FlowError::GivenUp));
+            self.fail(Some(FlowError::Cancelled));
         }
     }
 }

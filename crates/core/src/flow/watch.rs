@@ -1,64 +1,70 @@
-//! Noticing that instances have ended while something else is done with them.
+//! Watches for the end of instances, in the background of other calls.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;
 
-use super::call::{Outbox, Part, Whole, flow};
-use super::status::{Finding, StatusCheck};
+use super::outbox::Outbox;
+use super::status::{StatusCheck, StatusResult};
+use super::sub_flow::{RootFlow, SubFlow, flow};
 use super::{FlowError, Input, Outcome};
 use crate::{Ended, Endpoint, InstanceId};
 
-/// The time between two questions about an instance, and until the first one. A hub of 1.x shows an
-/// end within a second; it is noticed within another one.
-const TICK: Duration = Duration::from_secs(1);
+/// Time until the first status request, and between two of them. A hub of 1.x shows the end of an
+/// instance within a second, so the flow notices it within two.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 flow! {
-    /// Watches any number of instances, and tells which of them have ended.
+    /// Watches any number of instances and reports each one that has ended.
     ///
-    /// Streams and uploads do not tell: hubs of 1.x keep the streams of an instance open for 195
-    /// seconds after an uncaught exception, and never answer an upload to an instance that was
-    /// killed. So each instance is asked for its state every second.
+    /// Streams and uploads do not show the end. A hub of 1.x keeps the streams of an instance open
+    /// for 195 seconds after an uncaught exception, and never answers an upload to an instance that
+    /// was killed. So the flow requests the status of each instance every second.
     ///
-    /// Only the hub itself counts: neither an outage nor the `404` of a gateway ends an instance.
-    /// The flow has a result for each instance that has ended; poll it again for the next one.
-    /// Without an instance to watch, it waits for ever.
-    WatchInstances(Watched) -> Ended
+    /// Outages and the `404` of a gateway do not count as an end. The flow yields one result for
+    /// each instance that has ended; poll it again for the next one. Without an instance to watch,
+    /// it waits forever.
+    WatchInstances(Watcher) -> Ended
 }
 
 impl WatchInstances {
-    /// Watches no instance yet.
+    /// Creates the flow without any instance.
     #[must_use]
     pub fn new(endpoint: Endpoint) -> Self {
-        Self(Whole::new(endpoint, Watched::default()))
+        Self(RootFlow::new(endpoint, Watcher::default()))
     }
 
-    /// Watches an instance from now on. The first question is sent after a second, so that a call
-    /// that is over sooner costs no request.
+    /// Starts to watch an instance.
+    ///
+    /// The first request follows after a second, so a call that completes sooner costs no request.
     pub fn watch(&mut self, now: Duration, id: &InstanceId) {
-        let first = now.saturating_add(TICK);
-        let check = || StatusCheck::at(first, id.clone(), TICK).steady();
-        self.0.part.checks.entry(id.clone()).or_insert_with(check);
+        let first = now.saturating_add(INTERVAL);
+        let check = || StatusCheck::new(first, id.clone(), INTERVAL).at_fixed_interval();
+        self.0
+            .sub_flow
+            .checks
+            .entry(id.clone())
+            .or_insert_with(check);
     }
 
-    /// Watches an instance no longer.
+    /// Stops watching an instance.
     pub fn forget(&mut self, id: &InstanceId) {
-        self.0.part.checks.remove(id);
+        self.0.sub_flow.checks.remove(id);
     }
 }
 
 #[derive(Debug, Default)]
-struct Watched {
+struct Watcher {
     checks: BTreeMap<InstanceId, StatusCheck>,
     ended: VecDeque<Ended>,
-    given_up: bool,
+    cancelled: bool,
 }
 
-impl Part for Watched {
-    type Value = Ended;
+impl SubFlow for Watcher {
+    type Output = Ended;
 
     fn step(&mut self, outbox: &mut Outbox, now: Duration) -> Outcome<Ended> {
-        if self.given_up {
-            return Some(Err(FlowError::GivenUp));
+        if self.cancelled {
+            return Some(Err(FlowError::Cancelled));
         }
         if let Some(ended) = self.ended.pop_front() {
             return Some(Ok(ended));
@@ -69,12 +75,12 @@ impl Part for Watched {
     }
 
     fn handle(&mut self, outbox: &mut Outbox, now: Duration, input: &Input<'_>) {
-        // Whatever else has come of a question, it is asked again.
+        // After any other result, the check sends its next request.
         let ended =
             self.checks
                 .iter_mut()
                 .find_map(|(id, check)| match check.handle(outbox, now, input) {
-                    Some(Finding::Ended(ended)) => Some(Ended {
+                    Some(StatusResult::Ended(ended)) => Some(Ended {
                         id: id.clone(),
                         ..ended
                     }),
@@ -86,11 +92,14 @@ impl Part for Watched {
         }
     }
 
-    fn wakes(&self) -> Option<Duration> {
-        self.checks.values().filter_map(StatusCheck::wakes).min()
+    fn next_wake(&self) -> Option<Duration> {
+        self.checks
+            .values()
+            .filter_map(StatusCheck::next_wake)
+            .min()
     }
 
-    fn give_up(&mut self, _: &mut Outbox, _: Duration) {
-        self.given_up = true;
+    fn cancel(&mut self, _: &mut Outbox, _: Duration) {
+        self.cancelled = true;
     }
 }

@@ -1,50 +1,44 @@
 use alloc::string::String;
 
-use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::operation::Inline;
-use crate::{Adapter, Extra, Json, Operation, Path, Version};
+use crate::operation::get;
+use crate::{Adapter, Extra, Json, Version};
 
-/// `GET /config`: the public part of the hub's configuration. Since 0.19.2.
-#[derive(Clone, Copy, Debug)]
-pub struct GetConfig;
-
-impl Operation for GetConfig {
-    const NAME: &'static str = "get hub configuration";
-    const METHOD: Method = Method::GET;
-    const SINCE: Version = Version::new(0, 19, 2);
-    type Payload = Inline;
-    type Decoder = Json<HubConfig>;
-
-    fn path(&self) -> Path {
-        Path::new("config")
-    }
+get! {
+    /// `GET /config`: returns the public part of the hub's configuration.
+    ///
+    /// Response: [`HubConfig`] as JSON. Since hub 0.19.2.
+    pub struct GetConfig;
+    NAME = "get hub configuration";
+    SINCE = Version::new(0, 19, 2);
+    PATH = "config";
+    Decoder = Json<HubConfig>;
 }
 
 /// The public part of a hub's configuration.
 ///
-/// What a hub calls public may hold secrets all the same: 1.x does not filter `platform`, with its API key.
+/// It may still contain secrets: 1.x includes `platform` with its API key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct HubConfig {
-    /// Where the hub listens.
+    /// The address that the hub listens on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<ConfiguredHost>,
-    /// What runs its instances.
+    /// The adapter that runs the instances.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime_adapter: Option<Adapter>,
-    /// The least severe level that is logged.
+    /// The least severe level that the hub logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_level: Option<String>,
-    /// All further members: `instanceRequirements`, `timings`, `cpmUrl`, `docker`, ...
+    /// All other members: `instanceRequirements`, `timings`, `cpmUrl`, `docker`, ...
     #[serde(flatten)]
     pub extra: Extra,
 }
 
-/// Where a hub listens.
+/// The address that a hub listens on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -52,22 +46,23 @@ pub struct ConfiguredHost {
     /// The base path of the API, usually `/api/v1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_base: Option<String>,
-    /// The name or address that it listens on.
+    /// The host name or IP address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
-    /// The port, as the hub has it: a number, or text where it was set on the command line. See [`port`](Self::port).
+    /// The port as the hub stores it: a number, or text if it was set on the command line. See
+    /// [`port`](Self::port).
     #[serde(default, rename = "port", skip_serializing_if = "Option::is_none")]
     pub port_as_set: Option<Value>,
     /// The hub's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// All further members.
+    /// All other members.
     #[serde(flatten)]
     pub extra: Extra,
 }
 
 impl ConfiguredHost {
-    /// The port.
+    /// Returns the port. `None` if the hub did not send a valid one.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         match self.port_as_set.as_ref()? {

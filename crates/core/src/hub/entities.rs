@@ -1,38 +1,32 @@
 use alloc::vec::Vec;
 
-use http::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::operation::Inline;
-use crate::{Extra, InstanceInfo, Json, Operation, Path, SequenceInfo, TopicInfo, Version};
+use crate::operation::get;
+use crate::{Extra, InstanceInfo, Json, SequenceInfo, TopicInfo, Version};
 
-/// `GET /entities`: all sequences and instances of the hub, in one answer. Since 0.31.4.
-#[derive(Clone, Copy, Debug)]
-pub struct ListEntities;
-
-impl Operation for ListEntities {
-    const NAME: &'static str = "list entities";
-    const METHOD: Method = Method::GET;
-    const SINCE: Version = Version::new(0, 31, 4);
-    type Payload = Inline;
-    type Decoder = Json<Entities>;
-
-    fn path(&self) -> Path {
-        Path::new("entities")
-    }
+get! {
+    /// `GET /entities`: returns all sequences and instances of the hub in one response.
+    ///
+    /// Response: [`Entities`] as JSON. Since hub 0.31.4.
+    pub struct ListEntities;
+    NAME = "list entities";
+    SINCE = Version::new(0, 31, 4);
+    PATH = "entities";
+    Decoder = Json<Entities>;
 }
 
-/// What is on a hub.
+/// The sequences and instances of a hub.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Entities {
-    /// Its sequences.
+    /// The sequences.
     #[serde(default)]
     pub sequences: Vec<SequenceInfo>,
-    /// Its instances, also those that ended a short while ago.
+    /// The instances, including those that ended in the last minutes.
     #[serde(default)]
     pub instances: Vec<InstanceInfo>,
-    /// Its topics. Declared by hubs, and not sent by any that was seen.
+    /// The topics. Hubs declare this member, but no known version sends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topics: Option<Vec<TopicInfo>>,
     /// Members that this library does not know.

@@ -1,64 +1,54 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use http::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::operation::Inline;
-use crate::{Extra, Json, Operation, Path};
+use crate::operation::get;
+use crate::{Extra, Json};
 
-/// `GET /load-check`: how much room the hub has. The first call on a hub of 0.18 takes half a second.
-#[derive(Clone, Copy, Debug)]
-pub struct GetLoadCheck;
-
-impl Operation for GetLoadCheck {
-    const NAME: &'static str = "check load";
-    const METHOD: Method = Method::GET;
-    type Payload = Inline;
-    type Decoder = Json<LoadCheck>;
-
-    fn path(&self) -> Path {
-        Path::new("load-check")
-    }
+get! {
+    /// `GET /load-check`: returns the processor, memory and disk usage of the hub's machine.
+    ///
+    /// Response: [`LoadCheck`] as JSON. The first call on a hub of 0.18 takes half a second.
+    pub struct GetLoadCheck;
+    NAME = "check load";
+    PATH = "load-check";
+    Decoder = Json<LoadCheck>;
 }
 
-/// `GET /load`: how much room a Manager's or MultiManager's machine has.
-#[derive(Clone, Copy, Debug)]
-pub struct GetLoad;
-
-impl Operation for GetLoad {
-    const NAME: &'static str = "get load";
-    const METHOD: Method = Method::GET;
-    type Payload = Inline;
-    type Decoder = Json<LoadCheck>;
-
-    fn path(&self) -> Path {
-        Path::new("load")
-    }
+get! {
+    /// `GET /load`: returns the processor, memory and disk usage of a Manager's or MultiManager's
+    /// machine.
+    ///
+    /// Response: [`LoadCheck`] as JSON.
+    pub struct GetLoad;
+    NAME = "get load";
+    PATH = "load";
+    Decoder = Json<LoadCheck>;
 }
 
-/// How much room a machine has.
+/// The processor, memory and disk usage of a machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Wire", into = "Wire")]
 #[non_exhaustive]
 pub struct LoadCheck {
-    /// The load average, over all processors.
+    /// The load average over all processors.
     pub avg_load: f64,
-    /// The use of the processors now, in percent. Hubs of 0.18 tell it.
+    /// The current processor usage in percent. Only hubs of 0.18 report it.
     pub cpu_percent: Option<f64>,
-    /// The load average of the last minute. Hubs of 1.x tell it, and Managers.
+    /// The load average of the last minute. Hubs of 1.x and Managers report it.
     pub load_average: Option<f64>,
-    /// Free memory, in bytes.
+    /// Free memory in bytes.
     pub mem_free: f64,
-    /// Used memory, in bytes.
+    /// Used memory in bytes.
     pub mem_used: f64,
-    /// The file systems. The same one may be named more than once.
+    /// The file systems. The list may contain the same one more than once.
     pub fs_size: Vec<Disk>,
     /// Members that this library does not know.
     pub extra: Extra,
 }
 
-/// The same as hubs write it.
+/// A [`LoadCheck`] as hubs write it.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
@@ -74,7 +64,7 @@ struct Wire {
 
 impl From<Wire> for LoadCheck {
     fn from(wire: Wire) -> Self {
-        // The hubs that write a percentage are those that write the mount points.
+        // Hubs that send the mount points (0.18) mean percent by `currentLoad`; others the average.
         let percent = wire
             .fs_size
             .iter()
@@ -104,22 +94,22 @@ impl From<LoadCheck> for Wire {
     }
 }
 
-/// How much room a file system has.
+/// The usage of a file system.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Disk {
     /// The file system: a device on 0.18, a path on 1.x.
     pub fs: String,
-    /// Its size, in bytes.
+    /// The size in bytes.
     pub size: f64,
-    /// What is used, in bytes.
+    /// The used space in bytes.
     pub used: f64,
-    /// What is available, in bytes; on 1.x already less a margin for safety.
+    /// The available space in bytes. 1.x has already subtracted a safety margin.
     pub available: f64,
-    /// What is used, as a part of the whole: in percent on 0.18, a fraction on 1.x.
+    /// The used share of the size: percent on 0.18, a fraction of 1 on 1.x.
     #[serde(rename = "use")]
     pub usage: f64,
-    /// All further members: `type`, `mount`, `rw`.
+    /// All other members: `type`, `mount`, `rw`.
     #[serde(flatten)]
     pub extra: Extra,
 }

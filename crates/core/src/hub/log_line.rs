@@ -8,39 +8,40 @@ use serde_json::Value;
 use crate::known_text::known_text;
 use crate::{Extra, InstanceId};
 
-/// One line of a log: that of the hub ([`ReadLog`](crate::ReadLog)), or of an instance.
+/// One line of the log of the hub ([`ReadLog`](crate::ReadLog)) or of an instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LogLine {
-    /// How much it matters.
+    /// The severity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<LogLevel>,
-    /// What is said. Empty where a part logged a bare value or error.
+    /// The message. Empty if the hub or the instance logged only a value or an error.
     #[serde(default)]
     pub msg: String,
-    /// When, in milliseconds since the beginning of 1970, UTC; hubs call it `ts`.
+    /// The time in milliseconds since the Unix epoch. Hubs call it `ts`.
     #[serde(default, rename = "ts", skip_serializing_if = "Option::is_none")]
     pub time_ms: Option<u64>,
-    /// The part of the hub, or of the instance, that says it: `CSIController`, `Runner`, `Sequence`, ...
+    /// The component of the hub or of the instance that logged the line: `CSIController`, `Runner`,
+    /// `Sequence`, ...
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// What comes with it.
+    /// The values logged with the message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub data: Vec<Value>,
-    /// The id of what it is about.
+    /// The id of the instance or other object that the line is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The error that it is about.
+    /// The logged error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Value>,
-    /// All further members. The parts that a line came through each add one of their name, often with an id in it:
-    /// `"CSIController":{"id":"…"}`.
+    /// All other members. Each component that forwards a line adds a member with its own name,
+    /// often with an id: `"CSIController":{"id":"…"}`.
     #[serde(flatten)]
     pub extra: Extra,
 }
 
 impl LogLine {
-    /// Whether the line is about this instance: its own, or one of the hub about it.
+    /// Returns `true` if the instance wrote the line, or if the hub wrote it about the instance.
     #[must_use]
     pub fn is_about(&self, instance: &InstanceId) -> bool {
         let named =
@@ -48,8 +49,10 @@ impl LogLine {
         self.id.as_deref() == Some(instance.as_str()) || self.extra.values().any(named)
     }
 
-    /// The instance that has written the line, or that the hub writes about. For lines of the log of
-    /// a hub since 0.27.0, which marks them as those of the instance's process or of its controller.
+    /// Returns the instance that wrote the line, or that the hub wrote it about.
+    ///
+    /// Works for lines of the hub's log since 0.27.0. These hubs mark the lines of an instance's
+    /// process and of its controller. `None` for other lines.
     #[must_use]
     pub fn instance_id(&self) -> Option<InstanceId> {
         let marks = ["CSIController", "Runner"].into_iter();
@@ -57,31 +60,31 @@ impl LogLine {
         marks.find_map(|id| InstanceId::new(id).ok())
     }
 
-    /// The time since the beginning of 1970, UTC; add it to `SystemTime::UNIX_EPOCH`.
+    /// Returns the time since the Unix epoch. Add it to `SystemTime::UNIX_EPOCH`.
     #[must_use]
     pub fn since_unix_epoch(&self) -> Option<Duration> {
         self.time_ms.map(Duration::from_millis)
     }
 }
 
-/// How much a log line matters.
+/// The severity of a log line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 #[non_exhaustive]
 pub enum LogLevel {
-    /// Every step.
+    /// Each single step.
     Trace,
-    /// For those who look for a fault.
+    /// Details for debugging.
     Debug,
-    /// What happens.
+    /// Normal operation.
     Info,
-    /// What may be a fault.
+    /// A possible problem.
     Warn,
-    /// What failed.
+    /// A failure.
     Error,
-    /// What ends the program.
+    /// A failure that ends the program.
     Fatal,
-    /// Any other level, as it was written.
+    /// Any other level, as the hub wrote it.
     Other(String),
 }
 
@@ -101,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instance_id_is_that_of_the_controller_or_the_process() {
+    fn instance_id_returns_the_id_of_the_controller_or_the_process() {
         for (marks, id) in [
             (r#""CSIController":{"id":"i"},"Host":{"id":"h"}"#, Some("i")),
             (r#""HostClient":{"id":"i"},"Runner":{"id":"i"}"#, Some("i")),

@@ -1,39 +1,26 @@
-use http::Method;
+use crate::operation::get;
+use crate::{Chunks, Version};
 
-use crate::operation::Inline;
-use crate::{Chunks, Operation, Path, Version};
-
-/// `GET /log`: what the hub logs, in JSON lines ([`LogLine`](crate::LogLine)): first all that it has kept (up to some MB),
-/// then as it comes. Never ends.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadLog;
-
-impl Operation for ReadLog {
-    const NAME: &'static str = "read log";
-    const METHOD: Method = Method::GET;
-    type Payload = Inline;
-    type Decoder = Chunks;
-
-    fn path(&self) -> Path {
-        Path::new("log")
-    }
+get! {
+    /// `GET /log`: streams the log of the hub.
+    ///
+    /// Response: JSON lines, each a [`LogLine`](crate::LogLine). They begin with all lines that the
+    /// hub has kept (up to some MB), and continue with new ones. The stream never ends.
+    pub struct ReadLog;
+    NAME = "read log";
+    PATH = "log";
+    Decoder = Chunks;
 }
 
-/// `GET /audit`: what is done on the hub and by whom, in JSON lines ([`AuditRecord`](crate::AuditRecord)): first what it has
-/// kept, then as it comes. Never ends. Since 0.22.0.
-///
-/// While anyone reads, the hub adds heartbeats of its own and of its instances.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadAudit;
-
-impl Operation for ReadAudit {
-    const NAME: &'static str = "read audit";
-    const METHOD: Method = Method::GET;
-    const SINCE: Version = Version::new(0, 22, 0);
-    type Payload = Inline;
-    type Decoder = Chunks;
-
-    fn path(&self) -> Path {
-        Path::new("audit")
-    }
+get! {
+    /// `GET /audit`: streams the audit log of the hub: the requests to it and their senders.
+    ///
+    /// Response: JSON lines, each an [`AuditRecord`](crate::AuditRecord). They begin with the
+    /// records that the hub has kept, and continue with new ones. The stream never ends. While a
+    /// client reads it, the hub adds heartbeats of its own and of its instances. Since hub 0.22.0.
+    pub struct ReadAudit;
+    NAME = "read audit";
+    SINCE = Version::new(0, 22, 0);
+    PATH = "audit";
+    Decoder = Chunks;
 }

@@ -1,28 +1,22 @@
 use alloc::string::String;
 
-use http::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::operation::Inline;
-use crate::{Extra, Json, Operation, Path, Version};
+use crate::operation::get;
+use crate::{Extra, Json, Version};
 
-/// `GET /status`: whether the hub is connected to a Manager. Since 0.28.0.
-#[derive(Clone, Copy, Debug)]
-pub struct GetStatus;
-
-impl Operation for GetStatus {
-    const NAME: &'static str = "get hub status";
-    const METHOD: Method = Method::GET;
-    const SINCE: Version = Version::new(0, 28, 0);
-    type Payload = Inline;
-    type Decoder = Json<HubStatus>;
-
-    fn path(&self) -> Path {
-        Path::new("status")
-    }
+get! {
+    /// `GET /status`: returns the state of the hub's connection to a Manager.
+    ///
+    /// Response: [`HubStatus`] as JSON. Since hub 0.28.0.
+    pub struct GetStatus;
+    NAME = "get hub status";
+    SINCE = Version::new(0, 28, 0);
+    PATH = "status";
+    Decoder = Json<HubStatus>;
 }
 
-/// What the hub is connected to.
+/// The status of a hub.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HubStatus {
@@ -34,12 +28,12 @@ pub struct HubStatus {
     pub extra: Extra,
 }
 
-/// The connection of a hub to a Manager. Nothing is said where the hub has none.
+/// The connection of a hub to a Manager. All members are missing if the hub has no Manager.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ManagerLink {
-    /// Whether it is up.
+    /// `true` if the connection is up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connected: Option<bool>,
     /// The Manager's id.

@@ -5,25 +5,27 @@ use core::fmt;
 use crate::error::said;
 use crate::{InstanceId, InstanceInfo, InstanceStatus, RunnerExit};
 
-/// An instance that has ended, and how, as far as the hub tells: hubs before 0.27.0 forget an
-/// instance when it ends, and newer ones some minutes later.
+/// The end of an instance: its exit, as far as the hub reports it.
+///
+/// Hubs before 0.27.0 forget an instance when it ends, newer ones some minutes later.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Ended {
-    /// The instance.
+    /// The id of the instance.
     pub id: InstanceId,
     /// The meaning of its runner's exit code.
     pub exit: Option<RunnerExit>,
-    /// The reason, in the hub's words.
+    /// The reason, as the hub wrote it.
     pub reason: Option<String>,
-    /// Its last status. Do not rely on it: a hub sets it back if an ended instance is asked to stop.
+    /// Its last status. Do not rely on it: a stop request changes the status of an ended instance
+    /// back.
     pub status: Option<InstanceStatus>,
-    /// All that the hub tells; `None` if it has forgotten the instance.
+    /// The complete info; `None` if the hub has forgotten the instance.
     pub info: Option<Box<InstanceInfo>>,
 }
 
 impl Ended {
-    /// An instance that the hub does not know any more.
+    /// Creates the end of an instance that the hub has forgotten.
     #[must_use]
     pub fn gone(id: &InstanceId) -> Self {
         Self {
@@ -35,10 +37,10 @@ impl Ended {
         }
     }
 
-    /// The end of an instance.
+    /// Reads the end of an instance from its info.
     ///
     /// # Errors
-    /// It has not ended; its info is handed back.
+    /// Returns the info if the instance has not ended.
     pub fn of(info: InstanceInfo) -> Result<Self, Box<InstanceInfo>> {
         if info.ended.is_none() && info.terminated.is_none() {
             return Err(Box::new(info));
@@ -53,11 +55,11 @@ impl Ended {
         })
     }
 
-    /// Whether the hub reports that the sequence completed, or was stopped or killed (exit codes 0,
-    /// 138, 137). `None` if the hub does not tell.
+    /// Returns `true` if the sequence completed, or was stopped or killed (exit codes 0, 138, 137).
+    /// `None` if the hub did not report an exit code.
     ///
-    /// A process that does not react to a kill and is removed by force, or is killed twice, is
-    /// reported as failed (213), although that was requested.
+    /// The hub reports a killed process as failed (213) if the process ignores the kill and the hub
+    /// removes it by force, or if it is killed twice.
     #[must_use]
     pub fn is_success(&self) -> Option<bool> {
         self.exit.map(RunnerExit::is_success)
@@ -71,6 +73,9 @@ impl fmt::Display for Ended {
                 write!(f, "the instance has ended: {reason} (exit code {code})")
             }
             (Some(reason), _) => write!(f, "the instance has ended: {reason}"),
+            (None, Some(RunnerExit::Other(code))) => {
+                write!(f, "the instance has ended: exit code {code}")
+            }
             (None, Some(exit)) => write!(f, "the instance has ended: {exit:?}"),
             (None, None) => f.write_str("the instance is gone"),
         }

@@ -12,9 +12,11 @@ use crate::{
     SingleItem, Step,
 };
 
-/// `GET /instance/:id/once/:name`: waits for the next event of this name. Nothing comes before it, not even a head.
+/// `GET /instance/:id/once/:name`: waits for the next event with this name.
 ///
-/// It waits for ever for an event that fired already, and for an instance that has ended.
+/// Response: one [`Event`]. The hub sends nothing before the event, not even the response head. It
+/// does not respond at all if the event fired only before the request, or if the instance ends
+/// without it.
 #[derive(Clone, Copy, Debug)]
 pub struct NextEvent<'a> {
     /// The instance.
@@ -23,15 +25,21 @@ pub struct NextEvent<'a> {
     pub name: &'a EventName,
 }
 
-/// `GET /instance/:id/event/:name`: the last event of this name, or the first one where there was none yet.
+/// `GET /instance/:id/event/:name`: returns the last event with this name, or waits for the first.
 ///
-/// quirk (1.x): an event whose data is `null`, `false`, `0`, `""` or missing does not count, and is waited for.
+/// Response: one [`Event`]. quirk (1.x): if the data of the last event is `null`, `false`, `0`,
+/// `""` or missing, the hub waits for the next event.
 #[derive(Clone, Copy, Debug)]
 pub struct LastEvent<'a> {
     /// The instance.
     pub id: &'a InstanceId,
     /// The event.
     pub name: &'a EventName,
+}
+
+fn event_path(id: &InstanceId, route: &'static str, name: &EventName) -> Path {
+    let path = instance_path(id).literal(route);
+    path.value(EventName::WHAT, name.as_str())
 }
 
 impl Operation for NextEvent<'_> {
@@ -41,9 +49,7 @@ impl Operation for NextEvent<'_> {
     type Decoder = EventBody;
 
     fn path(&self) -> Path {
-        instance_path(self.id)
-            .literal("once")
-            .value(EventName::WHAT, self.name.as_str())
+        event_path(self.id, "once", self.name)
     }
 
     fn needs_dialect(&self) -> bool {
@@ -62,9 +68,7 @@ impl Operation for LastEvent<'_> {
     type Decoder = EventBody;
 
     fn path(&self) -> Path {
-        instance_path(self.id)
-            .literal("event")
-            .value(EventName::WHAT, self.name.as_str())
+        event_path(self.id, "event", self.name)
     }
 
     fn needs_dialect(&self) -> bool {
@@ -76,9 +80,10 @@ impl Operation for LastEvent<'_> {
     }
 }
 
-/// `GET /instance/:id/events/:name`: every event of this name from now on. Never ends, not even with the instance.
+/// `GET /instance/:id/events/:name`: streams all events with this name from now on.
 ///
-/// quirk (1.x): an event whose data is `null`, `false`, `0`, `""` or missing comes as `{}`.
+/// Response: JSON lines, each an [`Event`]. The stream never ends, not even when the instance does.
+/// quirk (1.x): the data `null`, `false`, `0`, `""` and missing data arrive as `{}`.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadEvents<'a> {
     /// The instance.
@@ -94,9 +99,7 @@ impl Operation for ReadEvents<'_> {
     type Decoder = EventLines;
 
     fn path(&self) -> Path {
-        instance_path(self.id)
-            .literal("events")
-            .value(EventName::WHAT, self.name.as_str())
+        event_path(self.id, "events", self.name)
     }
 
     fn needs_dialect(&self) -> bool {
@@ -111,18 +114,19 @@ impl Operation for ReadEvents<'_> {
     }
 }
 
-/// Something that an instance emitted.
+/// An event that an instance emitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Event {
     /// The event's name.
     pub name: String,
-    /// What came with it; `null` for nothing. 1.x hubs lose numbers, booleans, `""` and `{}` on the way: those come as `null` as well.
+    /// The data of the event, `null` for none. Hubs of 1.x lose some data: in [`NextEvent`] and
+    /// [`LastEvent`], numbers, booleans, `""` and `{}` arrive as `null` too.
     pub data: Value,
 }
 
 impl Event {
-    /// An event with this data.
+    /// Creates an event.
     #[must_use]
     pub fn new(name: &str, data: Value) -> Self {
         Self {
@@ -131,10 +135,10 @@ impl Event {
         }
     }
 
-    /// Its data as a value of a type.
+    /// Deserializes the data of the event.
     ///
     /// # Errors
-    /// [`ReplyError::Body`] if the data is not what the type needs.
+    /// [`ReplyError::Body`] if the data does not match the type.
     ///
     /// ```
     /// use scramjet_client_core::Event;
@@ -153,25 +157,27 @@ impl Event {
         T::deserialize(&self.data)
             .map_err(|source| ReplyError::body(source, self.data.to_string().as_bytes()))
     }
-}
 
-impl Event {
-    /// The event that a refusal stands for: a hub of 1.x takes a member `opStatus` of an event's data
-    /// for the status of its response, and fails to write an event without data.
+    /// Returns the event that an error response contains, if there is one.
+    ///
+    /// Hubs of 1.x turn two kinds of events into error responses: those with a member `opStatus` in
+    /// their data, which the hub reads as the status of the response, and those without data, which
+    /// the hub cannot serialize (500).
     #[must_use]
     pub fn in_refusal(name: &str, refusal: &ApiError) -> Option<Self> {
         if refusal.received_status == 500 && refusal.message.contains("Failed to serialize data") {
             return Some(Self::new(name, Value::Null));
         }
-        // A hub's own refusal says more than the name of its status.
+        // A real error of the hub has another text than the name of its status.
         let data = refusal.json().filter(|_| refusal.has_cors_header())?;
         let named = refusal.status.canonical_reason()?;
         (data.get("error")?.as_str()? == named).then(|| Self::new(name, data))
     }
 }
 
-/// How a hub writes an event: bare data, or an older hub's envelope around it. Told by its version; an event's data may look
-/// just like an envelope.
+/// The format of events: the bare data, or an envelope around it (hubs before 0.38.0).
+///
+/// Depends on the version of the hub and not on the data, because data may look like an envelope.
 #[derive(Debug, Default)]
 struct Frame {
     name: String,
@@ -217,7 +223,7 @@ impl Frame {
     }
 }
 
-/// One event as a body.
+/// A decoder for one event, which is the whole body.
 #[derive(Debug)]
 pub struct EventBody {
     json: Json<Value>,
@@ -261,7 +267,7 @@ impl Decode for EventBody {
 
 impl SingleItem for EventBody {}
 
-/// Events as lines.
+/// A decoder for a stream of events, one per line.
 #[derive(Debug, Default)]
 pub struct EventLines {
     lines: JsonLines<Value>,

@@ -4,9 +4,10 @@ use super::instance_path;
 use crate::operation::Inline;
 use crate::{InstanceId, InstanceInfo, Json, Operation, Path};
 
-/// `GET /instance/:id`: what the hub knows of an instance.
+/// `GET /instance/:id`: returns the info of an instance.
 ///
-/// quirk (0.18.7): waits until the instance's process has connected to the hub.
+/// Response: [`InstanceInfo`] as JSON; 404 if the hub does not know the instance. quirk (0.18.7):
+/// the hub responds only when the process of the instance has connected to it.
 #[derive(Clone, Copy, Debug)]
 pub struct GetInstance<'a> {
     /// The instance.

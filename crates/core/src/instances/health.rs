@@ -7,7 +7,9 @@ use super::instance_path;
 use crate::operation::Inline;
 use crate::{Extra, InstanceId, Json, Operation, Path};
 
-/// `GET /instance/:id/health`: the last sign of life. Waits for the first one.
+/// `GET /instance/:id/health`: returns the last health report of an instance.
+///
+/// Response: [`InstanceHealth`] as JSON. The hub waits for the first report.
 #[derive(Clone, Copy, Debug)]
 pub struct GetInstanceHealth<'a> {
     /// The instance.
@@ -25,37 +27,37 @@ impl Operation for GetInstanceHealth<'_> {
     }
 }
 
-/// The last sign of life of an instance. An instance that hangs, or has ended, keeps the last one.
+/// The last health report of an instance. It stays the same after the instance hangs or ends.
 ///
-/// The process adapter tells of nothing but `healthy` and `process_id`.
+/// The process adapter reports only `healthy` and `process_id`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InstanceHealth {
-    /// What the instance said of itself.
+    /// `true` if the instance reported itself as healthy.
     pub healthy: bool,
-    /// The id of its process on the hub's machine.
+    /// The process id on the hub's machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process_id: Option<u64>,
-    /// The id of its container. Told by the Docker adapter, as all members below.
+    /// The id of the container. Only the Docker adapter reports this member and those below.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_id: Option<String>,
-    /// The processor time that it has used, in nanoseconds.
+    /// The used processor time in nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_total_usage: Option<f64>,
-    /// The memory that it uses, in bytes.
+    /// The used memory in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_usage: Option<f64>,
-    /// The most memory that it has used, in bytes.
+    /// The highest memory usage so far, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_max_usage: Option<f64>,
-    /// The memory that it may use, in bytes.
+    /// The memory limit in bytes.
     #[serde(rename = "limit", default, skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<f64>,
-    /// Received over the network, in bytes.
+    /// The number of bytes received over the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_rx: Option<f64>,
-    /// Sent over the network, in bytes.
+    /// The number of bytes sent over the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_tx: Option<f64>,
     /// Members that this library does not know.

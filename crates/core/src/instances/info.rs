@@ -8,27 +8,28 @@ use serde_json::Value;
 
 use crate::{Extra, InstanceId, InstanceStatus, RunnerExit, SequenceId, SequenceInfo, Timestamp};
 
-/// An instance as the hub describes it.
+/// The hub's description of an instance.
 ///
-/// Whether it has ended is told by [`ended`](Self::ended) and [`terminated`](Self::terminated), not by its status: a hub sets the
-/// status of an ended instance back when it is told to stop it. Hubs before 0.27.0 forget an instance when it ends.
+/// An instance has ended if [`ended`](Self::ended) or [`terminated`](Self::terminated) is set. Do
+/// not use its status for that: a stop request changes the status of an ended instance back. Hubs
+/// before 0.27.0 forget an instance when it ends.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InstanceInfo {
-    /// The instance's id.
+    /// The id of the instance.
     pub id: InstanceId,
-    /// What it is an instance of.
+    /// The sequence of the instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<SequenceRef>,
-    /// Where it is in its life. 0.18.7 does not say.
+    /// The state of the instance. 0.18.7 does not report it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<InstanceStatus>,
-    /// The configuration that it was started with.
+    /// The configuration from the start request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_config: Option<Value>,
-    /// The arguments that it was started with. 0.18.7 calls them `sequenceArgs`. Hubs take other
-    /// values than arrays as well, such as a text; one of those is the only item here.
+    /// The arguments from the start request. 0.18.7 calls them `sequenceArgs`. If the start request
+    /// had another value than an array, for example a string, that value is the only item.
     #[serde(
         default,
         alias = "sequenceArgs",
@@ -36,19 +37,19 @@ pub struct InstanceInfo {
         skip_serializing_if = "Option::is_none"
     )]
     pub args: Option<Vec<Value>>,
-    /// When it was created.
+    /// The time of its creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
-    /// When it was started.
+    /// The time of its start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<Timestamp>,
-    /// When it ended.
+    /// The time of its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
-    /// How it ended. Since 0.27.0.
+    /// Exit code and reason of its end. Since 0.27.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminated: Option<Terminated>,
-    /// All further members: `ports`, and the topics that it `provides` and `requires`.
+    /// All other members: `ports`, and the topics in `provides` and `requires`.
     #[serde(flatten)]
     pub extra: Extra,
 }
@@ -61,7 +62,7 @@ fn arguments<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Va
     })
 }
 
-/// Without the values of its configuration and arguments, which may be secrets.
+/// Hides the configuration and the arguments, which may contain secrets.
 impl fmt::Debug for InstanceInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hidden = || format_args!("***");
@@ -80,18 +81,18 @@ impl fmt::Debug for InstanceInfo {
     }
 }
 
-/// What an instance is an instance of: newer hubs describe the sequence, older ones give its id.
+/// The sequence of an instance. Newer hubs send its description, older ones only its id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum SequenceRef {
-    /// The sequence's id.
+    /// The id of the sequence.
     Id(SequenceId),
-    /// The sequence.
+    /// The description of the sequence.
     Info(Box<SequenceInfo>),
 }
 
 impl SequenceRef {
-    /// The sequence's id.
+    /// Returns the id of the sequence.
     #[must_use]
     pub fn id(&self) -> &SequenceId {
         match self {
@@ -101,14 +102,14 @@ impl SequenceRef {
     }
 }
 
-/// How an instance ended.
+/// The end of an instance: exit code and reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Terminated {
-    /// The exit code of its runner. quirk (1.x): `-1` for a normal end; 137 killed, 138 stopped.
+    /// The exit code of the runner: 137 killed, 138 stopped. quirk (1.x): `-1` for a normal end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exitcode: Option<i64>,
-    /// The reason in words, for example `Instance stopped`.
+    /// The reason, for example `Instance stopped`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Members that this library does not know.
@@ -117,26 +118,26 @@ pub struct Terminated {
 }
 
 impl Terminated {
-    /// What the exit code means.
+    /// Returns the meaning of the exit code.
     #[must_use]
     pub fn exit(&self) -> Option<RunnerExit> {
         self.exitcode.map(RunnerExit::from)
     }
 }
 
-/// What a hub answers when it was told to stop or kill an instance.
+/// The response to a request to stop or kill an instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum StopReply {
-    /// The instance as it is then. Since 0.28.2.
+    /// The info of the instance. Since 0.28.2.
     Info(Box<InstanceInfo>),
-    /// Anything else that means yes: `{"opStatus":"OK"}`, or `null` for nothing.
+    /// Any other successful response: `{"opStatus":"OK"}`, or `null` for an empty body.
     Bare(Value),
 }
 
 impl StopReply {
-    /// The instance as it is then, where the hub says.
+    /// Returns the info of the instance, if the hub sent it.
     #[must_use]
     pub fn info(&self) -> Option<&InstanceInfo> {
         match self {

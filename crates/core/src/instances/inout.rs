@@ -1,26 +1,31 @@
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, Method};
 
 use super::instance_path;
 use crate::{Chunks, ContentType, InstanceId, Operation, Path, RequestError, Streamed, Version};
 
-/// `POST /instance/:id/inout`: sends data to the sequence's input, and reads its output in the answer. Since 0.29.0.
+/// `POST /instance/:id/inout`: sends data to the input, and streams the output in the response.
 ///
-/// What it is good for is narrow:
+/// Request: the data. Response: the output as bytes. Since hub 0.29.0.
 ///
-/// * Not even the head of the answer comes before the first byte of output.
-/// * The answer never ends, not even when the output does: the caller has to know when it has read enough.
-/// * It never ends the input, so what waits for the end of the input gives nothing.
-/// * Data that is longer than what hub, instance and connection hold is taken only while the output is read. A driver that
-///   reads after it has sent everything waits for ever.
-/// * quirk (1.0.1): bytes that are not UTF-8 are damaged.
+/// This route has several limits:
 ///
-/// [`SendInput`](crate::SendInput) and [`ReadStream`](crate::ReadStream) side by side have none of these limits.
+/// * The hub sends nothing before the first byte of output, not even the response head.
+/// * The response never ends, not even when the output does. The caller has to know when to stop.
+/// * The request never ends the input. A sequence that waits for the end of its input outputs
+///   nothing.
+/// * If the data exceeds the buffers of the hub, the instance and the connection, the hub accepts
+///   more only while the client reads the output. A driver that sends everything before it reads
+///   blocks forever.
+/// * quirk (1.0.1): the hub replaces bytes that are not UTF-8.
+///
+/// [`SendInput`](crate::SendInput) together with [`ReadStream`](crate::ReadStream) has none of
+/// these limits.
 #[derive(Clone, Copy, Debug)]
 pub struct InOut<'a> {
     /// The instance.
     pub id: &'a InstanceId,
-    /// What the data is. An input has one content type: that of the first request to it. So it is always sent; without it, the
-    /// first request would disable the input.
+    /// The content type of the data. The first request to an input fixes its content type. A first
+    /// request without one would disable the input, so it is not optional.
     pub content_type: ContentType,
 }
 
@@ -36,14 +41,11 @@ impl Operation for InOut<'_> {
     }
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(self.content_type.as_str()),
-        );
+        self.content_type.insert_into(headers);
         Ok(())
     }
 
-    /// An older hub's 404 would look as if there were no such instance.
+    /// An older hub responds with 404, which would look like a missing instance.
     fn needs_dialect(&self) -> bool {
         true
     }

@@ -1,18 +1,21 @@
-use http::{HeaderMap, Method};
+use http::Method;
 
 use super::instance_path;
 use crate::operation::Inline;
-use crate::{Dialect, InstanceId, Json, Operation, Path, RequestError, StopReply, headers};
+use crate::{Dialect, InstanceId, Json, Operation, Path, RequestError, StopReply};
 
-/// `POST /instance/:id/_kill`: ends an instance. The hub answers at once; the process may take some seconds to go.
+/// `POST /instance/:id/_kill`: kills an instance.
 ///
-/// quirk (after 1.0.1): refused with 400 (`Instance not running`) unless the instance's status is `running`, also in the moment
-/// after its start when that is still `starting`.
+/// Request: [`KillOptions`] as JSON. Response: [`StopReply`]. The hub responds at once; the process
+/// may take some seconds to end.
+///
+/// quirk (after 1.0.1): the hub refuses the request with 400 (`Instance not running`) unless the
+/// status of the instance is `running`. Right after its start, the status is still `starting`.
 #[derive(Clone, Copy, Debug)]
 pub struct KillInstance<'a> {
     /// The instance.
     pub id: &'a InstanceId,
-    /// How.
+    /// Options for killing it.
     pub options: &'a KillOptions,
 }
 
@@ -26,11 +29,6 @@ impl Operation for KillInstance<'_> {
         instance_path(self.id).literal("_kill")
     }
 
-    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers::json(headers);
-        Ok(())
-    }
-
     fn payload(&self, _: Dialect) -> Result<Inline, RequestError> {
         let body: &[u8] = if self.options.remove_immediately {
             br#"{"removeImmediately":true}"#
@@ -41,17 +39,17 @@ impl Operation for KillInstance<'_> {
     }
 }
 
-/// How to kill an instance.
+/// Options for killing an instance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KillOptions {
-    /// Whether the hub forgets the instance 15 seconds after its end, and not only after some minutes. Hubs before 0.24.3
-    /// take no notice of it, and forget an instance at once.
+    /// If `true`, the hub forgets the instance 15 seconds after its end instead of after some
+    /// minutes. Hubs before 0.24.3 ignore this and forget an instance at once.
     pub remove_immediately: bool,
 }
 
 impl KillOptions {
-    /// Keeps the ended instance for as long as the hub is configured to.
+    /// Creates the default options: the hub forgets the instance after its configured time.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -59,7 +57,7 @@ impl KillOptions {
         }
     }
 
-    /// Whether the hub forgets the ended instance soon.
+    /// Sets [`remove_immediately`](Self::remove_immediately).
     #[must_use]
     pub const fn remove_immediately(self, remove: bool) -> Self {
         Self {

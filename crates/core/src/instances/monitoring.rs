@@ -1,17 +1,19 @@
 use alloc::format;
 
-use http::{HeaderMap, Method};
+use http::Method;
 
 use super::instance_path;
 use crate::operation::Inline;
-use crate::{Dialect, Discard, InstanceId, Operation, Path, RequestError, headers};
+use crate::{Dialect, Discard, InstanceId, Operation, Path, RequestError};
 
-/// `POST /instance/:id/_monitoring_rate`: how often the instance reports its health.
+/// `POST /instance/:id/_monitoring_rate`: sets how often the instance reports its health.
+///
+/// Request: the rate as JSON. Response: ignored.
 #[derive(Clone, Copy, Debug)]
 pub struct SetMonitoringRate<'a> {
     /// The instance.
     pub id: &'a InstanceId,
-    /// Reports in a second.
+    /// Number of reports per second. Zero is an error.
     pub rate: u32,
 }
 
@@ -25,22 +27,17 @@ impl Operation for SetMonitoringRate<'_> {
         instance_path(self.id).literal("_monitoring_rate")
     }
 
-    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers::json(headers);
-        Ok(())
-    }
-
     fn payload(&self, _: Dialect) -> Result<Inline, RequestError> {
         if self.rate == 0 {
-            // The instance divides by it.
+            // The runner divides by the rate.
             return Err(RequestError::option(
                 "monitoringRate",
-                "it is zero, and instances take that for a thousand",
+                "it is 0, which instances treat as 1000",
             ));
         }
         Ok(format!(r#"[{MONITORING_RATE},{{"monitoringRate":{}}}]"#, self.rate).into_bytes())
     }
 }
 
-/// The message code of a monitoring rate, between hub and instance.
+/// The code of the message between hub and instance.
 const MONITORING_RATE: u16 = 4003;

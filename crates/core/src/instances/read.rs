@@ -4,15 +4,16 @@ use super::instance_path;
 use crate::operation::Inline;
 use crate::{Chunks, InstanceId, Operation, Path};
 
-/// `GET /instance/:id/{stdout,stderr,output,log}`: one of the instance's streams, as it comes.
+/// `GET /instance/:id/{stdout,stderr,output,log}`: reads one of the streams of an instance.
 ///
-/// What was written before the first reader came is kept for it. Every reader gets everything from the moment it came, and
-/// one that does not keep up holds all others back.
+/// Response: the stream as bytes. The hub buffers data until the first client reads the stream. If
+/// several clients read it, each gets all data from its request on, and a slow one blocks the
+/// others.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadStream<'a> {
     /// The instance.
     pub id: &'a InstanceId,
-    /// Which of its streams.
+    /// The stream.
     pub stream: OutputStream,
 }
 
@@ -27,22 +28,25 @@ impl Operation for ReadStream<'_> {
     }
 }
 
-/// A stream that comes out of an instance.
+/// A stream that an instance writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OutputStream {
-    /// What its process prints. Ends with the process, about 10 seconds after the sequence completed, or at once when it is killed.
+    /// The standard output of the process. Ends with the process: about 10 seconds after the
+    /// sequence completed, or at once after a kill.
     Stdout,
-    /// What its process prints to standard error. Ends like `stdout`.
+    /// The standard error of the process. Ends like `stdout`.
     Stderr,
-    /// What the sequence returns: JSON lines for objects, text and bytes as they are. Ends when the sequence's output does.
+    /// The output of the sequence: objects as JSON lines, text and bytes unchanged. Ends with the
+    /// output of the sequence.
     Output,
-    /// What it logs, in JSON lines ([`LogLine`](crate::LogLine)). quirk (1.x): never ends, not even with the instance.
+    /// The log of the instance in JSON lines ([`LogLine`](crate::LogLine)). quirk (1.x): never
+    /// ends, not even when the instance does.
     Log,
 }
 
 impl OutputStream {
-    /// The stream's name in the route.
+    /// Returns the name of the stream in the route.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,30 +1,34 @@
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, Method};
 
 use super::instance_path;
 use crate::{ContentType, InstanceId, Operation, Path, Receipt, RequestError, Streamed, headers};
 
-/// `POST /instance/:id/input`: sends data to the sequence's input, and by default ends the input after it.
+/// `POST /instance/:id/input`: sends data to the input of the sequence, and by default ends the
+/// input.
 ///
-/// The hub sends the head of its answer at once, and the end of it when it has taken all data: nothing is delivered before.
-/// quirk (0.18.7, 1.x): for an input that has already ended, the answer may never end.
+/// Request: the data. Response: an empty body. The hub sends the response head at once, and ends
+/// the body when it has accepted all data. Read the response to its end before you rely on the
+/// delivery. quirk (0.18.7, 1.x): the response may never end if the input has already ended.
 #[derive(Clone, Copy, Debug)]
 pub struct SendInput<'a> {
     /// The instance.
     pub id: &'a InstanceId,
-    /// What the data is. An input has one content type: that of the first request to it.
+    /// The content type of the data. The first request to an input fixes its content type.
     pub content_type: ContentType,
-    /// Whether the input ends after this data. Not said, it does.
+    /// `false` keeps the input open after this data. `None` and `Some(true)` end it.
     pub end: Option<bool>,
 }
 
-/// `POST /instance/:id/stdin`: sends data to the standard input of the instance's process, and by default ends it. Answered like [`SendInput`].
+/// `POST /instance/:id/stdin`: sends data to the standard input of the process, and by default ends
+/// the standard input.
 ///
-/// quirk (0.18.7): data that comes before the process has read the data before it is put in front of that.
+/// Request and response are like those of [`SendInput`]. quirk (0.18.7): if the process has not yet
+/// read the data of an earlier request, the hub delivers the new data before it.
 #[derive(Clone, Copy, Debug)]
 pub struct SendStdin<'a> {
     /// The instance.
     pub id: &'a InstanceId,
-    /// Whether the standard input ends after this data. Not said, it does.
+    /// `false` keeps the standard input open after this data. `None` and `Some(true)` end it.
     pub end: Option<bool>,
 }
 
@@ -39,10 +43,7 @@ impl Operation for SendInput<'_> {
     }
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(self.content_type.as_str()),
-        );
+        self.content_type.insert_into(headers);
         headers::end_stream(headers, self.end);
         Ok(())
     }
@@ -58,7 +59,7 @@ impl Operation for SendStdin<'_> {
         instance_path(self.id).literal("stdin")
     }
 
-    /// The only content type that a standard input takes.
+    /// Hubs accept no other content type for the standard input.
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
         headers::octet_stream(headers);
         headers::end_stream(headers, self.end);

@@ -1,27 +1,31 @@
 use core::fmt;
 
-use http::{HeaderMap, Method};
+use http::Method;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::instance_path;
 use crate::operation::{Inline, inline_json};
-use crate::{Dialect, Discard, InstanceId, Operation, Path, RequestError, headers};
+use crate::{Dialect, Discard, InstanceId, Operation, Path, RequestError};
 
-/// `POST /instance/:id/_event`: sends an event to an instance. The answer says that it was queued, not that it was heard.
+/// `POST /instance/:id/_event`: sends an event to an instance.
 ///
-/// Hubs before 0.39.0 take text alone as the data.
+/// Request: name and data as JSON. Response: ignored; a success means that the hub has queued the
+/// event, not that the instance has received it.
+///
+/// Hubs before 0.39.0 support only strings as data. Other data is an error
+/// ([`RequestError::Unsupported`]) for them.
 #[derive(Clone, Copy)]
 pub struct SendEvent<'a> {
     /// The instance.
     pub id: &'a InstanceId,
-    /// The event's name: any text.
+    /// The name of the event: any text.
     pub name: &'a str,
-    /// What comes with it.
+    /// The data of the event.
     pub data: &'a Value,
 }
 
-/// Without the data, which may be a secret.
+/// Hides the data, which may contain secrets.
 impl fmt::Debug for SendEvent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendEvent")
@@ -39,11 +43,6 @@ impl Operation for SendEvent<'_> {
 
     fn path(&self) -> Path {
         instance_path(self.id).literal("_event")
-    }
-
-    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers::json(headers);
-        Ok(())
     }
 
     fn needs_dialect(&self) -> bool {
@@ -65,7 +64,7 @@ impl Operation for SendEvent<'_> {
     }
 }
 
-/// The message code of an event, between hub and instance.
+/// The code of the message between hub and instance.
 const EVENT: u16 = 5001;
 
 #[derive(Serialize)]

@@ -5,26 +5,26 @@ use serde::{Deserialize, Serialize};
 use crate::ApiError;
 use crate::known_text::known_text;
 
-/// Where an instance is in its life.
+/// The state of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 #[non_exhaustive]
 pub enum InstanceStatus {
-    /// Declared by hubs, and not seen.
+    /// Declared by hubs, but never observed.
     Initializing,
-    /// Its process is up. 1.x refuses to kill an instance at this point.
+    /// The process runs, but the sequence does not yet. 1.x refuses to kill such an instance.
     Starting,
-    /// It runs.
+    /// The sequence runs.
     Running,
-    /// It was told to stop.
+    /// The hub has asked the instance to stop.
     Stopping,
-    /// It was killed, and its process is about to end.
+    /// The hub has killed the instance, and its process has not ended yet.
     Killing,
-    /// It ended as it should, also by being stopped or killed.
+    /// The sequence completed, or was stopped or killed.
     Completed,
-    /// It failed.
+    /// The sequence or its runner failed.
     Errored,
-    /// Declared by hubs, and not seen.
+    /// Declared by hubs, but never observed.
     Gone,
     /// Any other status, as the hub wrote it.
     Other(String),
@@ -42,29 +42,29 @@ known_text! {
     Gone = "gone",
 }
 
-/// How the runner of an instance ended, by its exit code.
+/// The meaning of the exit code of an instance's runner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RunnerExit {
-    /// 0: the sequence came to its end. quirk (1.x): reported as `-1`.
+    /// 0: the sequence completed. quirk (1.x): reported as `-1`.
     Completed,
-    /// 10: the package could not be unpacked.
+    /// 10: the runner could not unpack the package.
     UnpackFailed,
-    /// 20: the hub started the runner with a configuration that it cannot use.
+    /// 20: the hub started the runner with an invalid configuration.
     InvalidConfig,
-    /// 21: the package's `main` cannot be used.
+    /// 21: the `main` of the package is invalid.
     InvalidEntrypoint,
-    /// 22: the sequence failed while it was loaded.
+    /// 22: the sequence failed while the runner loaded it.
     FailedOnStart,
     /// 23: the sequence failed while it ran.
     FailedDuringExecution,
-    /// 24: there are as many instances as there may be.
+    /// 24: the instance limit is reached.
     LimitReached,
-    /// 137: killed.
+    /// 137: the instance was killed.
     Killed,
-    /// 138: stopped.
+    /// 138: the instance was stopped.
     Stopped,
-    /// Any other code; the runner itself failed, or the sequence ended the process.
+    /// Any other code: the runner itself failed, or the sequence ended the process.
     Other(i64),
 }
 
@@ -86,8 +86,10 @@ impl From<i64> for RunnerExit {
 }
 
 impl RunnerExit {
-    /// The exit that a refused start tells of: hubs of 1.x refuse it with the reason of the exit if
-    /// the sequence fails before the start is answered.
+    /// Returns the exit that the error response to a start contains, if there is one.
+    ///
+    /// If the sequence fails before the hub has responded to the start, hubs of 1.x respond with an
+    /// error that has the reason of the exit as its message.
     #[must_use]
     pub fn in_refusal(refusal: &ApiError) -> Option<Self> {
         Some(match refusal.message.as_str() {
@@ -101,7 +103,7 @@ impl RunnerExit {
         })
     }
 
-    /// Whether the sequence came to its end, or was stopped or killed on request.
+    /// Returns `true` if the sequence completed, or was stopped or killed on request.
     #[must_use]
     pub fn is_success(self) -> bool {
         matches!(self, Self::Completed | Self::Stopped | Self::Killed)

@@ -1,18 +1,22 @@
 use core::time::Duration;
 
-use http::{HeaderMap, Method};
+use http::Method;
 use serde::Serialize;
 
 use super::instance_path;
 use crate::operation::{Inline, inline_json};
-use crate::{Dialect, InstanceId, Json, Operation, Path, RequestError, StopReply, headers};
+use crate::{Dialect, InstanceId, Json, Operation, Path, RequestError, StopReply};
 
-/// `POST /instance/:id/_stop`: asks an instance to stop, and kills it when the timeout is over. The hub answers only then.
+/// `POST /instance/:id/_stop`: asks an instance to stop, and kills it after a timeout.
+///
+/// Request: [`StopOptions`] as JSON, in a form that depends on the version of the hub. Response:
+/// [`StopReply`]. The hub responds only when the timeout has elapsed, even if the instance ends
+/// earlier.
 #[derive(Clone, Copy, Debug)]
 pub struct StopInstance<'a> {
     /// The instance.
     pub id: &'a InstanceId,
-    /// How long it may take.
+    /// The timeout, and if the instance may extend it.
     pub options: &'a StopOptions,
 }
 
@@ -26,16 +30,12 @@ impl Operation for StopInstance<'_> {
         instance_path(self.id).literal("_stop")
     }
 
-    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers::json(headers);
-        Ok(())
-    }
-
     fn needs_dialect(&self) -> bool {
         true
     }
 
-    /// The wrong one of the two forms is refused by an old hub, and taken as "the default timeout" by a new one.
+    /// Hubs before 0.28.2 expect another form. They refuse the wrong form; newer hubs accept it,
+    /// but ignore its values.
     fn payload(&self, dialect: Dialect) -> Result<Inline, RequestError> {
         let timeout = self.options.timeout.as_millis();
         if timeout > MAX_TIMEOUT_MS {
@@ -67,24 +67,26 @@ struct Body {
     can_call_keepalive: bool,
 }
 
-/// The message code of a stop, between hub and instance.
+/// The code of the message between hub and instance.
 const STOP: u16 = 4001;
 
-/// Node's timers hold 31 bits of milliseconds; a longer one would fire at once.
+/// Timers of Node.js are limited to 31 bits of milliseconds. A longer one would fire at once.
 const MAX_TIMEOUT_MS: u128 = 0x7fff_ffff;
 
-/// How to stop an instance.
+/// Options for stopping an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StopOptions {
-    /// How long the instance has for an orderly end. The hub answers when this is over, whatever the instance does meanwhile. In whole milliseconds.
+    /// Time for the instance to end by itself, in whole milliseconds. The hub always waits this
+    /// long before it responds. More than 2,147,483,647 ms (24 days) is an error.
     pub timeout: Duration,
-    /// Whether the instance may ask for more time by calling `keepAlive`; it is then not killed.
+    /// If `true`, the hub does not kill an instance that has asked for more time by calling
+    /// `keepAlive`.
     pub can_call_keepalive: bool,
 }
 
 impl StopOptions {
-    /// Gives the instance `timeout` for an orderly end, and no more.
+    /// Creates options with this timeout. The instance cannot extend it.
     #[must_use]
     pub const fn new(timeout: Duration) -> Self {
         Self {
@@ -93,7 +95,7 @@ impl StopOptions {
         }
     }
 
-    /// Whether the instance may ask for more time by calling `keepAlive`.
+    /// Sets [`can_call_keepalive`](Self::can_call_keepalive).
     #[must_use]
     pub const fn can_call_keepalive(self, allowed: bool) -> Self {
         Self {
@@ -104,7 +106,7 @@ impl StopOptions {
 }
 
 impl Default for StopOptions {
-    /// 7 seconds, which is what newer hubs take where nothing is said, and no more.
+    /// Returns a timeout of 7 seconds, the default of newer hubs, which the instance cannot extend.
     fn default() -> Self {
         Self::new(Duration::from_secs(7))
     }

@@ -6,42 +6,41 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::headers;
-use crate::operation::{Inline, inline_json};
+use crate::operation::{Inline, get, inline_json};
 use crate::{Dialect, Discard, Extra, Json, Operation, Path, RequestError, SpaceId, Timestamp};
 
-/// `GET /spaces`: the spaces that the credentials give access to.
-#[derive(Clone, Copy, Debug)]
-pub struct ListSpaces;
-
-impl Operation for ListSpaces {
-    const NAME: &'static str = "list spaces";
-    const METHOD: Method = Method::GET;
-    type Payload = Inline;
-    type Decoder = Json<Vec<SpaceInfo>>;
-
-    fn path(&self) -> Path {
-        Path::new("spaces")
-    }
+get! {
+    /// `GET /spaces`: returns the spaces that the credentials give access to.
+    ///
+    /// Response: a list of [`SpaceInfo`] as JSON.
+    pub struct ListSpaces;
+    NAME = "list spaces";
+    PATH = "spaces";
+    Decoder = Json<Vec<SpaceInfo>>;
 }
 
-/// A space, as the Middleware names it.
+/// The Middleware's description of a space.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SpaceInfo {
-    /// Its id.
+    /// The id of the space.
     pub id: SpaceId,
     /// Members that this library does not know.
     #[serde(flatten)]
     pub extra: Extra,
 }
 
-fn keys_of(space: &SpaceId) -> Path {
+/// The path of the access keys of a space: `space/:id/apikey`.
+fn keys_path(space: &SpaceId) -> Path {
     Path::new("space")
         .value(SpaceId::WHAT, space.as_str())
         .literal("apikey")
 }
 
-/// `GET /space/:id/apikey`: the access keys of a space. Not the keys themselves, only what is said about them.
+/// `GET /space/:id/apikey`: returns the descriptions of a space's access keys, without the keys
+/// themselves.
+///
+/// Response: [`AccessKeys`] as JSON.
 #[derive(Clone, Copy, Debug)]
 pub struct ListAccessKeys<'a> {
     /// The space.
@@ -55,10 +54,11 @@ impl Operation for ListAccessKeys<'_> {
     type Decoder = Json<AccessKeys>;
 
     fn path(&self) -> Path {
-        keys_of(self.space)
+        keys_path(self.space)
     }
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
+        // The TypeScript client sends the content type for this `GET` too.
         headers::json(headers);
         Ok(())
     }
@@ -69,7 +69,7 @@ impl Operation for ListAccessKeys<'_> {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct AccessKeys {
-    /// One entry for each key.
+    /// One entry per key.
     #[serde(default)]
     pub access_keys: Vec<AccessKey>,
     /// Members that this library does not know.
@@ -77,14 +77,14 @@ pub struct AccessKeys {
     pub extra: Extra,
 }
 
-/// What is said about an access key.
+/// The description of an access key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AccessKey {
-    /// When it was created.
+    /// The time of its creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
-    /// What its creator said about it.
+    /// The text that its creator gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Members that this library does not know.
@@ -92,12 +92,15 @@ pub struct AccessKey {
     pub extra: Extra,
 }
 
-/// `POST /space/:id/apikey`: creates an access key. The reply holds the key, in a form that is not declared.
+/// `POST /space/:id/apikey`: creates an access key.
+///
+/// Request: the description as JSON. Response: JSON that contains the key; its form is not
+/// declared.
 #[derive(Clone, Copy, Debug)]
 pub struct CreateAccessKey<'a> {
     /// The space.
     pub space: &'a SpaceId,
-    /// What is said about the key; white space around it is left out.
+    /// The description of the key. White space around it is removed.
     pub description: Option<&'a str>,
 }
 
@@ -108,12 +111,7 @@ impl Operation for CreateAccessKey<'_> {
     type Decoder = Json<Value>;
 
     fn path(&self) -> Path {
-        keys_of(self.space)
-    }
-
-    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers::json(headers);
-        Ok(())
+        keys_path(self.space)
     }
 
     fn payload(&self, _: Dialect) -> Result<Inline, RequestError> {
@@ -126,11 +124,13 @@ impl Operation for CreateAccessKey<'_> {
 }
 
 /// `DELETE /space/:id/apikey`: revokes an access key.
+///
+/// Request: the key in the header `x-revoke`. Response: ignored.
 #[derive(Clone, Copy)]
 pub struct RevokeAccessKey<'a> {
     /// The space.
     pub space: &'a SpaceId,
-    /// The key. A secret: it is not shown in `Debug` output.
+    /// The key. `Debug` output does not show it.
     pub key: &'a str,
 }
 
@@ -149,15 +149,14 @@ impl Operation for RevokeAccessKey<'_> {
     type Decoder = Discard;
 
     fn path(&self) -> Path {
-        keys_of(self.space)
+        keys_path(self.space)
     }
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers::json(headers);
         let problem = || {
             RequestError::header(
                 "x-revoke",
-                "the key is empty, or holds a character that HTTP does not allow",
+                "the key is empty, or contains a character that HTTP does not allow",
             )
         };
         let mut key = HeaderValue::from_str(self.key)
@@ -172,7 +171,9 @@ impl Operation for RevokeAccessKey<'_> {
     }
 }
 
-/// `DELETE /space/:id/apikey`: revokes all access keys of a space. The reply says how many.
+/// `DELETE /space/:id/apikey`: revokes all access keys of a space.
+///
+/// Request: the header `x-revoke-all: true`. Response: [`RevokedAccessKeys`] as JSON.
 #[derive(Clone, Copy, Debug)]
 pub struct RevokeAllAccessKeys<'a> {
     /// The space.
@@ -186,11 +187,10 @@ impl Operation for RevokeAllAccessKeys<'_> {
     type Decoder = Json<RevokedAccessKeys>;
 
     fn path(&self) -> Path {
-        keys_of(self.space)
+        keys_path(self.space)
     }
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers::json(headers);
         headers.insert(
             HeaderName::from_static("x-revoke-all"),
             HeaderValue::from_static("true"),
@@ -199,15 +199,15 @@ impl Operation for RevokeAllAccessKeys<'_> {
     }
 }
 
-/// What was revoked.
+/// The response to the revocation of all access keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct RevokedAccessKeys {
-    /// How many keys.
+    /// The number of revoked keys.
     #[serde(default)]
     pub keys_revoked: u64,
-    /// All further members, for example `message`.
+    /// All other members, for example `message`.
     #[serde(flatten)]
     pub extra: Extra,
 }

@@ -5,71 +5,61 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::headers::json;
-use crate::operation::{Inline, inline_json};
+use crate::operation::{Inline, get, inline_json};
 use crate::{
     Dialect, Discard, Extra, HubId, Json, ManagerId, Operation, Path, RequestError, SequenceInfo,
 };
 
-/// `GET /list`: the hubs of a Manager.
-#[derive(Clone, Copy, Debug)]
-pub struct ListHubs;
-
-impl Operation for ListHubs {
-    const NAME: &'static str = "list hubs";
-    const METHOD: Method = Method::GET;
-    type Payload = Inline;
-    type Decoder = Json<Vec<HubInfo>>;
-
-    fn path(&self) -> Path {
-        Path::new("list")
-    }
+get! {
+    /// `GET /list`: returns the hubs of a Manager.
+    ///
+    /// Response: a list of [`HubInfo`] as JSON.
+    pub struct ListHubs;
+    NAME = "list hubs";
+    PATH = "list";
+    Decoder = Json<Vec<HubInfo>>;
 }
 
-/// A hub as its Manager describes it.
+/// The Manager's description of a hub.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct HubInfo {
-    /// Its id.
+    /// The id of the hub.
     pub id: HubId,
-    /// Whether it is well.
+    /// `true` if the hub is healthy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthy: Option<bool>,
-    /// Whether it is run by its owner, and not by the platform.
+    /// `true` if its owner runs the hub, not the platform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub self_hosted: Option<bool>,
-    /// Whether it is connected.
+    /// `true` if the hub is connected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_connection_active: Option<bool>,
-    /// What its owner says about it.
+    /// The description from its owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// All further members: `info` with its times, `tags`, `disconnectReason`.
+    /// All other members: `info` with its times, `tags`, `disconnectReason`.
     #[serde(flatten)]
     pub extra: Extra,
 }
 
-/// `GET /config`: the configuration of a Manager.
-#[derive(Clone, Copy, Debug)]
-pub struct GetManagerConfig;
-
-impl Operation for GetManagerConfig {
-    const NAME: &'static str = "get manager configuration";
-    const METHOD: Method = Method::GET;
-    type Payload = Inline;
-    type Decoder = Json<ManagerConfig>;
-
-    fn path(&self) -> Path {
-        Path::new("config")
-    }
+get! {
+    /// `GET /config`: returns the configuration of a Manager.
+    ///
+    /// Response: [`ManagerConfig`] as JSON.
+    pub struct GetManagerConfig;
+    NAME = "get manager configuration";
+    PATH = "config";
+    Decoder = Json<ManagerConfig>;
 }
 
 /// The configuration of a Manager.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ManagerConfig {
-    /// Its members: `id`, `apiBase`, `sthController`, ... May hold secrets, such as those of its store (`s3`).
+    /// The configuration: `id`, `apiBase`, `sthController`, ... It may contain secrets, for example
+    /// those of the store (`s3`).
     #[serde(default)]
     pub config: Extra,
     /// Members that this library does not know.
@@ -77,64 +67,56 @@ pub struct ManagerConfig {
     pub extra: Extra,
 }
 
-/// `GET /all_sequences`: the sequences of all hubs of a Manager, and of its store.
-#[derive(Clone, Copy, Debug)]
-pub struct ListAllSequences;
-
-impl Operation for ListAllSequences {
-    const NAME: &'static str = "list all sequences";
-    const METHOD: Method = Method::GET;
-    type Payload = Inline;
-    type Decoder = Json<Vec<SequenceInfo>>;
-
-    fn path(&self) -> Path {
-        Path::new("all_sequences")
-    }
+get! {
+    /// `GET /all_sequences`: returns the sequences of all hubs of a Manager, and of its store.
+    ///
+    /// Response: a list of [`SequenceInfo`] as JSON.
+    pub struct ListAllSequences;
+    NAME = "list all sequences";
+    PATH = "all_sequences";
+    Decoder = Json<Vec<SequenceInfo>>;
 }
 
-/// `GET /topics`: the topics of a Manager.
-#[derive(Clone, Copy, Debug)]
-pub struct ListManagerTopics;
-
-impl Operation for ListManagerTopics {
-    const NAME: &'static str = "list topics of manager";
-    const METHOD: Method = Method::GET;
-    type Payload = Inline;
-    type Decoder = Json<Vec<ManagerTopic>>;
-
-    fn path(&self) -> Path {
-        Path::new("topics")
-    }
+get! {
+    /// `GET /topics`: returns the topics of a Manager.
+    ///
+    /// Response: a list of [`ManagerTopic`] as JSON.
+    pub struct ListManagerTopics;
+    NAME = "list topics of manager";
+    PATH = "topics";
+    Decoder = Json<Vec<ManagerTopic>>;
 }
 
-/// A topic as a Manager describes it.
+/// The Manager's description of a topic.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ManagerTopic {
-    /// Its name.
+    /// The name of the topic.
     #[serde(default)]
     pub name: String,
-    /// The content type of its data.
+    /// The content type of the data.
     #[serde(default)]
     pub content_type: String,
-    /// All further members: `actors`, who reads and writes it.
+    /// All other members: `actors`, the readers and writers of the topic.
     #[serde(flatten)]
     pub extra: Extra,
 }
 
-/// `POST /disconnect`: disconnects hubs from a Manager, by id, by access key, or some of them.
+/// `POST /disconnect`: disconnects hubs from a Manager, selected by id or access key.
+///
+/// Request: the members of this struct as JSON. Response: [`Disconnected`] as JSON.
 #[derive(Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct DisconnectHubs {
-    /// This hub.
+    /// The id of a hub to disconnect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// At most so many.
+    /// Upper bound for the number of hubs to disconnect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// Those that came with this access key. A secret: it is not shown in `Debug` output.
+    /// The access key of the hubs to disconnect. `Debug` output does not show it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_key: Option<String>,
 }
@@ -149,7 +131,7 @@ impl core::fmt::Debug for DisconnectHubs {
 }
 
 impl DisconnectHubs {
-    /// This hub.
+    /// Selects the hub with this id.
     #[must_use]
     pub fn id(id: impl Into<String>) -> Self {
         Self {
@@ -158,7 +140,7 @@ impl DisconnectHubs {
         }
     }
 
-    /// Those that came with this access key.
+    /// Selects the hubs that connected with this access key.
     #[must_use]
     pub fn access_key(key: impl Into<String>) -> Self {
         Self {
@@ -167,7 +149,7 @@ impl DisconnectHubs {
         }
     }
 
-    /// At most so many.
+    /// Sets the upper bound for the number of hubs.
     #[must_use]
     pub fn limit(self, limit: u64) -> Self {
         Self {
@@ -187,43 +169,38 @@ impl Operation for DisconnectHubs {
         Path::new("disconnect")
     }
 
-    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        json(headers);
-        Ok(())
-    }
-
     fn payload(&self, _: Dialect) -> Result<Inline, RequestError> {
         inline_json("payload", self)
     }
 }
 
-/// What a Manager disconnected.
+/// The response to a request to disconnect hubs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Disconnected {
-    /// Whether it did: `OK`, or what went wrong.
+    /// `OK`, or the kind of failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub op_status: Option<String>,
-    /// The Manager.
+    /// The id of the Manager.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manager_id: Option<ManagerId>,
-    /// The hubs.
+    /// The disconnected hubs.
     #[serde(default)]
     pub disconnected: Vec<DisconnectedHub>,
-    /// All further members, for example `error`.
+    /// All other members, for example `error`.
     #[serde(flatten)]
     pub extra: Extra,
 }
 
-/// A hub that was disconnected.
+/// A hub that a Manager has disconnected.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct DisconnectedHub {
-    /// The hub.
+    /// The id of the hub.
     pub sth_id: HubId,
-    /// Why: a word, or its number.
+    /// The reason: its name or its number.
     #[serde(default)]
     pub reason: Value,
     /// Members that this library does not know.
@@ -232,11 +209,13 @@ pub struct DisconnectedHub {
 }
 
 /// `DELETE /sth/:hub`: removes a hub from its Manager.
+///
+/// Request: `force` in the header `x-force`. Response: ignored.
 #[derive(Clone, Copy, Debug)]
 pub struct DeleteHub<'a> {
     /// The hub.
     pub id: &'a HubId,
-    /// Whether also while it is connected.
+    /// If `true`, removes the hub even while it is connected.
     pub force: bool,
 }
 
@@ -251,7 +230,6 @@ impl Operation for DeleteHub<'_> {
     }
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        json(headers);
         headers.insert(
             HeaderName::from_static("x-force"),
             HeaderValue::from_static(if self.force { "true" } else { "false" }),

@@ -4,47 +4,44 @@ use alloc::vec::Vec;
 use http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
 
-use crate::headers::{json, octet_stream};
-use crate::operation::Inline;
+use crate::headers::octet_stream;
+use crate::operation::{Inline, get};
 use crate::{Discard, Extra, Json, Operation, Path, RequestError, StoreItemId, Streamed};
 
-/// `GET /s3`: the sequences in a Manager's store.
-#[derive(Clone, Copy, Debug)]
-pub struct ListStoreItems;
-
-impl Operation for ListStoreItems {
-    const NAME: &'static str = "list store items";
-    const METHOD: Method = Method::GET;
-    type Payload = Inline;
-    type Decoder = Json<Vec<StoreItem>>;
-
-    fn path(&self) -> Path {
-        Path::new("s3")
-    }
+get! {
+    /// `GET /s3`: returns the sequences in a Manager's store.
+    ///
+    /// Response: a list of [`StoreItem`] as JSON.
+    pub struct ListStoreItems;
+    NAME = "list store items";
+    PATH = "s3";
+    Decoder = Json<Vec<StoreItem>>;
 }
 
-/// A sequence in a Manager's store, by its configuration.
+/// A sequence in a Manager's store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StoreItem {
-    /// Its id.
+    /// The id of the sequence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<StoreItemId>,
-    /// Its package's name.
+    /// The name of the package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Its package's version.
+    /// The version of the package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// All further members.
+    /// All other members.
     #[serde(flatten)]
     pub extra: Extra,
 }
 
-/// `PUT /s3/:id`, or `PUT /s3` for one without an id: puts a package into a Manager's store.
+/// `PUT /s3/:id` or, without an id, `PUT /s3`: uploads a package to a Manager's store.
+///
+/// Request: the package. Response: [`StoreItem`] as JSON.
 #[derive(Clone, Copy, Debug)]
 pub struct PutStoreItem<'a> {
-    /// The id that it is to have; the Manager gives it one where none is said.
+    /// The id for the package. If it is `None`, the Manager assigns one.
     pub id: Option<&'a StoreItemId>,
 }
 
@@ -67,7 +64,9 @@ impl Operation for PutStoreItem<'_> {
     }
 }
 
-/// `DELETE /s3/:id`: removes a package from a Manager's store.
+/// `DELETE /s3/:id`: deletes a package from a Manager's store.
+///
+/// Response: ignored.
 #[derive(Clone, Copy, Debug)]
 pub struct DeleteStoreItem<'a> {
     /// The package.
@@ -83,14 +82,11 @@ impl Operation for DeleteStoreItem<'_> {
     fn path(&self) -> Path {
         Path::new("s3").value(StoreItemId::WHAT, self.id.as_str())
     }
-
-    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        json(headers);
-        Ok(())
-    }
 }
 
-/// `DELETE /store`: removes all packages from a Manager's store.
+/// `DELETE /store`: deletes all packages from a Manager's store.
+///
+/// Response: ignored.
 #[derive(Clone, Copy, Debug)]
 pub struct ClearStore;
 
@@ -102,10 +98,5 @@ impl Operation for ClearStore {
 
     fn path(&self) -> Path {
         Path::new("store")
-    }
-
-    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        json(headers);
-        Ok(())
     }
 }

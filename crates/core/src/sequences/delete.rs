@@ -1,18 +1,18 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use crate::headers::json;
+use super::sequence_path;
 use crate::operation::Inline;
 use crate::{Dialect, Discard, Operation, Path, RequestError, SequenceId};
 
-/// `DELETE /sequence/:id`: removes a sequence.
+/// `DELETE /sequence/:id`: deletes a sequence.
 ///
-/// Refused with 409 while it is in use, unless by force: then the hub kills its instances first, and answers after about
-/// 16 seconds. By force since 0.34.4.
+/// Response: ignored; 409 if the sequence is in use. With `force`, the hub kills its instances
+/// first, and responds after about 16 seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct DeleteSequence<'a> {
     /// The sequence.
     pub id: &'a SequenceId,
-    /// Whether to kill its instances.
+    /// If `true`, the hub kills the instances of the sequence. Since hub 0.34.4.
     pub force: bool,
 }
 
@@ -23,13 +23,12 @@ impl Operation for DeleteSequence<'_> {
     type Decoder = Discard;
 
     fn path(&self) -> Path {
-        Path::new("sequence").value(SequenceId::WHAT, self.id.as_str())
+        sequence_path(self.id)
     }
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        json(headers);
         if self.force {
-            // The hub looks for the header's presence alone: any value would force.
+            // The hub checks only the presence of the header; `false` would force as well.
             headers.insert(
                 HeaderName::from_static("x-seq-kill-inst"),
                 HeaderValue::from_static("true"),

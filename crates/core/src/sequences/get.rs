@@ -1,9 +1,12 @@
 use http::Method;
 
+use super::sequence_path;
 use crate::operation::Inline;
 use crate::{Json, Operation, Path, SequenceId, SequenceInfo};
 
-/// `GET /sequence/:id`: what the hub knows of a sequence.
+/// `GET /sequence/:id`: returns the info of a sequence.
+///
+/// Response: [`SequenceInfo`] as JSON; 404 if the hub has no such sequence.
 #[derive(Clone, Copy, Debug)]
 pub struct GetSequence<'a> {
     /// The sequence.
@@ -17,6 +20,6 @@ impl Operation for GetSequence<'_> {
     type Decoder = Json<SequenceInfo>;
 
     fn path(&self) -> Path {
-        Path::new("sequence").value(SequenceId::WHAT, self.id.as_str())
+        sequence_path(self.id)
     }
 }

@@ -7,19 +7,19 @@ use serde_json::Value;
 
 use crate::{Adapter, Extra, InstanceId, SequenceId};
 
-/// A sequence as the hub describes it.
+/// The hub's description of a sequence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SequenceInfo {
-    /// The id that the hub gave it.
+    /// The id of the sequence.
     pub id: SequenceId,
-    /// What its package says, and what the hub found out about it.
+    /// The configuration, from the package and from the hub.
     #[serde(default)]
     pub config: SequenceConfig,
-    /// The instances of it that the hub lists. On 1.x also those that ended a short while ago.
+    /// The ids of its instances. 1.x includes those that ended in the last minutes.
     #[serde(default)]
     pub instances: Vec<InstanceId>,
-    /// The hub that has it, or `STH`. Since 1.0.
+    /// The id of the hub that has the sequence, or `STH`. Since 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
     /// Members that this library does not know.
@@ -32,32 +32,33 @@ pub struct SequenceInfo {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SequenceConfig {
-    /// The package's name, empty where it has none.
+    /// The name of the package; empty if it has none.
     #[serde(default)]
     pub name: String,
-    /// The package's version, empty where it has none.
+    /// The version of the package; empty if it has none.
     #[serde(default)]
     pub version: String,
-    /// The package's description. Since 1.0.
+    /// The description of the package. Since 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The program's file: `main` in `package.json`.
+    /// The file to run: `main` in `package.json`.
     #[serde(
         default,
         rename = "entrypointPath",
         skip_serializing_if = "Option::is_none"
     )]
     pub main: Option<String>,
-    /// The engines that the package asks for, for example `node` → `">=16"`.
+    /// The required engines, for example `node` → `">=16"`.
     #[serde(default)]
     pub engines: BTreeMap<String, Value>,
-    /// What runs its instances.
+    /// The adapter that runs its instances.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub adapter: Option<Adapter>,
     /// The language: `js`, `py`, a file extension, or `unknown`. Since 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// All further members: `author`, `keywords`, `args`, `repository`, `packageSize`, `sequenceDir`, `container`, ...
+    /// All other members: `author`, `keywords`, `args`, `repository`, `packageSize`, `sequenceDir`,
+    /// `container`, ...
     #[serde(flatten)]
     pub extra: Extra,
 }

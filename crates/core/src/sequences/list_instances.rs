@@ -2,10 +2,13 @@ use alloc::vec::Vec;
 
 use http::{Method, StatusCode};
 
+use super::sequence_path;
 use crate::operation::Inline;
 use crate::{ApiError, InstanceId, Json, Operation, Path, SequenceId};
 
-/// `GET /sequence/:id/instances`: the ids of the sequence's instances.
+/// `GET /sequence/:id/instances`: returns the ids of a sequence's instances.
+///
+/// Response: a list of [`InstanceId`] as JSON; 404 if the hub has no such sequence.
 #[derive(Clone, Copy, Debug)]
 pub struct ListSequenceInstances<'a> {
     /// The sequence.
@@ -19,12 +22,10 @@ impl Operation for ListSequenceInstances<'_> {
     type Decoder = Json<Vec<InstanceId>>;
 
     fn path(&self) -> Path {
-        Path::new("sequence")
-            .value(SequenceId::WHAT, self.id.as_str())
-            .literal("instances")
+        sequence_path(self.id).literal("instances")
     }
 
-    /// quirk (0.18.7): an unknown sequence is answered with 500, because the hub cannot serialize the answer that it does not have.
+    /// quirk (0.18.7): the hub responds with 500 instead of 404 if there is no such sequence.
     fn map_api_error(error: ApiError) -> ApiError {
         if error.status == StatusCode::INTERNAL_SERVER_ERROR
             && error.message == "Failed to serialize data"

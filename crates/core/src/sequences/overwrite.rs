@@ -1,13 +1,16 @@
 use http::{HeaderMap, Method};
 
+use super::sequence_path;
 use crate::headers::octet_stream;
 use crate::{
     Dialect, Json, Operation, Path, RequestError, SentSequence, SequenceId, Streamed, Version,
 };
 
-/// `PUT /sequence/:id`: replaces the package of a sequence that has no instances. Since 0.38.0.
+/// `PUT /sequence/:id`: replaces the package of a sequence that has no instances.
 ///
-/// Refused with 409 while any instance is listed, which on 1.x includes those that ended a short while ago.
+/// Request: the package, like in [`SendSequence`](crate::SendSequence). Response: [`SentSequence`]
+/// as JSON; 409 if the hub lists any instance of the sequence, which on 1.x includes those that
+/// ended in the last minutes. Since hub 0.38.0.
 #[derive(Clone, Copy, Debug)]
 pub struct OverwriteSequence<'a> {
     /// The sequence.
@@ -22,7 +25,7 @@ impl Operation for OverwriteSequence<'_> {
     type Decoder = Json<SentSequence>;
 
     fn path(&self) -> Path {
-        Path::new("sequence").value(SequenceId::WHAT, self.id.as_str())
+        sequence_path(self.id)
     }
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
@@ -30,7 +33,7 @@ impl Operation for OverwriteSequence<'_> {
         Ok(())
     }
 
-    /// An older hub would let the whole package come before it answers 404.
+    /// An older hub reads the whole package before it responds with 404.
     fn needs_dialect(&self) -> bool {
         true
     }

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use crate::headers::octet_stream;
 use crate::{Extra, Json, Operation, Path, RequestError, SequenceId, Streamed};
 
-/// `POST /sequence`: uploads a package, a gzip-compressed tar with `package.json` at its root. The hub answers when it is unpacked.
+/// `POST /sequence`: uploads a package.
 ///
-/// A package that cannot be used is refused with 422.
+/// Request: a gzip-compressed tar archive with `package.json` at its root. Response:
+/// [`SentSequence`] as JSON, when the hub has unpacked the package; 422 if the package is invalid.
 #[derive(Clone, Copy, Debug)]
 pub struct SendSequence;
 
@@ -26,11 +27,11 @@ impl Operation for SendSequence {
     }
 }
 
-/// What the hub says about an uploaded sequence.
+/// The response to the upload of a package.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SentSequence {
-    /// The sequence's id.
+    /// The id of the sequence.
     pub id: SequenceId,
     /// Members that this library does not know.
     #[serde(flatten)]

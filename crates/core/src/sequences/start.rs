@@ -3,26 +3,30 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use http::{HeaderMap, Method};
+use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::headers::json;
+use super::sequence_path;
 use crate::operation::{Inline, inline_json};
 use crate::{
     Dialect, Extra, InstanceId, InstanceStatus, Json, Operation, Path, RequestError, SequenceId,
     Version,
 };
 
-/// `POST /sequence/:id/start`: starts an instance of a sequence. The hub answers when the instance's process has connected to it.
+/// `POST /sequence/:id/start`: starts an instance of a sequence.
 ///
-/// The answer says little: a sequence that throws while it loads is also answered with success, and its instance ends at once.
-/// quirk (0.18.7): a `main` that does not exist, and two `engines`, are never answered.
+/// Request: [`StartOptions`] as JSON. Response: [`Started`] as JSON, when the process of the
+/// instance has connected to the hub.
+///
+/// A success does not mean that the sequence runs. If the sequence throws while it loads, the hub
+/// still responds with a success, and the instance ends at once. quirk (0.18.7): the hub never
+/// responds if the `main` of the package does not exist, or if the package has two `engines`.
 #[derive(Clone, Copy, Debug)]
 pub struct StartSequence<'a> {
     /// The sequence.
     pub id: &'a SequenceId,
-    /// How to start it.
+    /// Options for starting it.
     pub options: &'a StartOptions,
 }
 
@@ -33,14 +37,7 @@ impl Operation for StartSequence<'_> {
     type Decoder = Json<Started>;
 
     fn path(&self) -> Path {
-        Path::new("sequence")
-            .value(SequenceId::WHAT, self.id.as_str())
-            .literal("start")
-    }
-
-    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        json(headers);
-        Ok(())
+        sequence_path(self.id).literal("start")
     }
 
     fn needs_dialect(&self) -> bool {
@@ -59,7 +56,9 @@ impl Operation for StartSequence<'_> {
     }
 }
 
-/// Options that older hubs ignore without a word, and since when they do not. (Hubs up to 0.18.7 surely ignore `limits`.)
+/// Options that older hubs silently ignore, and the first version that supports each.
+///
+/// For `limits`, the version is an assumption; hubs up to 0.18.7 ignore it.
 const LATER_OPTIONS: [(&str, &str, Version); 4] = [
     (
         "instanceId",
@@ -83,10 +82,13 @@ const LATER_OPTIONS: [(&str, &str, Version); 4] = [
     ),
 ];
 
-/// How to start a sequence. What is not said is not sent: the default is `{}`.
+/// Options for starting a sequence.
 ///
-/// A value that cannot be sent (an `appConfig` that is not a JSON object, say) is reported when the sequence is started,
-/// before anything is sent, so that options can be written in one expression.
+/// The request contains only the options that were set; by default it is `{}`.
+///
+/// The methods do not return errors, so that one expression can set all options. With an invalid
+/// value, for example an `appConfig` that is not a JSON object, the start fails before anything is
+/// sent.
 ///
 /// ```
 /// use scramjet_client_core::StartOptions;
@@ -102,7 +104,7 @@ pub struct StartOptions {
     problem: Option<(String, String)>,
 }
 
-/// Only the names of what was set: the values may be secrets.
+/// Shows only the names of the options, because the values may be secrets.
 impl fmt::Debug for StartOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.members.keys().collect();
@@ -111,28 +113,30 @@ impl fmt::Debug for StartOptions {
 }
 
 impl StartOptions {
-    /// No options.
+    /// Creates empty options.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// `appConfig`: what the sequence finds as its configuration. A JSON object, or anything that serializes to one; `None` is nothing.
+    /// Sets `appConfig`, the configuration of the sequence.
+    ///
+    /// It has to serialize to a JSON object. `None` removes it.
     #[must_use]
     pub fn app_config(self, config: impl Serialize) -> Self {
         self.set("appConfig", config, |value| match value {
             Value::Object(_) => Ok(()),
-            _ => Err("it is not a JSON object; a sequence's configuration has to be one".into()),
+            _ => Err("a sequence's configuration must be a JSON object".into()),
         })
     }
 
-    /// Appends to `args`, the arguments of the sequence's function: any JSON value.
+    /// Appends one value to `args`, the arguments of the sequence's function.
     #[must_use]
     pub fn arg(self, arg: impl Serialize) -> Self {
         self.args([arg])
     }
 
-    /// Appends to `args`, the arguments of the sequence's function: any JSON values.
+    /// Appends several values to `args`, the arguments of the sequence's function.
     #[must_use]
     pub fn args(mut self, args: impl IntoIterator<Item: Serialize>) -> Self {
         let mut all = match self.members.remove("args") {
@@ -141,7 +145,7 @@ impl StartOptions {
             Some(_) => {
                 self.refuse(
                     "args",
-                    "it was set to something else than a list before".into(),
+                    "it is already set to a value that is not a list".into(),
                 );
                 Vec::new()
             }
@@ -156,20 +160,22 @@ impl StartOptions {
         self
     }
 
-    /// The id of the instance to be, where one was chosen.
+    /// Returns the id from [`instance_id`](Self::instance_id), if it was set.
     #[must_use]
     pub fn chosen_id(&self) -> Option<&str> {
         self.members.get("instanceId").and_then(Value::as_str)
     }
 
-    /// `instanceId`: the id of the instance to be, exactly 36 characters, for example a UUID. Since 0.31.4.
+    /// Sets `instanceId`, the id of the new instance. Since hub 0.31.4.
+    ///
+    /// It has to have exactly 36 characters, like a UUID.
     #[must_use]
     pub fn instance_id(self, id: impl Into<String>) -> Self {
         self.set("instanceId", id.into(), |value| {
             let id = value.as_str().unwrap_or_default();
             if id.len() != InstanceId::CHOSEN_LEN {
                 return Err(format!(
-                    "it has {} characters; hubs take exactly {}",
+                    "it has {} characters; hubs accept exactly {}",
                     id.chars().count(),
                     InstanceId::CHOSEN_LEN
                 ));
@@ -180,36 +186,40 @@ impl StartOptions {
         })
     }
 
-    /// `inputTopic`: the topic that the instance's input comes from. Since 0.20.0, and effective only where the sequence
-    /// itself declares a content type for its input.
+    /// Sets `inputTopic`, the topic that the instance reads as its input. Since hub 0.20.0.
+    ///
+    /// Works only if the sequence declares a content type for its input.
     #[must_use]
     pub fn input_topic(self, topic: impl Into<String>) -> Self {
         self.set("inputTopic", topic.into(), not_empty)
     }
 
-    /// `outputTopic`: the topic that the instance's output goes to as well. Since 0.20.0, and effective only where the
-    /// sequence itself declares a content type for its output.
+    /// Sets `outputTopic`, the topic that also receives the instance's output. Since hub 0.20.0.
+    ///
+    /// Works only if the sequence declares a content type for its output.
     #[must_use]
     pub fn output_topic(self, topic: impl Into<String>) -> Self {
         self.set("outputTopic", topic.into(), not_empty)
     }
 
-    /// `limits`: what the instance may use.
+    /// Sets `limits`, the resources that the instance may use.
     #[must_use]
     pub fn limits(self, limits: InstanceLimits) -> Self {
         self.set("limits", limits, |_| Ok(()))
     }
 
-    /// Any other member of the start payload, as the hub spells it. It is sent to every hub: one that does not know it ignores it.
+    /// Sets any other member of the request, spelled as the hub expects it.
+    ///
+    /// The request contains it for every hub. Hubs ignore members that they do not know.
     #[must_use]
     pub fn member(self, name: &str, value: impl Serialize) -> Self {
         self.set(name, value, |_| Ok(()))
     }
 
-    /// The request body.
+    /// Returns the request body.
     ///
     /// # Errors
-    /// [`RequestError::Option`]: an option's value cannot be sent.
+    /// [`RequestError::Option`] if the value of an option is invalid.
     pub fn to_body(&self) -> Result<Vec<u8>, RequestError> {
         if let Some((option, problem)) = &self.problem {
             return Err(RequestError::option(option, problem));
@@ -238,7 +248,7 @@ impl StartOptions {
         self
     }
 
-    /// The first problem is the one that is reported.
+    /// Records a problem, which [`to_body`](Self::to_body) returns. Only the first one is kept.
     fn refuse(&mut self, name: &str, problem: String) {
         self.problem.get_or_insert_with(|| (name.into(), problem));
     }
@@ -252,26 +262,26 @@ fn not_empty(value: &Value) -> Result<(), String> {
     }
 }
 
-/// What an instance may use.
+/// The resources that an instance may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct InstanceLimits {
-    /// Memory, in megabytes.
+    /// The memory limit in megabytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
-    /// Whether it may use the graphics processor.
+    /// `true` if the instance may use the graphics processor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<bool>,
 }
 
 impl InstanceLimits {
-    /// No limits.
+    /// Creates empty limits.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Memory, in megabytes.
+    /// Sets the memory limit in megabytes.
     #[must_use]
     pub fn memory(self, megabytes: u64) -> Self {
         Self {
@@ -280,7 +290,7 @@ impl InstanceLimits {
         }
     }
 
-    /// Whether it may use the graphics processor.
+    /// Allows or forbids the graphics processor.
     #[must_use]
     pub fn gpu(self, allowed: bool) -> Self {
         Self {
@@ -291,7 +301,7 @@ impl InstanceLimits {
 }
 
 impl Started {
-    /// An instance that was found, and whose start was not answered.
+    /// Creates the result for an instance that exists although the response to its start was lost.
     pub(crate) fn found(id: InstanceId) -> Self {
         Self {
             id,
@@ -301,16 +311,16 @@ impl Started {
     }
 }
 
-/// What the hub says about a started instance.
+/// The response to the start of an instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Started {
-    /// The instance's id.
+    /// The id of the instance.
     pub id: InstanceId,
-    /// The instance's status, where the hub sends one.
+    /// The state of the instance, if the hub sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<InstanceStatus>,
-    /// All further members, for example `message`.
+    /// All other members, for example `message`.
     #[serde(flatten)]
     pub extra: Extra,
 }

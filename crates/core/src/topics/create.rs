@@ -1,18 +1,20 @@
 use alloc::string::String;
 
-use http::{HeaderMap, Method};
+use http::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::headers::json;
 use crate::operation::{Inline, inline_json};
 use crate::{ContentType, Dialect, Extra, Json, Operation, Path, RequestError, TopicName, Version};
 
-/// `POST /topics`: creates a topic. Since 0.35.0; on older hubs a topic comes into being when it is first used.
+/// `POST /topics`: creates a topic.
+///
+/// Request: name and content type as JSON. Response: [`CreatedTopic`] as JSON; 400 if the topic
+/// exists. Since hub 0.35.0. Older hubs create topics only on their first use.
 #[derive(Clone, Copy, Debug)]
 pub struct CreateTopic<'a> {
-    /// Its name: letters, digits and `_`, `+`, `-`.
+    /// The name: letters, digits, `_`, `+` and `-`.
     pub name: &'a TopicName,
-    /// The content type of its data.
+    /// The content type of the data.
     pub content_type: ContentType,
 }
 
@@ -25,11 +27,6 @@ impl Operation for CreateTopic<'_> {
 
     fn path(&self) -> Path {
         Path::new("topics")
-    }
-
-    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        json(headers);
-        Ok(())
     }
 
     fn payload(&self, _: Dialect) -> Result<Inline, RequestError> {
@@ -48,20 +45,20 @@ struct Body<'a> {
     content_type: &'a str,
 }
 
-/// What the hub says about a new topic.
+/// The response to the creation of a topic.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct CreatedTopic {
-    /// Its name.
+    /// The name of the topic.
     pub id: TopicName,
-    /// The content type of its data.
+    /// The content type of the data.
     #[serde(default)]
     pub content_type: String,
-    /// What its stream does: `flowing`, `pause`, `drain` or `error`.
+    /// The state of its stream: `flowing`, `pause`, `drain` or `error`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// All further members, for example `origin`.
+    /// All other members, for example `origin`.
     #[serde(flatten)]
     pub extra: Extra,
 }

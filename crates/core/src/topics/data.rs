@@ -1,21 +1,24 @@
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, Method};
 
 use crate::headers::end_stream;
 use crate::operation::Inline;
 use crate::{Chunks, ContentType, Discard, Operation, Path, RequestError, Streamed, TopicName};
 
-/// `POST /topic/:name`: writes to a topic, which comes into being where there is none.
+/// `POST /topic/:name`: writes data to a topic. Creates the topic if it does not exist.
 ///
-/// A topic without a reader takes some kB (100 on 1.x, 16 on 0.18), and then holds the writer back. On 1.x several writers
-/// take turns: a later one waits until an earlier one has finished.
-/// quirk (1.x): an empty body is never answered.
+/// Request: the data. Response: ignored. 1.x responds after it has read the whole request body,
+/// 0.18 before.
+///
+/// A topic without a reader buffers about 100 kB on 1.x and less than 16 kB on 0.18; then the hub
+/// stops reading the request. On 1.x several writers take turns: the hub reads a request only after
+/// the earlier ones have finished. quirk (1.x): the hub never responds to an empty body.
 #[derive(Clone, Copy, Debug)]
 pub struct SendTopic<'a> {
     /// The topic.
     pub name: &'a TopicName,
-    /// What the data is. 1.x refuses another type than the topic's.
+    /// The content type of the data. 1.x refuses another type than the topic's (500).
     pub content_type: ContentType,
-    /// Whether the topic ends for good after this data. 1.x takes no notice of it.
+    /// `Some(true)` ends the topic permanently after this data. 1.x ignores it.
     pub end: Option<bool>,
 }
 
@@ -30,23 +33,22 @@ impl Operation for SendTopic<'_> {
     }
 
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(self.content_type.as_str()),
-        );
+        self.content_type.insert_into(headers);
         end_stream(headers, self.end);
         Ok(())
     }
 }
 
-/// `GET /topic/:name`: reads a topic, which comes into being where there is none. Never ends, but where the topic is ended (0.18).
+/// `GET /topic/:name`: reads data from a topic. Creates the topic if it does not exist.
 ///
-/// Data waits for the first reader; several readers each get everything from the moment they came.
+/// Response: the data as bytes. The stream ends only on hubs of 0.18, if a writer ends the topic.
+/// The hub buffers data until the first client reads the topic. If several clients read it, each
+/// gets all data from its request on.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadTopic<'a> {
     /// The topic.
     pub name: &'a TopicName,
-    /// What its data is. 1.x refuses another type than the topic's (415).
+    /// The content type of the data. 1.x refuses another type than the topic's (415).
     pub content_type: ContentType,
 }
 
@@ -60,12 +62,10 @@ impl Operation for ReadTopic<'_> {
         Path::new("topic").value(TopicName::WHAT, self.name.as_str())
     }
 
-    /// The wanted type goes into the request's content type; what a hub accepts in `Accept` is always the same.
+    /// The hub reads the wanted type from `Content-Type`. In `Accept` it supports only
+    /// `application/octet-stream`.
     fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(self.content_type.as_str()),
-        );
+        self.content_type.insert_into(headers);
         Ok(())
     }
 }

@@ -1,12 +1,14 @@
-use http::{HeaderMap, Method};
+use http::Method;
 
-use crate::headers::json;
 use crate::operation::Inline;
-use crate::{Dialect, Discard, Operation, Path, RequestError, TopicName, Version};
+use crate::{Dialect, Discard, Operation, Path, TopicName, Version};
 
-/// `DELETE /topics/:name`: removes a topic. Since 0.35.0.
+/// `DELETE /topics/:name`: deletes a topic.
 ///
-/// Who reads it stays attached to nothing: a topic of the same name, written later, is another one.
+/// Response: ignored; 404 if there is no such topic. Since hub 0.35.0.
+///
+/// Readers of the topic stay connected, but receive nothing more. A later topic with the same name
+/// is another one.
 #[derive(Clone, Copy, Debug)]
 pub struct DeleteTopic<'a> {
     /// The topic.
@@ -22,10 +24,5 @@ impl Operation for DeleteTopic<'_> {
 
     fn path(&self) -> Path {
         Path::new("topics").value(TopicName::WHAT, self.name.as_str())
-    }
-
-    fn headers(&self, headers: &mut HeaderMap) -> Result<(), RequestError> {
-        json(headers);
-        Ok(())
     }
 }

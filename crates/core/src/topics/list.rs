@@ -1,40 +1,34 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use http::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::operation::Inline;
-use crate::{Extra, Json, Operation, Path};
+use crate::operation::get;
+use crate::{Extra, Json};
 
-/// `GET /topics`: all topics of the hub. quirk (0.18.7): always none.
-#[derive(Clone, Copy, Debug)]
-pub struct ListTopics;
-
-impl Operation for ListTopics {
-    const NAME: &'static str = "list topics";
-    const METHOD: Method = Method::GET;
-    type Payload = Inline;
-    type Decoder = Json<Vec<TopicInfo>>;
-
-    fn path(&self) -> Path {
-        Path::new("topics")
-    }
+get! {
+    /// `GET /topics`: returns all topics of the hub.
+    ///
+    /// Response: a list of [`TopicInfo`] as JSON. quirk (0.18.7): the list is always empty.
+    pub struct ListTopics;
+    NAME = "list topics";
+    PATH = "topics";
+    Decoder = Json<Vec<TopicInfo>>;
 }
 
-/// A topic as the hub describes it.
+/// The hub's description of a topic.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TopicInfo {
-    /// The topic's name.
+    /// The name of the topic.
     #[serde(rename = "topicName", default)]
     pub name: String,
-    /// The content type of its data; parse it to read or write the topic:
-    /// `topic.content_type.parse()?`, see [`ContentType`](crate::ContentType).
+    /// The content type of the data. Parse it with `topic.content_type.parse()?` to read or write
+    /// the topic, see [`ContentType`](crate::ContentType).
     #[serde(default)]
     pub content_type: String,
-    /// All further members: `localProvider`, and `topic`, which is the name again.
+    /// All other members: `localProvider`, and `topic`, which repeats the name.
     #[serde(flatten)]
     pub extra: Extra,
 }

@@ -1,4 +1,4 @@
-//! Deleting sequences with their instances.
+//! Tests deleting sequences with their instances.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::network::Faults;
 use crate::world::{SEQUENCE, Turn, World, end};
 
 #[test]
-fn delete_by_force_takes_17_seconds_at_most_and_leaves_nothing() {
+fn delete_by_force_takes_at_most_17_seconds_and_leaves_nothing() {
     for_seeds("delete by force", |seed| {
         let mut hangs = false;
         let mut world = World::new(seed, |chance| {
@@ -33,7 +33,7 @@ fn delete_by_force_takes_17_seconds_at_most_and_leaves_nothing() {
             let late = world.chance.millis(1000);
             world.pass(late);
         }
-        // Somebody has killed one of them just before.
+        // Another client has just killed one of them.
         let running = world.hub.running();
         if world.chance.one_in(2) && !running.is_empty() {
             let id = &running[world.chance.index(running.len())];
@@ -44,10 +44,10 @@ fn delete_by_force_takes_17_seconds_at_most_and_leaves_nothing() {
             let late = world.chance.millis(300);
             world.pass(late);
         }
-        let given_up = world.chance.one_in(5);
-        if given_up {
+        let cancelled = world.chance.one_in(5);
+        if cancelled {
             let at = world.hub.now() + world.chance.millis(3000);
-            world.at(at, Turn::GiveUp);
+            world.at(at, Turn::Cancel);
         }
         let begin = world.hub.now();
         let mut flow = DeleteByForce::new(world.endpoint(), world.sequence()).unwrap();
@@ -59,7 +59,7 @@ fn delete_by_force_takes_17_seconds_at_most_and_leaves_nothing() {
         let took = world.hub.now() - begin;
         let gone = world.hub.sequences().is_empty();
         if result.is_ok() {
-            // A process that does not react is removed after 15 seconds.
+            // The hub kills an unresponsive process by force after 15 seconds.
             world.pass(Duration::from_secs(16));
         }
         match &result {
@@ -67,29 +67,30 @@ fn delete_by_force_takes_17_seconds_at_most_and_leaves_nothing() {
                 assert!(gone && world.hub.running().is_empty(), "{:#?}", driven.sent);
             }
             Ok(Deleted::HandedOver) => assert!(hands_over && world.is_v1()),
-            Err(FlowError::GivenUp) => assert!(given_up),
+            Err(FlowError::Cancelled) => assert!(cancelled),
             Err(FlowError::Reply(_, error)) if gone => {
                 let refusal = error.api().filter(|refusal| refusal.is_from_hub());
                 let not_found = refusal.is_some_and(|refusal| refusal.is_not_found());
                 assert!(!not_found, "it was deleted: {:#?}", driven.sent);
             }
-            Err(_) => assert!(world.faults != Faults::NONE || given_up, "{result:?}"),
+            Err(_) => assert!(world.faults != Faults::NONE || cancelled, "{result:?}"),
         }
-        // A process that does not react is removed only after 15 seconds, and blocks for 15 more.
-        if world.faults == Faults::NONE && !given_up {
+        // The hub kills an unresponsive process after 15 seconds, and the instance blocks the
+        // deletion for 15 more.
+        if world.faults == Faults::NONE && !cancelled {
             let limit = Duration::from_secs(if hangs { 34 } else { 17 });
             assert!(took <= limit, "it took {took:?}: {:#?}", driven.sent);
         }
         let handed_over = matches!(result, Ok(Deleted::HandedOver));
-        if handed_over && !given_up && world.faults == Faults::NONE {
+        if handed_over && !cancelled && world.faults == Faults::NONE {
             assert!(took <= Duration::from_secs(2), "it took {took:?}");
         }
-        if (given_up && world.is_v1() || handed_over) && world.faults == Faults::NONE {
-            // The hub goes on with it.
+        if (cancelled && world.is_v1() || handed_over) && world.faults == Faults::NONE {
+            // The hub continues with the deletion.
             world.pass(Duration::from_secs(240));
             assert!(
                 world.hub.sequences().is_empty(),
-                "it was left: {:#?}",
+                "the sequence still exists: {:#?}",
                 driven.sent
             );
         }

@@ -1,4 +1,4 @@
-//! Waiting for events, and for the end of an instance.
+//! Tests waiting for events, and for the end of an instance.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn data(chance: &mut Chance) -> Option<Value> {
     }
 }
 
-/// A program that emits `wanted` at some time, or never, and what it emits.
+/// Returns a program that emits `wanted` at some time or never, and the data of the event.
 fn program(chance: &mut Chance) -> (Vec<Step>, Option<Option<Value>>) {
     let emitted = (!chance.one_in(4)).then(|| data(chance));
     let mut steps = Vec::new();
@@ -39,13 +39,13 @@ fn program(chance: &mut Chance) -> (Vec<Step>, Option<Option<Value>>) {
     (steps, emitted)
 }
 
-/// The data of the event as a client can see it at best.
+/// Returns the data that a client receives if nothing is lost.
 fn visible(emitted: &Option<Value>) -> Value {
     emitted.clone().unwrap_or_default()
 }
 
 #[test]
-fn wait_for_event_tells_what_happened() {
+fn wait_for_event_returns_the_event_or_the_end() {
     for_seeds("wait for event", |seed| {
         let mut emitted = None;
         let mut world = World::new(seed, |chance| {
@@ -65,17 +65,17 @@ fn wait_for_event_tells_what_happened() {
             };
             world.at(at, turn);
         }
-        let gives_up = world.hub.now() + Duration::from_secs(200);
-        world.at(gives_up, Turn::GiveUp);
+        let cancel_at = world.hub.now() + Duration::from_secs(200);
+        world.at(cancel_at, Turn::Cancel);
 
         let names = ["wanted", "never"].map(|name| EventName::new(name).unwrap());
         let endpoint = world.endpoint();
-        let patience = match world.faults {
+        let tolerance = match world.faults {
             Faults::NONE => OutageTolerance::new(),
             _ => OutageTolerance::ENDLESS,
         };
-        let flow = WaitForEvent::new(endpoint, id, names.into(), Since::Start, patience).unwrap();
-        // What fires while the first requests are on their way is early, too.
+        let flow = WaitForEvent::new(endpoint, id, names.into(), Since::Start, tolerance).unwrap();
+        // Events that are emitted before the first requests arrive count as early, too.
         let early = world.hub.now() + Duration::from_millis(LATENCY);
         let was_gone = world.is_dead(key) && !world.is_v1();
         let (result, driven) = world.run(flow, Duration::from_secs(201));
@@ -85,40 +85,40 @@ fn wait_for_event_tells_what_happened() {
             Ok(event) => {
                 assert_eq!(event.name, "wanted");
                 let data = visible(&emitted.clone().expect("an event that was emitted"));
-                let nothing = fired.as_ref().is_some_and(is_nothing);
-                let missed = nothing || fired_early || world.faults != Faults::NONE;
+                let falsy = fired.as_ref().is_some_and(is_falsy);
+                let missed = falsy || fired_early || world.faults != Faults::NONE;
                 let lost = missed && world.is_v1();
                 assert!(event.data == data || lost, "{:?} of {data:?}", event.data);
             }
             Err(FlowError::Ended(ended)) => {
-                assert!(world.is_dead(key), "it lives: {ended:?}");
-                // Not if it was to be seen at any time: hubs of 1.x hide data that is nothing.
-                let hidden = |data: &Option<Value>| world.is_v1() && is_nothing(data);
+                assert!(world.is_dead(key), "it is alive: {ended:?}");
+                // The event was visible at some time. Hubs of 1.x hide events with falsy data.
+                let hidden = |data: &Option<Value>| world.is_v1() && is_falsy(data);
                 let missed = fired.as_ref().is_some_and(|data| !hidden(data));
-                // On 0.18, and with a restart, the event goes with the instance.
+                // On 0.18 and after a restart, the hub forgets the event with the instance.
                 let goes = was_gone || world.restarted || !world.is_v1();
-                let last_ask = driven
+                let last_request = driven
                     .sent
                     .iter()
                     .rfind(|sent| sent.line.ends_with("/event/wanted"));
-                let unheard = last_ask.is_some_and(|sent| sent.silent);
-                let excused = was_gone || unheard || (goes && world.faults != Faults::NONE);
+                let unanswered = last_request.is_some_and(|sent| sent.silent);
+                let excused = was_gone || unanswered || (goes && world.faults != Faults::NONE);
                 assert!(
                     !missed || excused || world.restarted,
                     "missed: {:#?}",
                     driven.sent
                 );
             }
-            Err(FlowError::GivenUp) => {
-                let hidden = fired_early && world.is_v1() && fired.as_ref().is_some_and(is_nothing);
+            Err(FlowError::Cancelled) => {
+                let hidden = fired_early && world.is_v1() && fired.as_ref().is_some_and(is_falsy);
                 let never = fired.is_none() && !world.is_dead(key);
-                // What fires while a stream is not open, and is nothing, nobody sees.
+                // An event with falsy data that is emitted while the stream is closed is lost.
                 let in_gap = world.faults != Faults::NONE
                     && world.is_v1()
-                    && fired.as_ref().is_some_and(is_nothing);
+                    && fired.as_ref().is_some_and(is_falsy);
                 assert!(
                     hidden || never || in_gap,
-                    "it waits in vain: {:#?}",
+                    "it missed the event: {:#?}",
                     driven.sent
                 );
             }
@@ -127,17 +127,17 @@ fn wait_for_event_tells_what_happened() {
     });
 }
 
-/// What JavaScript takes for false.
-fn is_nothing(data: &Option<Value>) -> bool {
+/// Returns `true` if the data is falsy in JavaScript.
+fn is_falsy(data: &Option<Value>) -> bool {
     match data {
         None | Some(Value::Null) => true,
         Some(value) => *value == json!(0),
     }
 }
 
-/// A hub may be too busy to say how an instance is doing.
+/// A hub may be too busy to answer status requests.
 #[test]
-fn wait_for_event_does_not_end_because_nothing_is_known_of_the_instance() {
+fn wait_for_event_continues_if_the_status_is_unknown() {
     let world = World::new(0, |_| Vec::new());
     let id = InstanceId::new("an-instance").unwrap();
     let (endpoint, names) = (world.endpoint(), vec![EventName::new("wanted").unwrap()]);
@@ -154,12 +154,12 @@ fn wait_for_event_does_not_end_because_nothing_is_known_of_the_instance() {
                     Input::Failed {
                         id,
                         progress,
-                        passes,
+                        transient: passes,
                     },
                 );
             }
             Command::Send(_) | Command::Abort(_) => {}
-            Command::Wait { until } => now = until.expect("another question"),
+            Command::Wait { until } => now = until.expect("another request"),
             Command::Done(result) => panic!("{result:?}"),
         }
     }
@@ -167,20 +167,17 @@ fn wait_for_event_does_not_end_because_nothing_is_known_of_the_instance() {
 }
 
 #[test]
-fn wait_for_end_tells_the_end_and_nothing_else() {
+fn wait_for_end_returns_only_when_the_instance_has_ended() {
     for_seeds("wait for end", |seed| {
-        tells_the_end(seed, Duration::from_secs(3), |world, id| {
+        check_end(seed, Duration::from_secs(3), |world, id| {
             WaitForEnd::new(world.endpoint(), id, OutageTolerance::ENDLESS)
         });
     });
 }
 
-/// Plays a story in which the flow has to tell the end of an instance, and how late it may.
-pub(crate) fn tells_the_end<F>(
-    seed: u64,
-    latest: Duration,
-    flow: impl FnOnce(&World, InstanceId) -> F,
-) where
+/// Checks that a flow returns when an instance has ended, and at most `latest` later.
+pub(crate) fn check_end<F>(seed: u64, latest: Duration, flow: impl FnOnce(&World, InstanceId) -> F)
+where
     F: Flow<Output = Result<Ended, FlowError>>,
 {
     let mut world = World::new(seed, end);
@@ -198,18 +195,16 @@ pub(crate) fn tells_the_end<F>(
     assert_eq!(ended.id, id);
     assert!(
         world.is_dead(key),
-        "it lives: {ended:?}: {:#?}",
+        "it is alive: {ended:?}: {:#?}",
         driven.sent
     );
     if world.is_v1() && !world.restarted {
-        let exit = ended
-            .exit
-            .expect("a hub of 1.x tells how an instance has ended");
+        let exit = ended.exit.expect("the exit code that a hub of 1.x reports");
         let code = world.hub.record(key).and_then(|record| record.exit_code);
         assert_eq!(Some(exit), code.map(RunnerExit::from), "{ended:?}");
     }
     if world.faults == Faults::NONE {
         let late = world.hub.now() - world.died_at(key).unwrap_or(crash);
-        assert!(late < latest, "told {late:?} after the end");
+        assert!(late < latest, "it returned {late:?} after the end");
     }
 }

@@ -1,4 +1,4 @@
-//! Following logs over lost connections.
+//! Tests following logs across lost connections.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,7 +13,8 @@ use crate::world::{SEQUENCE, World};
 
 pub(crate) const LINES: usize = 12;
 
-/// A program that writes numbered lines to its log and ends. Each instance has its own pace.
+/// Returns a program that writes numbered lines to its log and ends. Each instance has its own
+/// pause between lines.
 pub(crate) fn counting(pause: Duration) -> ProgramSpec {
     let instances = AtomicU64::new(0);
     ProgramSpec::new(move || {
@@ -38,7 +39,7 @@ pub(crate) fn counting(pause: Duration) -> ProgramSpec {
     })
 }
 
-/// The numbered lines that come, and how many gaps.
+/// Returns the numbered lines, the number of gaps and the result.
 fn follow(
     world: &mut World,
     flow: Follow<JsonLines<LogLine>>,
@@ -79,11 +80,11 @@ fn check(
         .collect();
     assert!(
         numbers.is_sorted_by(|a, b| a < b),
-        "twice, or out of order: {numbers:?}"
+        "repeated or out of order: {numbers:?}"
     );
     let all = numbers.len() == LINES;
     match result {
-        Ok(()) => assert!(all || gaps > 0, "lost without a word: {numbers:?}"),
+        Ok(()) => assert!(all || gaps > 0, "lost without a gap: {numbers:?}"),
         Err(error) => assert!(
             (world.faults != Faults::NONE || too_late) && numbers.is_empty(),
             "{error}"
@@ -92,7 +93,7 @@ fn check(
 }
 
 #[test]
-fn follow_instance_log_tells_each_line_once_and_ends_with_the_instance() {
+fn follow_instance_log_yields_each_line_once_and_ends_with_the_instance() {
     for_seeds("follow instance log", |seed| {
         let mut world = World::new(seed, |_| Vec::new());
         let pause = world.chance.millis(1200) + Duration::from_millis(20);
@@ -101,13 +102,13 @@ fn follow_instance_log_tells_each_line_once_and_ends_with_the_instance() {
         let arrival = world.hub.now() + Duration::from_millis(LATENCY);
         let flow = Follow::instance_log(world.endpoint(), id).unwrap();
         let (lines, gaps, result) = follow(&mut world, flow, None);
-        // 0.18 forgets an instance with its end.
+        // A hub of 0.18 removes an instance as soon as it ends.
         let too_late = !world.is_v1() && world.died_at(key).is_some_and(|died| died <= arrival);
         check(&world, &lines, gaps, &result, too_late);
         if result.is_ok() {
-            assert!(world.is_dead(key), "over before the end of the instance");
+            assert!(world.is_dead(key), "it ended before the instance");
             if world.is_v1() {
-                // The log of the hub has what the instance's own gives only once.
+                // The log of the hub repeats the lines that the log of the instance has only once.
                 assert_eq!(lines.len(), LINES, "{lines:?}");
             }
         }
@@ -115,11 +116,11 @@ fn follow_instance_log_tells_each_line_once_and_ends_with_the_instance() {
 }
 
 #[test]
-fn follow_hub_log_tells_each_line_once() {
+fn follow_hub_log_yields_each_line_once() {
     for_seeds("follow hub log", |seed| {
         let mut world = World::new(seed, |_| Vec::new());
         if !world.is_v1() {
-            // The log of such a hub has no lines of instances.
+            // The log of a hub of 0.18 has no lines of instances.
             return;
         }
         let pause = world.chance.millis(1200) + Duration::from_millis(20);

@@ -1,4 +1,4 @@
-//! Following the logs of many instances.
+//! Tests following the logs of several instances.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::for_seeds;
 use crate::network::{Driven, Faults, LATENCY};
 use crate::world::{SEQUENCE, Turn, World};
 
-/// Longer than the hub needs for a start, a list and the opening of a log.
-const NOTICED: Duration = Duration::from_secs(8);
+/// Upper bound for the time until a new instance is listed and its log is open.
+const NOTICE_TIME: Duration = Duration::from_secs(8);
 
-/// What came: the numbered lines of each instance, and the instances of gaps.
+/// The numbered lines of each instance, and the instances of gaps.
 #[derive(Debug, Default)]
-struct Heard {
+struct Yielded {
     lines: BTreeMap<String, Vec<usize>>,
     gaps: Vec<Option<InstanceId>>,
 }
 
-impl Heard {
+impl Yielded {
     fn lines(&self, id: &str) -> &[usize] {
         self.lines.get(id).map_or(&[], Vec::as_slice)
     }
@@ -40,46 +40,46 @@ fn world(seed: u64) -> World {
     world
 }
 
-/// Drives the flow to its end.
-fn hear(world: &mut World, flow: FollowLogs) -> (Heard, Result<(), FlowError>) {
+/// Drives the flow to its end, and returns what it yielded.
+fn collect(world: &mut World, flow: FollowLogs) -> (Yielded, Result<(), FlowError>) {
     let mut driven = Driven::new(flow, &world.hub, world.faults);
-    let mut heard = Heard::default();
+    let mut yielded = Yielded::default();
     let result = loop {
         match world.drive(&mut driven, Duration::from_secs(400)) {
             Ok(Followed::Opened) => {}
             Ok(Followed::Item(item)) => {
                 assert!(item.line.is_about(&item.instance), "{item:?}");
                 if let Some(number) = item.line.msg.strip_prefix("line ") {
-                    let lines = heard.lines.entry(item.instance.to_string()).or_default();
+                    let lines = yielded.lines.entry(item.instance.to_string()).or_default();
                     lines.push(number.parse().unwrap());
                 }
             }
-            Ok(Followed::Gap { instance, .. }) => heard.gaps.push(instance),
+            Ok(Followed::Gap { instance, .. }) => yielded.gaps.push(instance),
             Ok(Followed::End) => break Ok(()),
             Err(error) => break Err(error),
         }
     };
     driven.close(&mut world.hub);
-    (heard, result)
+    (yielded, result)
 }
 
-/// Checks the lines of an instance that the flow knew.
-fn check(world: &World, heard: &Heard, id: &str) {
-    let lines = heard.lines(id);
+/// Checks the lines of an instance that the flow has followed.
+fn check(world: &World, yielded: &Yielded, id: &str) {
+    let lines = yielded.lines(id);
     assert!(
         lines.is_sorted_by(|a, b| a < b),
-        "twice, or out of order: {id}: {lines:?}"
+        "repeated or out of order: {id}: {lines:?}"
     );
-    // The log of a hub of 1.x has all lines until the hub is restarted.
-    let excused = world.restarted || (!world.is_v1() && heard.has_gap(id));
+    // The log of a hub of 1.x keeps all lines until the hub restarts.
+    let excused = world.restarted || (!world.is_v1() && yielded.has_gap(id));
     assert!(
         lines.len() == LINES || excused,
-        "{id} lost lines: {heard:?}"
+        "{id} lost lines: {yielded:?}"
     );
 }
 
 #[test]
-fn follow_logs_of_instances_tells_each_line_once_and_ends_with_the_last_of_them() {
+fn follow_logs_of_yields_each_line_once_and_ends_with_the_last_instance() {
     for_seeds("follow logs of instances", |seed| {
         let mut world = world(seed);
         let count = 1 + world.chance.of(3);
@@ -89,7 +89,7 @@ fn follow_logs_of_instances_tells_each_line_once_and_ends_with_the_last_of_them(
         for id in &ids {
             world.hub.add_instance(id, SEQUENCE, &json!({}));
         }
-        // An instance that is not followed, and goes on.
+        // An instance that the flow does not follow.
         let other = "91111111-2222-4333-8444-555555555555";
         world.hub.add_instance(other, SEQUENCE, &json!({}));
         if world.chance.one_in(5) {
@@ -99,32 +99,35 @@ fn follow_logs_of_instances_tells_each_line_once_and_ends_with_the_last_of_them(
         let arrival = world.hub.now() + Duration::from_millis(LATENCY);
         let of = ids.iter().map(|id| InstanceId::new(id.as_str()).unwrap());
         let flow = FollowLogs::of(world.endpoint(), of).unwrap();
-        let (heard, result) = hear(&mut world, flow);
+        let (yielded, result) = collect(&mut world, flow);
         assert_eq!(
-            heard.lines(other),
+            yielded.lines(other),
             [0; 0],
-            "of an instance that was not asked for"
+            "lines of an instance that is not followed"
         );
         let died = world.hub.records().map(|(_, record)| record.ended);
         let died: Vec<_> = died.take(ids.len()).collect();
         match result {
             Ok(()) => {
-                assert!(died.iter().all(Option::is_some), "over before the end");
-                ids.iter().for_each(|id| check(&world, &heard, id));
+                assert!(
+                    died.iter().all(Option::is_some),
+                    "it ended before the instances"
+                );
+                ids.iter().for_each(|id| check(&world, &yielded, id));
             }
             Err(error) => {
-                // 0.18 forgets an instance with its end.
+                // A hub of 0.18 removes an instance as soon as it ends.
                 let too_late = world.restarted
                     || (!world.is_v1() && died.iter().flatten().any(|died| *died <= arrival * 2));
                 let excused = world.faults != Faults::NONE || too_late;
-                assert!(excused && heard.lines.is_empty(), "{error}: {heard:?}");
+                assert!(excused && yielded.lines.is_empty(), "{error}: {yielded:?}");
             }
         }
     });
 }
 
 #[test]
-fn follow_logs_of_all_tells_the_lines_of_new_instances_as_well() {
+fn follow_logs_all_yields_the_lines_of_new_instances() {
     for_seeds("follow logs of all", |seed| {
         let mut world = world(seed);
         let first = "01111111-2222-4333-8444-555555555555";
@@ -140,31 +143,31 @@ fn follow_logs_of_all_tells_the_lines_of_new_instances_as_well() {
             }
         }
         world.faults.until = world.faults.until.min(Duration::from_secs(60));
-        // Without faults, nothing waits for a dead link to be noticed.
-        let patience = if world.faults == Faults::NONE {
+        // With faults, the flow needs time to notice dead connections.
+        let seconds = if world.faults == Faults::NONE {
             75
         } else {
             160
         };
-        world.at(began + Duration::from_secs(patience), Turn::GiveUp);
+        world.at(began + Duration::from_secs(seconds), Turn::Cancel);
         let flow = FollowLogs::all(world.endpoint()).unwrap();
-        let (heard, result) = hear(&mut world, flow);
+        let (yielded, result) = collect(&mut world, flow);
         match result {
-            Err(FlowError::GivenUp) => {}
+            Err(FlowError::Cancelled) => {}
             Err(error) => {
-                let excused = world.faults != Faults::NONE && heard.lines.is_empty();
-                return assert!(excused, "{error}: {heard:?}");
+                let excused = world.faults != Faults::NONE && yielded.lines.is_empty();
+                return assert!(excused, "{error}: {yielded:?}");
             }
-            Ok(()) => panic!("it has an end: {heard:?}"),
+            Ok(()) => panic!("it ended: {yielded:?}"),
         }
         for (_, record) in world.hub.records() {
             let lived = record
                 .ended
                 .unwrap()
                 .saturating_sub(record.started.max(began));
-            let noticed = world.faults == Faults::NONE && !world.restarted && lived > NOTICED;
-            if world.is_v1() || noticed || !heard.lines(&record.id).is_empty() {
-                check(&world, &heard, &record.id);
+            let noticed = world.faults == Faults::NONE && !world.restarted && lived > NOTICE_TIME;
+            if world.is_v1() || noticed || !yielded.lines(&record.id).is_empty() {
+                check(&world, &yielded, &record.id);
             }
         }
     });

@@ -1,4 +1,4 @@
-//! Waiting for a hub.
+//! Tests waiting for a hub.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::for_seeds;
 use crate::world::World;
 
 #[test]
-fn wait_for_hub_goes_on_until_the_hub_answers() {
+fn wait_for_hub_retries_until_the_hub_answers() {
     for_seeds("wait for hub", |seed| {
         let mut world = World::new(seed, |_| Vec::new());
         let flow = WaitForHub::new(world.endpoint());

@@ -1,4 +1,4 @@
-//! Killing instances.
+//! Tests killing instances.
 
 use std::time::Duration;
 
@@ -38,11 +38,11 @@ fn kill_returns_in_time_and_the_instance_dies() {
             );
             result.as_ref().unwrap();
         }
-        // A process that does not react is removed by force.
+        // The hub kills an unresponsive process by force.
         world.pass(Duration::from_secs(20));
         assert!(
             world.is_dead(key) || result.is_err(),
-            "it lives: {:#?}",
+            "it is alive: {:#?}",
             driven.sent
         );
     });

@@ -1,4 +1,4 @@
-//! A driver of flows over a model hub, whose network fails by chance.
+//! A driver that runs flows against the model of a hub, over a network with random faults.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -11,20 +11,21 @@ use scramjet_client_testing::model::{ExchangeId as HubExchange, Model, Piece, Re
 
 use crate::world::Chance;
 
-/// After so long without a word, the keep-alive of TCP takes a connection for dead.
+/// Time without data after which TCP keep-alive closes a connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// One way through a network without faults takes less than so many milliseconds.
+/// Upper bound for the latency of a network without faults, in milliseconds and one way.
 pub(crate) const LATENCY: u64 = 12;
 
-/// A longer latency makes an answer come after half a second or more.
+/// Latency above which a response takes half a second or more.
 const SLOW: Duration = Duration::from_millis(240);
 
-/// How often something goes wrong, in a thousand requests.
+/// The frequency of faults.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Faults {
+    /// The number of faults in a thousand requests.
     pub(crate) per_mille: u64,
-    /// Afterwards, nothing goes wrong any more.
+    /// There are no faults after this time.
     pub(crate) until: Duration,
 }
 
@@ -35,69 +36,69 @@ impl Faults {
     };
 }
 
-/// What goes wrong with an exchange.
+/// A fault of one exchange.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
-    /// Nobody listens.
+    /// The connection is refused.
     Refused,
-    /// The connection is lost before the hub has the request.
+    /// The connection is lost before the hub receives the request.
     RequestLost,
-    /// The hub has the request, and the connection is lost before its answer.
+    /// The connection is lost after the hub has received the request, before the response.
     ResponseLost,
-    /// The response breaks off after so many bytes of its body.
+    /// The connection is lost after this number of bytes of the response's body.
     Cut(usize),
-    /// The hub has the request, and nothing is heard any more.
+    /// The hub receives the request, but the response never arrives.
     Silent,
-    /// Neither is anything heard, nor does the hub have the request.
+    /// Neither the request nor the response arrives.
     DeadLink,
-    /// A gateway answers for the hub, which does not have the request.
+    /// A gateway answers with this status and does not forward the request.
     Gateway(u16),
-    /// A gateway that has passed the request on, and answers before the hub does.
-    GatewayBehind(u16),
+    /// A gateway forwards the request, and answers with this status before the hub does.
+    GatewayTimeout(u16),
 }
 
 /// An exchange of a flow.
 struct Exchange {
     request: Request<Vec<u8>>,
     fault: Option<Fault>,
-    /// When the hub has the request.
+    /// The time at which the hub receives the request.
     arrives: Duration,
-    /// One way through the network.
+    /// The latency in one direction.
     latency: Duration,
     limit: Option<Duration>,
     hub: Option<HubExchange>,
     reached: bool,
     answered: bool,
     received: usize,
-    /// What is on its way to the flow.
-    coming: Vec<(Duration, Coming)>,
+    /// The parts of the response that have not reached the flow yet.
+    incoming: Vec<(Duration, Incoming)>,
 }
 
-enum Coming {
+enum Incoming {
     Piece(Piece),
     Failed,
 }
 
-/// A flow that is driven.
+/// A flow and the state of its driver.
 pub(crate) struct Driven<F: Flow> {
     pub(crate) flow: F,
     began: Duration,
     exchanges: BTreeMap<ExchangeId, Exchange>,
     faults: Faults,
-    wakes: Option<Duration>,
+    wake_at: Option<Duration>,
     pub(crate) sent: Vec<Sent>,
-    /// How many times in a row a gateway has said `404` to each request.
+    /// The number of consecutive `404`s from a gateway, by request.
     not_found: BTreeMap<String, u32>,
-    pub(crate) given_up: bool,
+    pub(crate) cancelled: bool,
 }
 
 /// A request that a flow has sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub(crate) line: String,
-    /// The hub has it, or had it.
+    /// The hub has received it.
     pub(crate) reached: bool,
-    /// Nothing is heard of it for half a second or more.
+    /// The response takes half a second or more, or never arrives.
     pub(crate) silent: bool,
 }
 
@@ -113,10 +114,10 @@ where
             began,
             exchanges,
             faults,
-            wakes: None,
+            wake_at: None,
             sent,
             not_found: BTreeMap::new(),
-            given_up: false,
+            cancelled: false,
         }
     }
 
@@ -124,20 +125,20 @@ where
         hub.now() - self.began
     }
 
-    /// Polls the flow until it waits; its result, if it has come to one.
+    /// Polls the flow until it waits. Returns its result if there is one.
     pub(crate) fn poll(&mut self, hub: &mut Model, chance: &mut Chance) -> Option<F::Output> {
         for _ in 0..10_000 {
             let now = self.now(hub);
             match self.flow.poll(now) {
                 Command::Send(send) => {
                     let line = line(&send.request);
-                    chance.tell(hub, &format!("-> {line}"));
+                    chance.trace(hub, &format!("-> {line}"));
                     self.sent.push(Sent {
                         line,
                         reached: false,
                         silent: false,
                     });
-                    self.send(hub, chance, send.id, send.request, send.limit);
+                    self.send(hub, chance, send.id, send.request, send.timeout);
                 }
                 Command::Abort(id) => {
                     if let Some(exchange) = self.exchanges.remove(&id) {
@@ -147,26 +148,26 @@ where
                 Command::Wait { until } => {
                     assert!(
                         until.is_none_or(|until| until > now),
-                        "{until:?} is over at {now:?}"
+                        "{until:?} is in the past at {now:?}"
                     );
-                    self.wakes = until.map(|until| self.began.saturating_add(until));
-                    let idle = self.exchanges.is_empty() && self.wakes.is_none();
+                    self.wake_at = until.map(|until| self.began.saturating_add(until));
+                    let idle = self.exchanges.is_empty() && self.wake_at.is_none();
                     assert!(!idle, "the flow waits for nothing: {:?}", self.sent);
                     return None;
                 }
                 Command::Done(output) => {
-                    chance.tell(hub, &format!("== {output:?}"));
+                    chance.trace(hub, &format!("== {output:?}"));
                     return Some(output);
                 }
             }
         }
-        panic!("the flow does not come to rest: {:?}", self.sent);
+        panic!("the flow never waits: {:?}", self.sent);
     }
 
-    pub(crate) fn give_up(&mut self, hub: &Model) {
-        if !self.given_up {
-            self.given_up = true;
-            self.flow.give_up(self.now(hub));
+    pub(crate) fn cancel(&mut self, hub: &Model) {
+        if !self.cancelled {
+            self.cancelled = true;
+            self.flow.cancel(self.now(hub));
         }
     }
 
@@ -195,11 +196,11 @@ where
             6 => Fault::Silent,
             7 => Fault::DeadLink,
             8 | 9 => Fault::Gateway([502, 503, 504, 404, 404][chance.index(5)]),
-            _ => Fault::GatewayBehind([502, 504][chance.index(2)]),
+            _ => Fault::GatewayTimeout([502, 504][chance.index(2)]),
         });
         let not_found = self.not_found.entry(line(&request)).or_default();
         let fault = match fault {
-            // Nobody could tell a fourth one from the hub's own.
+            // The flows treat a fourth one as sent by the hub.
             Some(Fault::Gateway(404)) if *not_found == 3 => Some(Fault::Gateway(502)),
             fault => fault,
         };
@@ -213,15 +214,15 @@ where
         } else {
             chance.millis(LATENCY)
         };
-        let fails = |at| Vec::from([(at, Coming::Failed)]);
-        let coming = match fault {
+        let fails = |at| Vec::from([(at, Incoming::Failed)]);
+        let incoming = match fault {
             Some(Fault::Refused) => fails(now + latency),
             Some(Fault::RequestLost) => fails(now + latency * 2),
             Some(Fault::Silent | Fault::DeadLink) => fails(now + KEEP_ALIVE),
             Some(Fault::Gateway(status)) => {
                 let page = gateway(status, chance.index(3));
                 page.into_iter()
-                    .map(|piece| (now + latency, Coming::Piece(piece)))
+                    .map(|piece| (now + latency, Incoming::Piece(piece)))
                     .collect()
             }
             _ => Vec::new(),
@@ -236,30 +237,30 @@ where
             reached: false,
             answered: false,
             received: 0,
-            coming,
+            incoming,
         };
         let silent = matches!(fault, Some(Fault::Silent | Fault::DeadLink));
         let last = self.sent.last_mut().into_iter();
         last.for_each(|sent| sent.silent = silent || latency > SLOW);
         if let Some(fault) = fault {
-            chance.tell(hub, &format!("   ({fault:?})"));
+            chance.trace(hub, &format!("   ({fault:?})"));
         }
         self.exchanges.insert(id, exchange);
     }
 
-    /// The next time at which something happens.
+    /// Returns the time of the next action.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         let exchanges = self.exchanges.values().flat_map(|exchange| {
             let arrives = exchange.reaches_hub().then_some(exchange.arrives);
-            let coming = exchange.coming.iter().map(|(at, _)| *at);
-            coming.chain(arrives).chain(exchange.limit)
+            let incoming = exchange.incoming.iter().map(|(at, _)| *at);
+            incoming.chain(arrives).chain(exchange.limit)
         });
-        exchanges.chain(self.wakes).min()
+        exchanges.chain(self.wake_at).min()
     }
 
-    /// Lets happen what is due, and hands it to the flow. True if something was.
+    /// Performs the actions that are due. Returns `true` if there were any.
     pub(crate) fn step(&mut self, hub: &mut Model, chance: &mut Chance) -> bool {
-        let mut happened = self.wakes.is_some_and(|wakes| wakes <= hub.now());
+        let mut happened = self.wake_at.is_some_and(|wake_at| wake_at <= hub.now());
         for id in self.exchanges.keys().copied().collect::<Vec<_>>() {
             let Some(exchange) = self.exchanges.get_mut(&id) else {
                 continue;
@@ -270,26 +271,32 @@ where
                 let sent = self.sent.iter_mut().rfind(|sent| sent.line == line);
                 sent.into_iter().for_each(|sent| sent.reached = true);
             }
-            while let Some(coming) = self.take(hub.now(), id) {
+            while let Some(incoming) = self.take(hub.now(), id) {
                 happened = true;
-                self.deliver(hub, chance, id, coming);
+                self.deliver(hub, chance, id, incoming);
             }
         }
         happened
     }
 
-    fn take(&mut self, now: Duration, id: ExchangeId) -> Option<Coming> {
+    fn take(&mut self, now: Duration, id: ExchangeId) -> Option<Incoming> {
         let exchange = self.exchanges.get_mut(&id)?;
-        if exchange.coming.first().is_some_and(|(at, _)| *at <= now) {
-            return Some(exchange.coming.remove(0).1);
+        if exchange.incoming.first().is_some_and(|(at, _)| *at <= now) {
+            return Some(exchange.incoming.remove(0).1);
         }
         exchange
             .limit
             .is_some_and(|limit| limit <= now)
-            .then_some(Coming::Failed)
+            .then_some(Incoming::Failed)
     }
 
-    fn deliver(&mut self, hub: &mut Model, chance: &mut Chance, id: ExchangeId, coming: Coming) {
+    fn deliver(
+        &mut self,
+        hub: &mut Model,
+        chance: &mut Chance,
+        id: ExchangeId,
+        incoming: Incoming,
+    ) {
         let now = self.now(hub);
         let Some(exchange) = self.exchanges.get_mut(&id) else {
             return;
@@ -299,15 +306,15 @@ where
             Some(Fault::Refused) => Progress::NothingSent,
             _ => Progress::MayBeReceived,
         };
-        match coming {
-            Coming::Piece(Piece::Head(head)) => {
+        match incoming {
+            Incoming::Piece(Piece::Head(head)) => {
                 exchange.answered = true;
                 let ResponseHead {
                     status,
                     reason,
                     headers,
                 } = head;
-                chance.tell(hub, &format!("<- {status} {}", exchange.line()));
+                chance.trace(hub, &format!("<- {status} {}", exchange.line()));
                 let (reason, headers) = (reason.as_str(), &headers);
                 self.flow.handle(
                     now,
@@ -319,18 +326,18 @@ where
                     },
                 );
             }
-            Coming::Piece(Piece::Body(bytes)) => {
+            Incoming::Piece(Piece::Body(bytes)) => {
                 self.flow.handle(now, Input::Body { id, bytes: &bytes });
             }
-            Coming::Piece(Piece::End) => {
+            Incoming::Piece(Piece::End) => {
                 self.flow.handle(now, Input::End { id });
-                // A second word of the end means nothing.
+                // The flow ignores a second end.
                 self.flow.handle(now, Input::End { id });
                 self.exchanges.remove(&id);
             }
-            Coming::Piece(Piece::Pending | Piece::Continue) => {}
-            Coming::Piece(Piece::Cut) | Coming::Failed => {
-                chance.tell(hub, &format!("<- {progress:?} {}", exchange.line()));
+            Incoming::Piece(Piece::Pending | Piece::Continue) => {}
+            Incoming::Piece(Piece::Cut) | Incoming::Failed => {
+                chance.trace(hub, &format!("<- {progress:?} {}", exchange.line()));
                 if let Some(exchange) = self.exchanges.remove(&id) {
                     exchange.hub.into_iter().for_each(|id| hub.disconnect(id));
                 }
@@ -339,7 +346,7 @@ where
                     Input::Failed {
                         id,
                         progress,
-                        passes: true,
+                        transient: true,
                     },
                 );
             }
@@ -360,7 +367,7 @@ impl Exchange {
         !held && !self.reached
     }
 
-    /// Sends the request to the hub when its time has come, and takes what the hub answers.
+    /// Sends the request to the hub when it is due, and queues the response.
     fn exchange_with(&mut self, hub: &mut Model, chance: &mut Chance) {
         let now = hub.now();
         if self.reaches_hub() && self.arrives <= now {
@@ -376,13 +383,13 @@ impl Exchange {
             match self.fault {
                 Some(Fault::ResponseLost) => {
                     let after = Duration::from_millis(chance.of(400));
-                    self.coming.push((now + after, Coming::Failed));
+                    self.incoming.push((now + after, Incoming::Failed));
                 }
-                Some(Fault::GatewayBehind(status)) => {
+                Some(Fault::GatewayTimeout(status)) => {
                     let after = now + Duration::from_millis(chance.of(400));
                     let page = gateway(status, chance.index(3)).into_iter();
-                    self.coming
-                        .extend(page.map(|piece| (after, Coming::Piece(piece))));
+                    self.incoming
+                        .extend(page.map(|piece| (after, Incoming::Piece(piece))));
                 }
                 _ => {}
             }
@@ -400,25 +407,27 @@ impl Exchange {
                         let left = limit.saturating_sub(self.received);
                         if left < bytes.len() {
                             bytes.truncate(left);
-                            self.coming.push((at, Coming::Piece(Piece::Body(bytes))));
-                            self.coming.push((at, Coming::Failed));
+                            self.incoming
+                                .push((at, Incoming::Piece(Piece::Body(bytes))));
+                            self.incoming.push((at, Incoming::Failed));
                             self.hub = None;
                             hub.disconnect(id);
                             return;
                         }
                     }
                     self.received += bytes.len();
-                    // However the network cuts them.
+                    // The network may split the chunks.
                     let cut = bytes.len().min(1 + chance.index(64));
                     let rest = bytes.split_off(cut);
-                    self.coming.push((at, Coming::Piece(Piece::Body(bytes))));
+                    self.incoming
+                        .push((at, Incoming::Piece(Piece::Body(bytes))));
                     if !rest.is_empty() {
-                        self.coming.push((at, Coming::Piece(Piece::Body(rest))));
+                        self.incoming.push((at, Incoming::Piece(Piece::Body(rest))));
                     }
                 }
                 piece => {
                     let over = matches!(piece, Piece::End | Piece::Cut);
-                    self.coming.push((at, Coming::Piece(piece)));
+                    self.incoming.push((at, Incoming::Piece(piece)));
                     if over {
                         self.hub = None;
                         return;
@@ -433,7 +442,7 @@ fn line(request: &Request<Vec<u8>>) -> String {
     format!("{} {}", request.method(), request.uri().path())
 }
 
-/// The answer of a gateway that does not reach the hub.
+/// Returns the response of a gateway that cannot reach the hub.
 fn gateway(status: u16, shape: usize) -> Vec<Piece> {
     let body: &[u8] = [
         &b"404 page not found\n"[..],

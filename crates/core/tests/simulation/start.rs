@@ -1,4 +1,4 @@
-//! Starting instances until they are ready.
+//! Tests starting instances until they are ready.
 
 use std::time::Duration;
 
@@ -30,17 +30,17 @@ fn program(chance: &mut Chance) -> Vec<Step> {
     }
 }
 
-/// Whether an error says that an instance may be left.
-fn says_so(error: &FlowError) -> bool {
+/// Returns `true` if the error means that an instance may still be running.
+fn may_leave_instance(error: &FlowError) -> bool {
     match error {
-        FlowError::Attempts(errors) => errors.iter().any(says_so),
+        FlowError::Attempts(errors) => errors.iter().any(may_leave_instance),
         FlowError::Failed(_) | FlowError::Reply(..) => true,
         _ => false,
     }
 }
 
 #[test]
-fn start_until_ready_leaves_no_instance_that_nobody_knows_of() {
+fn start_until_ready_leaves_no_unknown_instance() {
     for_seeds("start until ready", |seed| {
         let mut world = World::new(seed, program);
         if world.chance.one_in(4) {
@@ -48,10 +48,10 @@ fn start_until_ready_leaves_no_instance_that_nobody_knows_of() {
             let at = world.chance.millis(10_000);
             world.at(at, Turn::Overload(false));
         }
-        let given_up = world.chance.one_in(4);
-        if given_up {
+        let cancelled = world.chance.one_in(4);
+        if cancelled {
             let at = world.chance.millis(8000);
-            world.at(at, Turn::GiveUp);
+            world.at(at, Turn::Cancel);
         }
         let name = |name| EventName::new(name).unwrap();
         let timeout = Some(Duration::from_secs(20));
@@ -67,7 +67,7 @@ fn start_until_ready_leaves_no_instance_that_nobody_knows_of() {
         let mut flow = flow
             .unwrap()
             .until(readiness)
-            .patience(OutageTolerance::ENDLESS);
+            .outage_tolerance(OutageTolerance::ENDLESS);
         if world.chance.one_in(2) {
             flow = flow.retrying(policy);
         }
@@ -75,11 +75,11 @@ fn start_until_ready_leaves_no_instance_that_nobody_knows_of() {
             flow = flow.when_available();
         }
         let give_up = world.hub.now() + Duration::from_secs(300);
-        world.at(give_up, Turn::GiveUp);
+        world.at(give_up, Turn::Cancel);
         let (result, driven) = world.run(flow, Duration::from_secs(320));
         let story = || format!("{result:?}: {:#?}", driven.sent);
 
-        // Each start is carried out at most once, and never beside another.
+        // Each start is processed at most once, and instances never run at the same time.
         let starts = driven
             .sent
             .iter()
@@ -104,27 +104,32 @@ fn start_until_ready_leaves_no_instance_that_nobody_knows_of() {
             assert!(known_to_end, "two at once: {}", story());
         }
 
-        // What comes up late has come up by then, and what was killed is gone.
+        // By then, delayed starts are processed and killed instances are gone.
         world.pass(Duration::from_secs(60));
         let running = world.hub.running();
         match &result {
             Ok(ready) => {
-                let event = ready.event.as_ref().expect("an event that was awaited");
+                let event = ready.event.as_ref().expect("the event");
                 assert_eq!(event.name, "ready");
-                assert!(!driven.given_up, "given to nobody: {}", story());
+                assert!(
+                    !driven.cancelled,
+                    "ready after it was cancelled: {}",
+                    story()
+                );
                 let known = ready.started.id.as_str();
                 assert!(
                     running.iter().all(|id| id == known),
-                    "left: {running:?}: {}",
+                    "still running: {running:?}: {}",
                     story()
                 );
             }
             Err(error) => {
                 let unknown_id = !world.is_v1() && world.faults != Faults::NONE;
-                let excused = unknown_id || (world.faults != Faults::NONE && says_so(error));
+                let excused =
+                    unknown_id || (world.faults != Faults::NONE && may_leave_instance(error));
                 assert!(
                     running.is_empty() || excused,
-                    "left: {running:?}: {}",
+                    "still running: {running:?}: {}",
                     story()
                 );
             }
@@ -133,7 +138,7 @@ fn start_until_ready_leaves_no_instance_that_nobody_knows_of() {
 }
 
 #[test]
-fn start_until_ready_waits_for_ever_if_a_full_hub_asks_for_longer_than_time_has() {
+fn start_until_ready_waits_forever_if_the_retry_after_overflows() {
     let world = World::new(0, |_| Vec::new());
     let sequence = "a-sequence".try_into().unwrap();
     let options = StartOptions::new();

@@ -1,4 +1,4 @@
-//! A hub with one sequence, and what chance makes of it.
+//! A hub with one sequence, and random events in its life.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -15,18 +15,18 @@ use crate::network::{Driven, Faults};
 
 pub(crate) const SEQUENCE: &str = "the-sequence";
 
-/// Numbers from a seed, and the story that they make.
+/// A random number generator with a seed, and the trace of the run.
 pub(crate) struct Chance {
     state: u64,
-    tells: bool,
+    traces: bool,
 }
 
 impl Chance {
     pub(crate) fn new(seed: u64) -> Self {
-        let tells = std::env::var_os("SCRAMJET_SIM_SEED").is_some();
+        let traces = std::env::var_os("SCRAMJET_SIM_SEED").is_some();
         let mut chance = Self {
             state: seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x9e37,
-            tells,
+            traces,
         };
         chance.next();
         chance
@@ -40,7 +40,7 @@ impl Chance {
         z ^ (z >> 31)
     }
 
-    /// Below this number.
+    /// Returns a number below `limit`.
     pub(crate) fn of(&mut self, limit: u64) -> u64 {
         self.next() % limit.max(1)
     }
@@ -57,37 +57,39 @@ impl Chance {
         Duration::from_millis(self.of(limit))
     }
 
-    pub(crate) fn tell(&self, hub: &Model, what: &str) {
-        if self.tells {
+    /// Prints what happens if only one seed runs.
+    pub(crate) fn trace(&self, hub: &Model, what: &str) {
+        if self.traces {
             println!("{:>9.3} {what}", hub.now().as_secs_f64());
         }
     }
 }
 
-/// A hub, and the network to it.
+/// A hub and the network in front of it.
 pub(crate) struct World {
     pub(crate) hub: Model,
     pub(crate) chance: Chance,
     pub(crate) faults: Faults,
     pub(crate) generation: Generation,
-    /// Something other than the network happens at these times.
+    /// The scheduled events.
     turns: Vec<(Duration, Turn)>,
     pub(crate) restarted: bool,
 }
 
-/// Something that happens to a hub.
+/// An event in the life of a hub or a flow.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Turn {
     Crash,
     Restart,
     Overload(bool),
-    /// Somebody else starts an instance.
+    /// Another client starts an instance.
     Start,
-    GiveUp,
+    /// The caller cancels the flow.
+    Cancel,
 }
 
 impl World {
-    /// A hub whose sequence does these steps.
+    /// Creates a hub whose sequence performs these steps.
     pub(crate) fn new(seed: u64, steps: impl FnOnce(&mut Chance) -> Vec<Step>) -> Self {
         let mut chance = Chance::new(seed);
         let generation = [Generation::V0_18, Generation::V1][chance.index(2)];
@@ -109,7 +111,7 @@ impl World {
         };
         let mut hub = Model::new(settings);
         let steps = steps(&mut chance);
-        chance.tell(&hub, &format!("{generation:?}, {faults:?}, {steps:?}"));
+        chance.trace(&hub, &format!("{generation:?}, {faults:?}, {steps:?}"));
         hub.program(
             "steps",
             ProgramSpec::new(move || Box::new(Steps::new(steps.clone()))),
@@ -144,11 +146,11 @@ impl World {
         SequenceId::new(SEQUENCE).unwrap()
     }
 
-    /// An instance that runs.
+    /// Adds an instance.
     pub(crate) fn instance(&mut self) -> (InstanceId, InstanceKey) {
         let id = "11111111-2222-4333-8444-555555555555";
         self.hub.add_instance(id, SEQUENCE, &json!({}));
-        // It may have died already, and be forgotten.
+        // The hub may have removed it already, but the record remains.
         let (key, _) = self.hub.records().next().expect("the instance");
         (InstanceId::new(id).unwrap(), key)
     }
@@ -157,7 +159,7 @@ impl World {
         self.hub.record(key)?.last_event(name)
     }
 
-    /// Whether the last event of this name was emitted by this time.
+    /// Returns `true` if the last event of this name was emitted by this time.
     pub(crate) fn emitted_by(&self, key: InstanceKey, name: &str, time: Duration) -> bool {
         let events = self.hub.record(key).map(|record| &record.events);
         let last = events.and_then(|events| events.iter().rfind(|(_, event, _)| event == name));
@@ -178,7 +180,7 @@ impl World {
         self.hub.advance(until);
     }
 
-    /// Drives a flow to its result, which has to come within this time.
+    /// Drives a flow to its result. Panics after `limit`.
     pub(crate) fn run<F: Flow>(&mut self, flow: F, limit: Duration) -> (F::Output, Driven<F>)
     where
         F::Output: Debug,
@@ -189,7 +191,7 @@ impl World {
         (output, driven)
     }
 
-    /// The same for a flow that has several results.
+    /// Drives a flow to its next result.
     pub(crate) fn drive<F: Flow>(&mut self, driven: &mut Driven<F>, limit: Duration) -> F::Output
     where
         F::Output: Debug,
@@ -207,7 +209,7 @@ impl World {
                     .into_iter()
                     .flatten()
                     .min()
-                    .expect("something to wait for");
+                    .expect("the time of the next action");
                 assert!(
                     next <= ends,
                     "no result after {limit:?}: {:#?}",
@@ -219,7 +221,7 @@ impl World {
         }
     }
 
-    /// Starts an instance, and does not wait for the answer.
+    /// Starts an instance without waiting for the response.
     fn start(&mut self) {
         let url = format!("{}/sequence/{SEQUENCE}/start", Model::BASE);
         let request = Request::post(url).header("content-type", "application/json");
@@ -228,7 +230,7 @@ impl World {
         self.hub.end_upload(id);
     }
 
-    /// True if something has happened.
+    /// Performs the scheduled events that are due. Returns `true` if there were any.
     fn turn<F: Flow>(&mut self, driven: &mut Driven<F>) -> bool
     where
         F::Output: Debug,
@@ -237,7 +239,7 @@ impl World {
         let before = self.turns.len();
         while let Some(index) = self.turns.iter().position(|(at, _)| *at <= now) {
             let (_, turn) = self.turns.remove(index);
-            self.chance.tell(&self.hub, &format!("** {turn:?}"));
+            self.chance.trace(&self.hub, &format!("** {turn:?}"));
             match turn {
                 Turn::Crash => {
                     let ids = self.hub.running();
@@ -250,14 +252,14 @@ impl World {
                 }
                 Turn::Overload(overloaded) => self.hub.set_overloaded(overloaded),
                 Turn::Start => self.start(),
-                Turn::GiveUp => driven.give_up(&self.hub),
+                Turn::Cancel => driven.cancel(&self.hub),
             }
         }
         self.turns.len() < before
     }
 }
 
-/// A way in which a program ends later, or stays.
+/// Returns the last steps of a program, which ends in some way or keeps running.
 pub(crate) fn end(chance: &mut Chance) -> Vec<Step> {
     let wait = Step::Wait(chance.millis(4000));
     match chance.of(6) {

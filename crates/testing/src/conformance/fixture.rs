@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use http::{Method, Request, Response};
-use scramjet_client_blocking::{CallLimits, Phase, RequestBody, Transport, TransportError};
+use scramjet_client_blocking::Transport;
+use scramjet_client_blocking::transport::{CallLimits, Phase, RequestBody, TransportError};
 
 use super::{CheckResult, STEP_TIMEOUT};
 use crate::replay::{Check, RecordedExchange, Replay};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
-use scramjet_client_blocking::{
-    CallLimits, OnCancel, Phase, ReasonPhrase, RequestBody, StopReason, Transport, TransportError,
+use scramjet_client_blocking::Transport;
+use scramjet_client_blocking::transport::{
+    CallLimits, OnCancel, Phase, ReasonPhrase, RequestBody, StopReason, TransportError,
 };
 
 use super::FakeHub;

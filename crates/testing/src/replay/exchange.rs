@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use http::{Response, header};
-use scramjet_client_blocking::TransportError;
+use scramjet_client_blocking::transport::TransportError;
 use serde_json::Value;
 
 use super::response::{RecordedResponse, read_body};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{HeaderMap, HeaderValue, Request, Response, header};
-use scramjet_client_blocking::{Phase, ReasonPhrase, RequestBody, Transport, TransportError};
+use scramjet_client_blocking::Transport;
+use scramjet_client_blocking::transport::{Phase, ReasonPhrase, RequestBody, TransportError};
 
 use crate::http1::{MessageHead, chunk, is_bodiless};
 use crate::request::{SECRET_HEADERS, target};

@@ -2,7 +2,7 @@ use std::fmt;
 use std::io::{self, Cursor, Read};
 
 use http::{HeaderMap, Response, StatusCode, header};
-use scramjet_client_blocking::{Phase, ReasonPhrase, TransportError};
+use scramjet_client_blocking::transport::{Phase, ReasonPhrase, TransportError};
 
 use crate::http1::{BodyReader, Framing, MessageHead, is_bodiless};
 

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use scramjet_client_blocking::{BoxError, Phase, TransportError};
+use scramjet_client_blocking::transport::{BoxError, Phase, TransportError};
 
 use super::handle::{AnswerQueue, ResponseHandle};
 use crate::http1::is_bodiless;

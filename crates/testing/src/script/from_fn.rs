@@ -2,7 +2,8 @@ use std::fmt;
 use std::io::Read;
 
 use http::{Request, Response};
-use scramjet_client_blocking::{RequestBody, Transport, TransportError};
+use scramjet_client_blocking::Transport;
+use scramjet_client_blocking::transport::{RequestBody, TransportError};
 
 /// Creates a transport that calls a function for each request.
 ///

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{CallLimits, StopReason};
+use scramjet_client_blocking::transport::{CallLimits, StopReason};
 
 use crate::sync::Monitor;
 

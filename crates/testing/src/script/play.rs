@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use http::{HeaderValue, Response, header};
-use scramjet_client_blocking::{ReasonPhrase, TransportError};
+use scramjet_client_blocking::transport::{ReasonPhrase, TransportError};
 
 use super::answer::{Answer, Outcome, reason_phrase, unanswered};
 use super::handle::{AnswerQueue, WaitError, WaitLimits};

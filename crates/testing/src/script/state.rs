@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use http::{Request, Response};
-use scramjet_client_blocking::{Phase, RequestBody, TransportError};
+use scramjet_client_blocking::transport::{Phase, RequestBody, TransportError};
 
 use super::answer::Answer;
 use super::calls;

@@ -1,10 +1,12 @@
-//! Tells which sequence it was built with.
+//! Prints the sequence that the build script deployed, or why it did not deploy one.
+//!
+//! `cargo run` in this folder builds and runs it.
 
 mod sequence {
     include!(concat!(env!("OUT_DIR"), "/sequence.rs"));
 }
 
-/// For a program that brings its package along, and deploys it where it is run.
+/// The packed sequence, for a program that deploys it at run time.
 const PACKAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sequence.tar.gz"));
 
 fn main() {

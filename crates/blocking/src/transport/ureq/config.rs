@@ -1,42 +1,36 @@
-//! The settings of a [`UreqTransport`](super::UreqTransport), and the agent that they make.
+//! The public options of a [`UreqTransport`](super::UreqTransport).
 
 use std::fmt;
 use std::time::Duration;
 
-use ::ureq::Agent;
-use ::ureq::unversioned::transport::Connector;
-use scramjet_client_core::RequestError;
+/// The `User-Agent` header of requests, also of those for a tunnel.
+pub(super) const USER_AGENT: &str = concat!("scramjet-client/", env!("CARGO_PKG_VERSION"));
 
-use super::connect::{Dial, Later};
-use super::proxy::{Proxies, Proxy};
-use super::tls::{self, ClientCertificate, Encrypt, TlsBackend};
-use super::watch::{LONGEST_IDLE, Watch};
-
-/// Settings of a [`UreqTransport`](crate::UreqTransport).
+/// Options of a [`UreqTransport`](crate::transport::UreqTransport).
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct UreqConfig {
-    /// How long connecting may take, the way through a proxy and encryption included, for all addresses of the host together.
-    /// `None` leaves it to the operating system. 10 seconds where nothing is said.
+    /// Upper bound for connecting: all addresses of the host, the `CONNECT` tunnel of a proxy and
+    /// the TLS handshake together. `None` leaves it to the operating system. 10 seconds by default.
     pub connect_timeout: Option<Duration>,
-    /// Certificates to trust (PEM, one or more), and no others. `None` trusts those of Mozilla with rustls, and those of the
-    /// operating system with native-tls.
+    /// Certificates to trust (PEM, one or more), and no others. `None` trusts the root certificates
+    /// of Mozilla with rustls, and those of the operating system with native-tls.
     pub ca_certificates: Option<Vec<u8>>,
-    /// What the client shows to hubs that ask for a certificate.
+    /// Certificate of the client, for hubs that request one.
     pub client_certificate: Option<ClientCertificate>,
-    /// Takes any certificate for good: an expired one, one for another host, one that nobody vouches for. Whoever is on the way to
-    /// the hub can then read and change everything, credentials included.
+    /// Accepts any certificate: expired, for another host, or signed by an unknown authority.
+    /// Anybody on the network path can then read and change everything, credentials included.
     pub danger_accept_invalid_certs: bool,
-    /// What encrypts. `None` is rustls where it was compiled in, and otherwise native-tls.
+    /// TLS implementation. `None` is rustls if it was compiled in, and native-tls otherwise.
     pub tls_backend: Option<TlsBackend>,
-    /// Through which proxy connections are made. None, where nothing is said.
+    /// Proxy for all connections. No proxy by default.
     pub proxy: Proxy,
-    /// How many connections are kept for later when nobody uses them; 0 for none. As many calls as one likes can be made at the same time, but
-    /// what they open beyond this number is closed after them. 64 where nothing is said.
+    /// Maximum number of idle connections in the pool; 0 keeps none. It does not limit the number
+    /// of concurrent calls: connections beyond it are closed after their call. 64 by default.
     pub max_idle_connections: usize,
-    /// The silence after which the operating system probes the other side of a connection (TCP
-    /// keep-alive). If it answers none of three probes (ten on Windows), the connection is lost: a link that was cut
-    /// without a word is noticed after twice this time, also by calls that wait without a limit.
+    /// Time without data after which the operating system probes the other end of a connection (TCP
+    /// keep-alive). The connection is lost if three probes (ten on Windows) stay unanswered. An
+    /// interrupted link is thus detected after twice this time, also by calls without a timeout.
     /// 15 seconds by default; at least 1 second, and at most 32,767. `None` never probes.
     pub tcp_keep_alive: Option<Duration>,
 }
@@ -57,7 +51,7 @@ impl Default for UreqConfig {
 }
 
 impl UreqConfig {
-    /// A setting that is not as it would be by itself.
+    /// Returns the name of an option that differs from its default.
     pub(crate) fn set(&self) -> Option<&'static str> {
         let default = Self::default();
         let others = [
@@ -75,16 +69,12 @@ impl UreqConfig {
                 "tcp_keep_alive",
             ),
         ];
-        self.tls_setting().or_else(|| {
-            others
-                .into_iter()
-                .find_map(|(is_set, name)| is_set.then_some(name))
-        })
+        self.tls_option().or_else(|| first_set(others))
     }
 
-    /// A setting about encryption that is not as it would be by itself.
-    pub(super) fn tls_setting(&self) -> Option<&'static str> {
-        [
+    /// Returns the name of a TLS option that differs from its default.
+    pub(super) fn tls_option(&self) -> Option<&'static str> {
+        first_set([
             (self.ca_certificates.is_some(), "ca_certificates"),
             (self.client_certificate.is_some(), "client_certificate"),
             (
@@ -92,23 +82,24 @@ impl UreqConfig {
                 "danger_accept_invalid_certs",
             ),
             (self.tls_backend.is_some(), "tls_backend"),
-        ]
-        .into_iter()
-        .find_map(|(is_set, name)| is_set.then_some(name))
+        ])
     }
 }
 
-/// Without the content of certificates, and without what a proxy's URL may hold.
+fn first_set<const N: usize>(options: [(bool, &'static str); N]) -> Option<&'static str> {
+    let mut options = options.into_iter();
+    options.find_map(|(is_set, name)| is_set.then_some(name))
+}
+
+/// Omits the content of certificates and the URL of the proxy, which may hold a password.
 impl fmt::Debug for UreqConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ca_certificates = self.ca_certificates.as_ref();
         f.debug_struct("UreqConfig")
             .field("connect_timeout", &self.connect_timeout)
             .field(
                 "ca_certificates",
-                &self
-                    .ca_certificates
-                    .as_ref()
-                    .map(|pem| format!("{} bytes", pem.len())),
+                &ca_certificates.map(|pem| format!("{} bytes", pem.len())),
             )
             .field("client_certificate", &self.client_certificate)
             .field(
@@ -123,65 +114,83 @@ impl fmt::Debug for UreqConfig {
     }
 }
 
-/// The agent that is made of these settings.
-pub(super) fn agent(config: &UreqConfig) -> Result<Agent, RequestError> {
-    Ok(with(
-        config,
-        tls::settings(config)?,
-        Proxies::of(&config.proxy)?,
-    ))
+/// A TLS implementation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TlsBackend {
+    /// [rustls](https://docs.rs/rustls), with the root certificates of Mozilla. Needs the feature
+    /// `rustls`.
+    Rustls,
+    /// The operating system's implementation and root certificates: OpenSSL, SChannel or Secure
+    /// Transport. Needs the feature `native-tls`.
+    NativeTls,
 }
 
-/// The agent where nothing is said.
-pub(super) fn default_agent() -> Agent {
-    with(
-        &UreqConfig::default(),
-        tls::Settings::default(),
-        Proxies::default(),
-    )
+/// A certificate of the client with its private key, for hubs that request one. See
+/// [`HostClientBuilder::client_certificate_pem`](crate::HostClientBuilder::client_certificate_pem).
+#[derive(Clone)]
+pub struct ClientCertificate {
+    #[cfg_attr(
+        not(any(feature = "rustls", feature = "native-tls")),
+        expect(dead_code, reason = "only TLS reads it")
+    )]
+    pub(super) certificates: Vec<u8>,
+    #[cfg_attr(
+        not(any(feature = "rustls", feature = "native-tls")),
+        expect(dead_code, reason = "only TLS reads it")
+    )]
+    pub(super) key: Vec<u8>,
 }
 
-fn with(config: &UreqConfig, tls: tls::Settings, proxies: Proxies) -> Agent {
-    let connect_timeout = config
-        .connect_timeout
-        .filter(|limit| *limit < FOR_EVER)
-        .map(|limit| limit.max(AT_ONCE));
-    let keep_alive = config.tcp_keep_alive;
-    let config = tls
-        .apply(Agent::config_builder())
-        .http_status_as_error(false)
-        .max_redirects(0)
-        // What goes through a proxy is for `Dial` to say.
-        .proxy(None)
-        .accept_encoding("")
-        .user_agent(USER_AGENT)
-        // Each connection knows how long it may be idle: see `Watched`.
-        .max_idle_age(LONGEST_IDLE)
-        // With ureq's 3 for a host, 16 threads open 263 connections for 320 requests; where each can find one again, they open 16.
-        .max_idle_connections(config.max_idle_connections)
-        .max_idle_connections_per_host(config.max_idle_connections)
-        .timeout_connect(connect_timeout)
-        .input_buffer_size(BUFFER)
-        .output_buffer_size(BUFFER)
-        // No other timeouts: an answer may take days to come. (A global one would also cost a thread for each request, which looks for the
-        // host: 97 to 153 µs of CPU time, where a request takes 14 to 17.)
-        .build();
-    let dial = Dial {
-        proxies,
-        keep_alive,
-    };
-    let connector = dial.chain(Encrypt::default()).chain(Watch);
-    Agent::with_parts(config, connector, Later)
+impl ClientCertificate {
+    /// Creates a client certificate from two PEM texts: the certificates, the client's own first,
+    /// and its private key. Both may be the same text. They are checked when the transport is
+    /// created.
+    pub fn from_pem(certificates: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        Self {
+            certificates: certificates.into(),
+            key: key.into(),
+        }
+    }
 }
 
-pub(super) const USER_AGENT: &str = concat!("scramjet-client/", env!("CARGO_PKG_VERSION"));
+/// Omits all content.
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCertificate").finish_non_exhaustive()
+    }
+}
 
-/// What is read or written at a time, at most. With ureq's 128 KiB, an upload from a reader passes at 0.78 times the speed of a socket, and with
-/// this at 0.85; a download of known length at 0.77 and 0.86. More helps little. Memory is taken up only as far as it is used: see `Sparse`.
-const BUFFER: usize = 256 << 10;
+/// The proxy of a client.
+///
+/// - For an `https` hub, the proxy opens a tunnel (`CONNECT`). It sees the hub's name and port.
+/// - A request to an `http` hub goes to the proxy, which forwards it (absolute form, as with curl),
+///   because many proxies open tunnels only to port 443. The proxy can read and change all of it,
+///   including the `Authorization` header for the hub, like everybody else on the path to an `http`
+///   hub.
+///
+/// The user name and password for the proxy (`Proxy-Authorization`) are sent only to the proxy.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Proxy {
+    /// No proxy.
+    #[default]
+    None,
+    /// The proxy with this URL, for all connections: `http://proxy.example.com:3128`, optionally
+    /// with `user:password@`, percent-encoded as in any URL.
+    Url(String),
+    /// The proxies that environment variables name when the transport is created. See
+    /// [`proxy_from_environment`](crate::HostClientBuilder::proxy_from_environment).
+    Environment,
+}
 
-/// From here on a timeout is none: ureq adds it to a time, which must not overflow. A hundred years.
-const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
-/// The shortest timeout: ureq takes zero for none.
-const AT_ONCE: Duration = Duration::from_millis(1);
+/// Omits the URL, which may hold a password.
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Url(_) => "Url(..)",
+            Self::Environment => "Environment",
+        })
+    }
+}

@@ -5,7 +5,7 @@ use std::net::Shutdown;
 use std::thread;
 
 use http::Method;
-use scramjet_client_blocking::{NewConnection, Phase, RequestBody, TransportError};
+use scramjet_client_blocking::transport::{NewConnection, Phase, RequestBody, TransportError};
 
 use crate::conformance::fixture::{
     BodyResponse, SharedReceiver, SharedSender, Target, reader_body, receive, text,

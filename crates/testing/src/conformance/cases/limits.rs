@@ -6,8 +6,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use scramjet_client_blocking::{
-    CallLimits, CancelToken, RequestBody, StopReason, TransportError, TransportErrorKind,
+use scramjet_client_blocking::CancelToken;
+use scramjet_client_blocking::transport::{
+    CallLimits, RequestBody, StopReason, TransportError, TransportErrorKind,
 };
 
 use crate::conformance::fixture::{

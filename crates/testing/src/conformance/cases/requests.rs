@@ -1,7 +1,7 @@
 //! Cases about requests.
 
 use http::Method;
-use scramjet_client_blocking::RequestBody;
+use scramjet_client_blocking::transport::RequestBody;
 
 use crate::ReceivedRequest;
 use crate::conformance::fixture::{Fixture, Target, body_of, reader_body, text};

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use http::Method;
-use scramjet_client_blocking::{ReasonPhrase, RequestBody};
+use scramjet_client_blocking::transport::{ReasonPhrase, RequestBody};
 
 use crate::conformance::fixture::{BodyResponse, SharedReceiver, Target, body_of, header, text};
 use crate::conformance::{CheckResult, check, check_eq};

@@ -1,4 +1,4 @@
-//! Where a proxy is, and what it is told of the user.
+//! The address of a proxy, and the credentials for it.
 
 use std::fmt;
 
@@ -7,30 +7,28 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
-/// A proxy. Shown, it is its URL without user name and password.
+/// The address of a proxy. `Display` and `Debug` omit the user name and password.
 #[derive(Clone)]
-pub(in super::super) struct Address {
+pub(in super::super) struct ProxyAddress {
     host: String,
     port: u16,
-    /// What `Proxy-Authorization` says.
+    /// The value of the header `Proxy-Authorization`.
     pub(super) authorization: Option<String>,
 }
 
-impl Address {
-    /// Reads `http://user:password@proxy:3128`; `http://` and the port (80) may be left out.
+impl ProxyAddress {
+    /// Parses `http://user:password@proxy:3128`; `http://` and the port (80) are optional.
     ///
-    /// What is wrong with it is told without a word of it, but for the scheme.
+    /// The error quotes only the scheme, because the rest may hold a password.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
-        let not_a_url = || {
-            "it is not the URL of a proxy; one looks like http://proxy.example.com:3128".to_owned()
-        };
+        let not_a_url = || "it is not a proxy URL such as http://proxy.example.com:3128".to_owned();
         let url = url.trim();
         let rest = match url.split_once("://") {
             None => url,
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
             Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
                 return Err(format!(
-                    "only proxies with an http:// address can be used, and this is one with {scheme}://"
+                    "{scheme}:// proxies are not supported, only http:// proxies"
                 ));
             }
             Some(_) => return Err(not_a_url()),
@@ -64,7 +62,8 @@ impl Address {
         })
     }
 
-    /// The header for the proxy, with its line break; empty without a user name.
+    /// Returns the header line `Proxy-Authorization` with its line break; empty without a user
+    /// name.
     pub(super) fn authorization_header(&self) -> String {
         let value = self.authorization.as_ref();
         value.map_or_else(String::new, |value| {
@@ -72,19 +71,19 @@ impl Address {
         })
     }
 
-    /// In the form in which addresses are looked for.
+    /// Returns `host:port`, as name resolution expects it.
     pub(in super::super) fn host_and_port(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for ProxyAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "http://{}:{}", self.host, self.port)
     }
 }
 
-impl fmt::Debug for Address {
+impl fmt::Debug for ProxyAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -92,10 +91,10 @@ impl fmt::Debug for Address {
 
 #[cfg(test)]
 mod tests {
-    use super::Address;
+    use super::ProxyAddress;
 
     #[test]
-    fn proxies_are_read_from_their_urls() {
+    fn parse_reads_the_address_and_the_credentials() {
         let rows = [
             ("http://proxy:3128", "http://proxy:3128", None),
             (" HTTP://proxy:3128/ ", "http://proxy:3128", None),
@@ -132,7 +131,7 @@ mod tests {
             ),
         ];
         for (url, shown, authorization) in rows {
-            let read = Address::parse(url).map(|address| {
+            let read = ProxyAddress::parse(url).map(|address| {
                 (
                     address.to_string(),
                     format!("{address:?}"),
@@ -148,44 +147,32 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_of_a_proxy_is_refused_without_a_word_of_it() {
+    fn parse_rejects_other_urls_without_quoting_secrets() {
         for (url, says) in [
             (
                 "socks5://user:secret@proxy:1080",
-                "this is one with socks5://",
+                "socks5:// proxies are not supported",
             ),
             (
                 "https://user:secret@proxy:3128",
-                "this is one with https://",
+                "https:// proxies are not supported",
             ),
-            ("user:secret@proxy://", "it is not the URL of a proxy"),
-            ("http://user:secret@", "it is not the URL of a proxy"),
-            ("http://user:secret@:3128", "it is not the URL of a proxy"),
-            (
-                "http://user:secret@proxy:99999",
-                "it is not the URL of a proxy",
-            ),
-            (
-                "http://user:secret@proxy:port",
-                "it is not the URL of a proxy",
-            ),
-            (
-                "http://user:secret@proxy/secret",
-                "it is not the URL of a proxy",
-            ),
-            (
-                "http://user:secret@proxy/?secret",
-                "it is not the URL of a proxy",
-            ),
-            ("http://user:secret#@proxy", "it is not the URL of a proxy"),
-            ("http://user:sec ret@proxy", "it is not the URL of a proxy"),
+            ("user:secret@proxy://", "it is not a proxy URL"),
+            ("http://user:secret@", "it is not a proxy URL"),
+            ("http://user:secret@:3128", "it is not a proxy URL"),
+            ("http://user:secret@proxy:99999", "it is not a proxy URL"),
+            ("http://user:secret@proxy:port", "it is not a proxy URL"),
+            ("http://user:secret@proxy/secret", "it is not a proxy URL"),
+            ("http://user:secret@proxy/?secret", "it is not a proxy URL"),
+            ("http://user:secret#@proxy", "it is not a proxy URL"),
+            ("http://user:sec ret@proxy", "it is not a proxy URL"),
             (
                 "http://user:secret\r\nX: secret@proxy",
-                "it is not the URL of a proxy",
+                "it is not a proxy URL",
             ),
-            ("", "it is not the URL of a proxy"),
+            ("", "it is not a proxy URL"),
         ] {
-            let problem = Address::parse(url).err().unwrap_or_default();
+            let problem = ProxyAddress::parse(url).err().unwrap_or_default();
             assert!(
                 problem.contains(says) && !problem.contains("secret"),
                 "{url}: {problem}"

@@ -1,37 +1,40 @@
-//! The proxies that the environment names.
+//! The proxies that environment variables name.
 
 use std::net::IpAddr;
 
 use ::ureq::http::Uri;
 use ::ureq::http::uri::Scheme;
 
-use super::exceptions::{Exceptions, host_of};
-use super::{Address, ProxyError};
+use super::address::ProxyAddress;
+use super::error::ProxyError;
+use super::no_proxy::{NoProxy, host_and_port};
 
-/// What the environment says. A variable that cannot be used does no harm to who does not go by it.
+/// The proxies that environment variables name, read once. An invalid variable is an error only for
+/// the hubs that it applies to.
 #[derive(Debug)]
-pub(in super::super) struct Environment {
-    http: Said,
-    https: Said,
-    except: Exceptions,
+pub(in super::super) struct EnvironmentProxies {
+    http: Setting,
+    https: Setting,
+    no_proxy: NoProxy,
 }
 
-/// A proxy or none, or which variable cannot be used and why.
-type Said = Result<Option<Address>, (&'static str, String)>;
+/// The proxy for a scheme, or the name of the invalid variable and the problem.
+type Setting = Result<Option<ProxyAddress>, (&'static str, String)>;
 
-impl Environment {
+impl EnvironmentProxies {
     pub(super) fn read(get: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name| {
             get(name)
                 .map(|value| value.trim().to_owned())
                 .filter(|value| !value.is_empty())
         };
-        let first = |names: &[&'static str]| -> Said {
-            let said = names.iter().find_map(|&name| Some((name, get(name)?)));
-            said.map(|(name, url)| Address::parse(&url).map_err(|problem| (name, problem)))
+        let first = |names: &[&'static str]| -> Setting {
+            let found = names.iter().find_map(|&name| Some((name, get(name)?)));
+            found
+                .map(|(name, url)| ProxyAddress::parse(&url).map_err(|problem| (name, problem)))
                 .transpose()
         };
-        // In a CGI program, the header `Proxy` of whoever calls it is there as well.
+        // In a CGI program, HTTP_PROXY holds the header `Proxy` of the incoming request.
         let http: &[_] = match get("REQUEST_METHOD") {
             Some(_) => &["http_proxy", "all_proxy", "ALL_PROXY"],
             None => &["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"],
@@ -39,7 +42,7 @@ impl Environment {
         Self {
             http: first(http),
             https: first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]),
-            except: Exceptions::parse(
+            no_proxy: NoProxy::parse(
                 &get("no_proxy")
                     .or_else(|| get("NO_PROXY"))
                     .unwrap_or_default(),
@@ -47,20 +50,21 @@ impl Environment {
         }
     }
 
-    /// The proxy that leads to this hub, where one does. None leads to this machine.
-    pub(super) fn to(&self, hub: &Uri) -> Result<Option<&Address>, ProxyError> {
-        let (host, port) = host_of(hub);
-        if is_loopback(&host) || self.except.has(&host, port) {
+    /// Returns the proxy for this hub; `None` for a direct connection, always for loopback hosts.
+    pub(super) fn select(&self, hub: &Uri) -> Result<Option<&ProxyAddress>, ProxyError> {
+        let (host, port) = host_and_port(hub);
+        if is_loopback(&host) || self.no_proxy.contains(&host, port) {
             return Ok(None);
         }
-        let said = if hub.scheme() == Some(&Scheme::HTTPS) {
+        let setting = if hub.scheme() == Some(&Scheme::HTTPS) {
             &self.https
         } else {
             &self.http
         };
-        said.as_ref()
+        setting
+            .as_ref()
             .map(Option::as_ref)
-            .map_err(|(variable, problem)| ProxyError::unusable(variable, problem))
+            .map_err(|(variable, problem)| ProxyError::invalid_variable(variable, problem))
     }
 }
 
@@ -74,17 +78,17 @@ fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Environment;
+    use super::EnvironmentProxies;
 
-    /// Through which proxy this hub is reached with these variables.
+    /// Returns the proxy for this hub with these variables, `none`, or the error.
     fn proxy(variables: &[(&str, &str)], hub: &str) -> String {
-        let environment = Environment::read(|name| {
+        let environment = EnvironmentProxies::read(|name| {
             variables
                 .iter()
                 .find(|(key, _)| *key == name)
                 .map(|(_, value)| (*value).to_owned())
         });
-        match environment.to(&hub.parse().unwrap_or_default()) {
+        match environment.select(&hub.parse().unwrap_or_default()) {
             Ok(None) => "none".into(),
             Ok(Some(address)) => address.to_string().trim_start_matches("http://").into(),
             Err(error) => error.to_string(),
@@ -92,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn each_scheme_has_its_variable() {
+    fn select_uses_the_variable_of_the_scheme() {
         let all = [
             ("HTTP_PROXY", "http://a:1"),
             ("HTTPS_PROXY", "http://b:2"),
@@ -104,7 +108,7 @@ mod tests {
         assert_eq!(proxy(&all[..1], "https://hub"), "none");
         assert_eq!(proxy(&all[1..2], "http://hub"), "none");
         assert_eq!(proxy(&[], "http://hub"), "none");
-        // Those in small letters come first, and an empty one is none.
+        // Lower case takes precedence, and an empty variable counts as not set.
         assert_eq!(
             proxy(
                 &[("HTTP_PROXY", "a"), ("http_proxy", "b"), ("all_proxy", "c")],
@@ -134,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_of_a_cgi_program_chooses_no_proxy() {
+    fn read_ignores_upper_case_http_proxy_in_cgi_programs() {
         let cgi = ("REQUEST_METHOD", "GET");
         assert_eq!(proxy(&[("HTTP_PROXY", "a"), cgi], "http://hub"), "none");
         assert_eq!(proxy(&[("http_proxy", "a"), cgi], "http://hub"), "a:80");
@@ -142,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_reached_through_none() {
+    fn select_returns_no_proxy_for_loopback_hosts() {
         for hub in [
             "localhost",
             "LOCALHOST:8000",
@@ -173,8 +177,8 @@ mod tests {
     }
 
     #[test]
-    fn exceptions_are_reached_through_none() {
-        let with = |except| [("ALL_PROXY", "a"), ("NO_PROXY", except)];
+    fn select_returns_no_proxy_for_hosts_in_no_proxy() {
+        let with = |no_proxy| [("ALL_PROXY", "a"), ("NO_PROXY", no_proxy)];
         assert_eq!(
             proxy(
                 &with("other, hub.example ,another"),
@@ -197,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_cannot_be_used_is_named_to_who_goes_by_it() {
+    fn select_names_the_invalid_variable_only_for_hubs_that_it_applies_to() {
         let bad = [
             ("ALL_PROXY", "socks5://user:secret@a:1"),
             ("http_proxy", "http://b:2"),
@@ -206,10 +210,10 @@ mod tests {
         assert_eq!(proxy(&bad, "http://hub"), "b:2");
         assert_eq!(proxy(&bad, "https://hub.example"), "none");
         assert_eq!(proxy(&bad, "https://localhost"), "none");
-        let told = proxy(&bad, "https://hub");
+        let error = proxy(&bad, "https://hub");
         assert!(
-            told.contains("ALL_PROXY") && told.contains("socks5://") && !told.contains("secret"),
-            "{told}"
+            error.contains("ALL_PROXY") && error.contains("socks5://") && !error.contains("secret"),
+            "{error}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a proxy, for a person.
+//! The error type for proxies.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,57 +6,60 @@ use std::io::{self, ErrorKind};
 
 use http::StatusCode;
 
-use super::super::found::find;
-use super::Address;
-use crate::{BoxError, Error, StopReason};
+use super::address::ProxyAddress;
+use crate::limits::call_limits::StopReason;
+use crate::transport::BoxError;
 
-/// The problem with a proxy, in a sentence that names it without user name and password. Found in
-/// an error by [`Error::proxy`].
+/// A problem with a proxy. Displays a sentence that names the proxy without user name and password.
+/// [`Error::proxy`](crate::Error::proxy) returns it.
 ///
-/// Nothing was sent to the hub, with one exception: if a proxy answers a request to an `http` hub
-/// with `5xx`, it may have passed the request on. [`Error::phase`] is [`Phase::Wait`](crate::Phase)
-/// then.
+/// Nothing was sent to the hub, with one exception: if a proxy responds to a request for an `http`
+/// hub with `5xx`, it may have forwarded the request. [`Error::phase`](crate::Error::phase) is then
+/// [`Phase::Wait`](crate::transport::Phase).
 #[derive(Debug)]
 pub struct ProxyError {
     problem: ProxyProblem,
-    words: String,
+    message: String,
     source: Option<BoxError>,
 }
 
-/// What is wrong with a proxy, for a program.
+/// The kind of a [`ProxyError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProxyProblem {
-    /// It cannot be connected to, or does not open a tunnel in time.
+    /// Connecting to the proxy failed, or it did not open a tunnel in time.
     Unreachable,
-    /// It does not reach the hub or does not let the request through, and answers with this status:
-    /// 407 (Tinyproxy: also 401) if it wants a user name and a password, or others.
+    /// The proxy could not reach the hub or refused the request, and responded with this status.
+    /// 407 (Tinyproxy: also 401) means that it requires a user name and a password.
     Refused(StatusCode),
-    /// What is at its address closes the connection, or does not answer as proxies do.
+    /// The server at the proxy's address closed the connection, or does not respond like a proxy.
     NotAProxy,
-    /// The variable of the environment that names it cannot be used.
+    /// The environment variable that names the proxy is invalid.
     Setting,
 }
 
 impl ProxyError {
-    /// What it is, for a program.
+    /// Returns the kind of the problem.
     #[must_use]
     pub fn problem(&self) -> ProxyProblem {
         self.problem
     }
 
-    fn new(problem: ProxyProblem, words: String) -> Self {
+    fn new(problem: ProxyProblem, message: String) -> Self {
         Self {
             problem,
-            words,
+            message,
             source: None,
         }
     }
 
-    /// What became of the attempt to connect to it. That the caller has ended it is told as it is.
-    pub(in super::super) fn unreachable(proxy: &Address, error: ::ureq::Error) -> ::ureq::Error {
-        let (kind, words, source) = match error {
-            ::ureq::Error::Timeout(_) => (ErrorKind::TimedOut, "did not answer in time", None),
+    /// Converts the error of an attempt to connect. A [`StopReason`] is returned unchanged.
+    pub(in super::super) fn unreachable(
+        proxy: &ProxyAddress,
+        error: ::ureq::Error,
+    ) -> ::ureq::Error {
+        let (kind, problem, source) = match error {
+            ::ureq::Error::Timeout(_) => (ErrorKind::TimedOut, "did not respond in time", None),
             ::ureq::Error::Io(error)
                 if error
                     .get_ref()
@@ -67,62 +70,62 @@ impl ProxyError {
             ::ureq::Error::Io(error) => (error.kind(), "cannot be reached", Some(error.into())),
             error => return error,
         };
-        let words = format!("the proxy {proxy} {words}");
+        let message = format!("the proxy {proxy} {problem}");
         ::ureq::Error::Io(io::Error::new(
             kind,
             Self {
                 source,
-                ..Self::new(ProxyProblem::Unreachable, words)
+                ..Self::new(ProxyProblem::Unreachable, message)
             },
         ))
     }
 
-    pub(super) fn refused(proxy: &Address, hub: &str, status: u16) -> Self {
+    pub(super) fn refused(proxy: &ProxyAddress, hub: &str, status: u16) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-        let words = match (&proxy.authorization, status.as_u16()) {
+        let message = match (&proxy.authorization, status.as_u16()) {
             (None, 407) => {
                 format!(
-                    "the proxy {proxy} wants a user name and a password (407), \
-                     which its URL can hold: http://user:password@..."
+                    "the proxy {proxy} requires a user name and a password (407); \
+                     set them in its URL: http://user:password@..."
                 )
             }
             (Some(_), code @ (401 | 407)) => {
                 format!(
-                    "the proxy {proxy} does not accept the user name and the password of its URL \
-                     ({code}), or wants them in another way than Basic"
+                    "the proxy {proxy} rejected the user name and password of its URL ({code}), \
+                     or does not support Basic authentication"
                 )
             }
             _ => format!("the proxy {proxy} refused to connect to {hub}: {status}"),
         };
-        Self::new(ProxyProblem::Refused(status), words)
+        Self::new(ProxyProblem::Refused(status), message)
     }
 
-    /// A request that it may have passed on.
-    pub(super) fn unanswered(proxy: &Address, hub: &str, status: StatusCode) -> Self {
+    /// The error for a request that the proxy may have forwarded.
+    pub(super) fn no_response(proxy: &ProxyAddress, hub: &str, status: StatusCode) -> Self {
         Self::new(
             ProxyProblem::Refused(status),
             format!("the proxy {proxy} got no response from {hub}: {status}"),
         )
     }
 
-    pub(super) fn closed(proxy: &Address) -> Self {
+    pub(super) fn closed(proxy: &ProxyAddress) -> Self {
         Self::new(
             ProxyProblem::NotAProxy,
-            format!("the proxy {proxy} closed the connection instead of answering"),
+            format!("the proxy {proxy} closed the connection without a response"),
         )
     }
 
-    pub(super) fn nonsense(proxy: &Address) -> Self {
+    pub(super) fn invalid_response(proxy: &ProxyAddress) -> Self {
         Self::new(
             ProxyProblem::NotAProxy,
-            format!("what is at {proxy} does not answer as a proxy does"),
+            format!("the server at {proxy} does not respond like a proxy"),
         )
     }
 
-    pub(super) fn unusable(variable: &str, problem: &str) -> Self {
+    pub(super) fn invalid_variable(variable: &str, problem: &str) -> Self {
         Self::new(
             ProxyProblem::Setting,
-            format!("the environment's {variable} cannot be used: {problem}"),
+            format!("invalid environment variable {variable}: {problem}"),
         )
     }
 }
@@ -146,7 +149,7 @@ impl From<ProxyError> for ::ureq::Error {
 
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words)
+        f.write_str(&self.message)
     }
 }
 
@@ -155,25 +158,5 @@ impl StdError for ProxyError {
         self.source
             .as_deref()
             .map(|source| -> &(dyn StdError + 'static) { source })
-    }
-}
-
-impl Error {
-    /// The problem with the proxy, if there is one.
-    ///
-    /// ```no_run
-    /// # use scramjet_client_blocking::{HostClient, ProxyProblem};
-    /// let host = HostClient::builder("http://hub.example.com:8000/api/v1").proxy("http://localhost:3128").build()?;
-    /// if let Err(error) = host.version() {
-    ///     match error.proxy().map(|proxy| proxy.problem()) {
-    ///         Some(ProxyProblem::Refused(status)) if status == 407 => println!("log in to the proxy"),
-    ///         _ => return Err(error),
-    ///     }
-    /// }
-    /// # Ok::<(), scramjet_client_blocking::Error>(())
-    /// ```
-    #[must_use]
-    pub fn proxy(&self) -> Option<&ProxyError> {
-        find(self)
     }
 }

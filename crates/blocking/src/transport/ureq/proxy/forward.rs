@@ -1,34 +1,35 @@
-//! Requests to `http` hubs through a proxy: in absolute form, as RFC 9112 has it.
+//! Requests to `http` hubs through a proxy, in absolute form (RFC 9112, section 3.2.2).
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::{Address, ProxyError};
-use crate::Phase;
+use super::address::ProxyAddress;
+use super::error::ProxyError;
+use crate::transport::Phase;
 
-/// A proxy that passes requests on to an `http` hub.
+/// A proxy that forwards requests to an `http` hub.
 #[derive(Clone, Debug)]
-pub(in super::super) struct Forward {
-    proxy: Address,
-    /// The host, and the port if it is not 80.
+pub(in super::super) struct ForwardProxy {
+    proxy: ProxyAddress,
+    /// The hub's host, and its port if that is not 80.
     hub: String,
 }
 
-impl Forward {
-    pub(in super::super) fn new(proxy: &Address, hub: &str) -> Self {
+impl ForwardProxy {
+    pub(in super::super) fn new(proxy: &ProxyAddress, hub: &str) -> Self {
         Self {
             proxy: proxy.clone(),
             hub: hub.to_owned(),
         }
     }
 
-    /// Addresses a request to the proxy: `buffer` begins with its head, of this length, and holds
-    /// the new one afterwards. Returns the new length; `None` if there is no room.
-    pub(in super::super) fn address(&self, buffer: &mut [u8], length: usize) -> Option<usize> {
+    /// Rewrites a request for the proxy: absolute URL and `Proxy-Authorization`. The head is in the
+    /// first `length` bytes of `buffer`. Returns its new length, or `None` if it does not fit.
+    pub(in super::super) fn rewrite_head(&self, buffer: &mut [u8], length: usize) -> Option<usize> {
         let head = buffer.get(..length)?;
         let target = memchr::memchr(b' ', head)? + 1;
         let headers = memchr::memchr(b'\n', head)? + 1;
         let authorization = self.proxy.authorization_header();
-        let addressed = [
+        let rewritten = [
             head.get(..target)?,
             b"http://",
             self.hub.as_bytes(),
@@ -38,12 +39,13 @@ impl Forward {
         ]
         .concat();
         buffer
-            .get_mut(..addressed.len())?
-            .copy_from_slice(&addressed);
-        Some(addressed.len())
+            .get_mut(..rewritten.len())?
+            .copy_from_slice(&rewritten);
+        Some(rewritten.len())
     }
 
-    /// The error, and how far the request got, if a response is the proxy's own.
+    /// Returns the error, and the phase that the request reached, if the proxy itself generated
+    /// this response.
     pub(in super::super) fn own_response(
         &self,
         status: StatusCode,
@@ -52,13 +54,12 @@ impl Forward {
         if !is_own(status, headers) {
             return None;
         }
-        // Squid says more precisely what failed.
         let squid = headers
             .get(SQUID_ERROR)
             .map_or(&b""[..], HeaderValue::as_bytes);
         let not_sent = NOT_SENT.iter().any(|error| squid.starts_with(error));
         if status.is_server_error() && !not_sent && status != NETWORK_LOGIN {
-            let error = ProxyError::unanswered(&self.proxy, &self.hub, status);
+            let error = ProxyError::no_response(&self.proxy, &self.hub, status);
             return Some((Phase::Wait, error));
         }
         let error = ProxyError::refused(&self.proxy, &self.hub, status.as_u16());
@@ -66,9 +67,10 @@ impl Forward {
     }
 }
 
+/// The header in which Squid names an error.
 const SQUID_ERROR: &str = "x-squid-error";
 
-/// Squid's errors before it has connected to the hub.
+/// The errors of Squid that occur before it has connected to the hub.
 const NOT_SENT: [&[u8]; 4] = [
     b"ERR_CONNECT_FAIL",
     b"ERR_DNS_FAIL",
@@ -76,16 +78,17 @@ const NOT_SENT: [&[u8]; 4] = [
     b"ERR_ACCESS_DENIED",
 ];
 
+/// The response of a network that requires a login before it forwards requests.
 const NETWORK_LOGIN: StatusCode = StatusCode::NETWORK_AUTHENTICATION_REQUIRED;
 
-/// Checks if the proxy itself, and not what is behind it, has sent a response. A hub allows all
-/// origins in each of its responses. A proxy names itself in what it passes on (`Via`), and its own
-/// pages are not JSON.
+/// Returns `true` if the proxy itself generated a response, and not the hub or a gateway. Responses
+/// of hubs have `Access-Control-Allow-Origin`. Proxies add `Via` to responses that they forward,
+/// and the pages that they generate are not JSON.
 fn is_own(status: StatusCode, headers: &HeaderMap) -> bool {
     let value = |name| headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);
     let of_proxies = match status.as_u16() {
         407 => return true,
-        // Only Tinyproxy refuses a wrong password so.
+        // Only Tinyproxy rejects a wrong password with 401.
         401 => value(header::SERVER).starts_with(b"tinyproxy/"),
         status => matches!(status, 403 | 500 | 502..=504 | 511),
     };
@@ -105,34 +108,34 @@ mod tests {
 
     use super::*;
 
-    fn forward(proxy: &str) -> Forward {
-        let proxy = Address::parse(proxy).unwrap_or_else(|problem| unreachable!("{problem}"));
-        Forward::new(&proxy, "hub.example:8000")
+    fn forward(proxy: &str) -> ForwardProxy {
+        let proxy = ProxyAddress::parse(proxy).unwrap_or_else(|problem| unreachable!("{problem}"));
+        ForwardProxy::new(&proxy, "hub.example:8000")
     }
 
     #[test]
-    fn requests_are_addressed_to_the_proxy() {
+    fn rewrite_head_makes_the_url_absolute_and_adds_credentials() {
         let request = b"GET /api/v1/version HTTP/1.1\r\nhost: hub.example:8000\r\n\r\n";
-        let addressed = |proxy: &str, room: usize| {
+        let rewritten = |proxy: &str, capacity: usize| {
             let mut buffer = request.to_vec();
-            buffer.resize(room, 0);
-            let length = forward(proxy).address(&mut buffer, request.len())?;
+            buffer.resize(capacity, 0);
+            let length = forward(proxy).rewrite_head(&mut buffer, request.len())?;
             buffer.truncate(length);
             String::from_utf8(buffer).ok()
         };
         let expected = "GET http://hub.example:8000/api/v1/version HTTP/1.1\r\n\
                         host: hub.example:8000\r\n\r\n";
-        assert_eq!(addressed("proxy:3128", 200).as_deref(), Some(expected));
+        assert_eq!(rewritten("proxy:3128", 200).as_deref(), Some(expected));
         let expected = "GET http://hub.example:8000/api/v1/version HTTP/1.1\r\n\
                         Proxy-Authorization: Basic dXNlcjo=\r\n\
                         host: hub.example:8000\r\n\r\n";
-        let with_user = addressed("user@proxy:3128", expected.len());
+        let with_user = rewritten("user@proxy:3128", expected.len());
         assert_eq!(with_user.as_deref(), Some(expected));
-        assert_eq!(addressed("user@proxy:3128", expected.len() - 1), None);
+        assert_eq!(rewritten("user@proxy:3128", expected.len() - 1), None);
     }
 
     #[test]
-    fn responses_of_the_proxy_are_told_from_those_of_the_hub() {
+    fn own_response_recognizes_responses_that_the_proxy_generated() {
         use Phase::{Connect, Wait};
 
         let hubs = ("access-control-allow-origin", "*");
@@ -157,7 +160,7 @@ mod tests {
             (503, &[via, squid("ERR_CONNECT_FAIL 111")], Some(Connect)),
             (503, &[via, squid("ERR_DNS_FAIL 0")], Some(Connect)),
             (502, &[via, squid("ERR_ZERO_SIZE_OBJECT 0")], Some(Wait)),
-            // A hub's, a gateway's or a Manager's.
+            // Responses of a hub, a gateway or a Manager.
             (403, &[hubs], None),
             (500, &[hubs, via], None),
             (502, &[html, via], None),

@@ -1,26 +1,25 @@
-//! What is wrong with the encryption, for a person.
+//! The error type for TLS.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::fmt;
+use std::{fmt, io};
 
 use http::StatusCode;
 use memchr::memmem;
 use scramjet_client_core::ApiError;
 
-use super::super::found::find;
-use crate::{BoxError, Error};
+use crate::transport::BoxError;
 
-/// What is wrong with the encryption of a connection: a sentence, and the word of the library that encrypts where it says more. Found in
-/// an error by [`Error::tls`].
+/// A problem with the TLS of a connection. Displays a sentence with a remedy. Its source is the
+/// error of the TLS library, if that says more. [`Error::tls`](crate::Error::tls) returns it.
 #[derive(Debug)]
 pub struct TlsError {
     problem: TlsProblem,
-    words: Cow<'static, str>,
+    message: Cow<'static, str>,
     source: Option<BoxError>,
 }
 
-/// What is wrong with the encryption of a connection, for a program.
+/// The kind of a [`TlsError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TlsProblem {
@@ -28,112 +27,126 @@ pub enum TlsProblem {
     Expired,
     /// The hub's certificate is not valid yet.
     NotYetValid,
-    /// Nobody who is trusted vouches for the hub's certificate.
+    /// The hub's certificate is signed by an unknown authority.
     UnknownIssuer,
     /// The hub's certificate is for another host.
     WrongHost,
-    /// The hub asks for a certificate of the client, or does not accept the one it was shown. It has not acted upon the request.
+    /// The hub requires a client certificate, or rejects the one of this client. It has not
+    /// processed the request.
     ClientCertificate,
-    /// What answers at an `https` address does not encrypt.
+    /// The server at an `https` address does not speak TLS.
     NoTls,
-    /// What answers at an `http` address wants to encrypt.
+    /// The server at an `http` address speaks only TLS.
     OnlyTls,
-    /// This was built without encryption.
+    /// The program was built without TLS support.
     Unsupported,
-    /// Something else.
+    /// Another problem.
     Other,
 }
 
 impl TlsError {
-    /// What it is, for a program.
+    /// Returns the kind of the problem.
     #[must_use]
     pub fn problem(&self) -> TlsProblem {
         self.problem
     }
 
-    pub(super) fn new(problem: TlsProblem, words: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn new(problem: TlsProblem, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            words: words.into(),
+            message: message.into(),
             ..Self::fixed(problem, "")
         }
     }
 
-    const fn fixed(problem: TlsProblem, words: &'static str) -> Self {
+    const fn fixed(problem: TlsProblem, message: &'static str) -> Self {
         Self {
             problem,
-            words: Cow::Borrowed(words),
+            message: Cow::Borrowed(message),
             source: None,
         }
     }
+
+    /// Returns the TLS problem that a server in front of the hub reports with a 400.
+    pub(crate) fn of_refusal(refusal: &ApiError) -> Option<&'static Self> {
+        if refusal.received_status != StatusCode::BAD_REQUEST || refusal.is_from_hub() {
+            return None;
+        }
+        let contains = |text: &str| memmem::find(&refusal.body, text.as_bytes()).is_some();
+        REFUSALS
+            .iter()
+            .find(|(text, _)| contains(text))
+            .map(|(_, error)| error)
+    }
 }
 
-pub(super) const NO_CERTIFICATE: &str = "the hub asks for a certificate of the client, \
-                                         and none was given; see `client_certificate_pem`";
+pub(super) const NO_CLIENT_CERTIFICATE: &str =
+    "the hub requires a client certificate, but none is set; see `client_certificate_pem`";
 
-pub(super) const BAD_CERTIFICATE: &str = "the hub does not accept the client's certificate: it has \
-                                          to be valid now, signed by an authority that the hub \
-                                          trusts, and for clientAuth, if it has an \
-                                          extendedKeyUsage";
+pub(super) const CLIENT_CERTIFICATE_REJECTED: &str = "the hub rejected the client certificate: it \
+                                                      must be valid now, be signed by an authority \
+                                                      that the hub trusts, and allow clientAuth if \
+                                                      it has an extendedKeyUsage";
 
-pub(super) const ONLY_TLS: &str =
-    "what answers there speaks TLS; the address should begin with https://";
+pub(super) const SERVER_SPEAKS_TLS: &str =
+    "the server speaks TLS; the address should begin with https://";
 
-/// Texts in a 400 of servers that handle TLS in front of a hub, and what they mean.
+/// Returns `true` if the hub rejected the client's certificate, or the lack of one. With TLS 1.3
+/// the client learns it only after it has sent its request, which the hub then ignores.
+pub(in super::super) fn is_client_rejected(error: &(dyn StdError + 'static)) -> bool {
+    let inner = error
+        .downcast_ref()
+        .and_then(io::Error::get_ref)
+        .and_then(|error| error.downcast_ref());
+    inner.is_some_and(|error: &TlsError| error.problem() == TlsProblem::ClientCertificate)
+}
+
+/// Texts in a 400 of a server that terminates TLS in front of a hub, and their meaning.
 static REFUSALS: [(&str, TlsError); 5] = {
-    const fn no_certificate(words: &'static str) -> TlsError {
-        TlsError::fixed(TlsProblem::ClientCertificate, words)
+    const fn client_certificate(message: &'static str) -> TlsError {
+        TlsError::fixed(TlsProblem::ClientCertificate, message)
     }
     const fn only_tls() -> TlsError {
-        TlsError::fixed(TlsProblem::OnlyTls, ONLY_TLS)
+        TlsError::fixed(TlsProblem::OnlyTls, SERVER_SPEAKS_TLS)
     }
     [
         // nginx
         (
             "No required SSL certificate was sent",
-            no_certificate(NO_CERTIFICATE),
+            client_certificate(NO_CLIENT_CERTIFICATE),
         ),
-        ("The SSL certificate error", no_certificate(BAD_CERTIFICATE)),
+        (
+            "The SSL certificate error",
+            client_certificate(CLIENT_CERTIFICATE_REJECTED),
+        ),
         ("The plain HTTP request was sent to HTTPS port", only_tls()),
         // Apache
         (
             "speaking plain HTTP to an SSL-enabled server port",
             only_tls(),
         ),
-        // Caddy, Traefik and others in Go
+        // Caddy, Traefik and other servers in Go
         ("Client sent an HTTP request to an HTTPS server", only_tls()),
     ]
 };
 
-/// The meaning of a refusal of a server in front of the hub, if it is about TLS.
-fn of_refusal(refusal: &ApiError) -> Option<&'static TlsError> {
-    if refusal.received_status != StatusCode::BAD_REQUEST || refusal.is_from_hub() {
-        return None;
-    }
-    let says = |text: &str| memmem::find(&refusal.body, text.as_bytes()).is_some();
-    REFUSALS
-        .iter()
-        .find(|(text, _)| says(text))
-        .map(|(_, error)| error)
-}
-
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 impl TlsError {
-    pub(super) fn because(mut self, source: impl Into<BoxError>) -> Self {
+    pub(super) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// Appends to its sentence.
+    /// Appends to the message.
     #[cfg(feature = "rustls")]
-    pub(super) fn adding(mut self, words: &str) -> Self {
-        self.words.to_mut().push_str(words);
+    pub(super) fn with_suffix(mut self, suffix: &str) -> Self {
+        self.message.to_mut().push_str(suffix);
         self
     }
 }
 
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words)
+        f.write_str(&self.message)
     }
 }
 
@@ -142,26 +155,5 @@ impl StdError for TlsError {
         self.source
             .as_deref()
             .map(|source| -> &(dyn StdError + 'static) { source })
-    }
-}
-
-impl Error {
-    /// The problem with the encryption, if there is one; also if a server in front of
-    /// the hub says so with a `400`, as nginx does for a missing certificate of the client.
-    ///
-    /// ```no_run
-    /// # use scramjet_client_blocking::{HostClient, TlsProblem};
-    /// let host = HostClient::new("https://hub.example.com/api/v1")?;
-    /// if let Err(error) = host.version() {
-    ///     match error.tls().map(|tls| tls.problem()) {
-    ///         Some(TlsProblem::Expired | TlsProblem::NotYetValid) => println!("look at the clock: {error:?}"),
-    ///         _ => return Err(error),
-    ///     }
-    /// }
-    /// # Ok::<(), scramjet_client_blocking::Error>(())
-    /// ```
-    #[must_use]
-    pub fn tls(&self) -> Option<&TlsError> {
-        find(self).or_else(|| of_refusal(self.api()?))
     }
 }

@@ -1,44 +1,42 @@
-//! Certificates and keys as text. What is wrong with one is told without a word of it.
+//! Reads certificates and keys in PEM. Errors never quote the text, because it may hold a key.
 
 use ::ureq::tls::{Certificate, PemItem, PrivateKey, parse_pem};
 
-const DAMAGED: &str = "it is damaged: each item begins with a line -----BEGIN ...-----, ends with a line -----END ...-----, and has its \
-                       base64 on lines between them";
+const MALFORMED: &str = "the PEM is malformed: each item needs a line -----BEGIN ...-----, its \
+                         base64 on lines of its own and a line -----END ...-----";
 
-/// The certificates in it, of which there is at least one. What else is in it is passed over.
+/// Returns the certificates of a text, at least one. Ignores all other items.
 pub(super) fn certificates(text: &[u8]) -> Result<Vec<Certificate<'static>>, &'static str> {
     let (certificates, keys) = items(text)?;
     match (certificates.is_empty(), keys.is_empty()) {
         (false, _) => Ok(certificates),
-        (true, false) => Err("there is only a private key in it, and no certificate"),
-        (true, true) if is_binary(text) => Err(
-            "it is binary, and not PEM; `openssl x509 -inform der -in cert.der -out cert.pem` \
-             converts DER, and `openssl pkcs12 -in both.p12 -nodes -out both.pem` PKCS#12",
-        ),
-        (true, true) => {
-            Err("there is no certificate in it; one begins with -----BEGIN CERTIFICATE-----")
-        }
+        (true, false) => Err("it contains a private key but no certificate"),
+        (true, true) if is_binary(text) => Err("it is binary, not PEM; convert DER with \
+             `openssl x509 -inform der -in cert.der -out cert.pem`, or PKCS#12 with \
+             `openssl pkcs12 -in both.p12 -nodes -out both.pem`"),
+        (true, true) => Err("it contains no certificate; \
+             a certificate begins with -----BEGIN CERTIFICATE-----"),
     }
 }
 
-/// The one private key in it.
+/// Returns the only private key of a text.
 pub(super) fn key(text: &[u8]) -> Result<PrivateKey<'static>, &'static str> {
     if is_encrypted(text) {
-        return Err(
-            "its private key is encrypted with a password; `openssl pkey -in key.pem -out plain.pem` makes one that is not",
-        );
+        return Err("its private key is encrypted with a password; \
+             decrypt it with `openssl pkey -in key.pem -out plain.pem`");
     }
     let (certificates, mut keys) = items(text)?;
     match (keys.pop(), keys.is_empty()) {
         (Some(key), true) => Ok(key),
-        (Some(_), false) => Err("there are several private keys in it"),
-        (None, _) if is_binary(text) => Err("its private key is binary, and not PEM; \
-             `openssl pkey -inform der -in key.der -out key.pem` converts DER, \
-             and `openssl pkcs12 -in both.p12 -nodes -out both.pem` PKCS#12"),
-        (None, _) if certificates.is_empty() => {
-            Err("there is no private key in it; one begins with -----BEGIN PRIVATE KEY-----")
+        (Some(_), false) => Err("it contains several private keys"),
+        (None, _) if is_binary(text) => {
+            Err("its private key is binary, not PEM; convert DER with \
+             `openssl pkey -inform der -in key.der -out key.pem`, or PKCS#12 with \
+             `openssl pkcs12 -in both.p12 -nodes -out both.pem`")
         }
-        (None, _) => Err("there is no private key in it, only a certificate"),
+        (None, _) if certificates.is_empty() => Err("it contains no private key; \
+             a private key begins with -----BEGIN PRIVATE KEY-----"),
+        (None, _) => Err("it contains a certificate but no private key"),
     }
 }
 
@@ -51,19 +49,19 @@ fn items(text: &[u8]) -> Result<Items, &'static str> {
             Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
             Ok(PemItem::PrivateKey(key)) => keys.push(key),
             Ok(_) => {}
-            // It may quote a line, and that may be a key.
-            Err(_) => return Err(DAMAGED),
+            // The error may quote a line of a key.
+            Err(_) => return Err(MALFORMED),
         }
     }
     Ok((certificates, keys))
 }
 
-/// DER and PKCS#12 begin with a sequence.
+/// Returns `true` for DER and PKCS#12, which begin with an ASN.1 sequence.
 fn is_binary(text: &[u8]) -> bool {
     text.first() == Some(&0x30) && !text.is_ascii()
 }
 
-/// In the way of PKCS#8, or in that which OpenSSL had before.
+/// Returns `true` if the text holds an encrypted key, in PKCS#8 or in OpenSSL's older format.
 fn is_encrypted(text: &[u8]) -> bool {
     text.split(|&byte| byte == b'\n' || byte == b'\r')
         .any(|line| {

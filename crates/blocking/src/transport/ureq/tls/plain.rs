@@ -1,4 +1,4 @@
-//! Connections that are not encrypted, and should perhaps be.
+//! Connections to `http` hubs.
 
 use std::io::{self, ErrorKind};
 
@@ -6,39 +6,39 @@ use ::ureq::Error;
 use ::ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use super::super::socket::Socket;
-use super::error::ONLY_TLS;
-use super::{TlsError, TlsProblem};
+use super::error::{SERVER_SPEAKS_TLS, TlsError, TlsProblem};
 
-/// A connection to an `http` hub.
+/// A connection to an `http` hub. Recognizes a server that expects TLS and replies with a TLS
+/// alert, which ureq would report as malformed HTTP.
 #[derive(Debug)]
-pub(in super::super) struct Plain {
+pub(in super::super) struct PlainTransport {
     socket: Socket,
-    other_side: OtherSide,
+    server: Server,
 }
 
 #[derive(Debug)]
-enum OtherSide {
-    /// Has said nothing yet.
-    Silent,
-    /// Speaks, and it may be HTTP.
+enum Server {
+    /// Has sent nothing yet.
+    Unknown,
+    /// Has sent something that is not a TLS alert.
     Plain,
-    /// Complains that it is not spoken to in TLS.
-    Encrypted,
+    /// Has sent a TLS alert.
+    Tls,
 }
 
-/// How an alert of TLS begins, and nothing of HTTP.
+/// The first byte of a TLS alert. No HTTP response begins with it.
 const ALERT: u8 = 0x15;
 
-impl Plain {
+impl PlainTransport {
     pub(super) fn new(socket: Socket) -> Self {
         Self {
             socket,
-            other_side: OtherSide::Silent,
+            server: Server::Unknown,
         }
     }
 }
 
-impl Transport for Plain {
+impl Transport for PlainTransport {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.socket.buffers()
     }
@@ -48,24 +48,20 @@ impl Transport for Plain {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        let more = match self.other_side {
-            OtherSide::Encrypted => false,
-            OtherSide::Silent | OtherSide::Plain => self.socket.await_input(timeout)?,
+        let more = match self.server {
+            Server::Tls => false,
+            Server::Unknown | Server::Plain => self.socket.await_input(timeout)?,
         };
-        if let OtherSide::Silent = self.other_side {
+        if let Server::Unknown = self.server {
             let is_alert = self.socket.buffers().input().first() == Some(&ALERT);
-            self.other_side = if is_alert {
-                OtherSide::Encrypted
-            } else {
-                OtherSide::Plain
-            };
+            self.server = if is_alert { Server::Tls } else { Server::Plain };
         }
-        match self.other_side {
-            OtherSide::Encrypted => Err(Error::Io(io::Error::new(
+        match self.server {
+            Server::Tls => Err(Error::Io(io::Error::new(
                 ErrorKind::InvalidData,
-                TlsError::new(TlsProblem::OnlyTls, ONLY_TLS),
+                TlsError::new(TlsProblem::OnlyTls, SERVER_SPEAKS_TLS),
             ))),
-            OtherSide::Silent | OtherSide::Plain => Ok(more),
+            Server::Unknown | Server::Plain => Ok(more),
         }
     }
 

@@ -1,4 +1,5 @@
-//! What is trusted and shown, of the settings. All that can be wrong with it is found out here, before anything is sent.
+//! Converts the TLS options. Checks all certificates and keys, so that errors appear when the
+//! transport is created and not with the first request.
 
 use ::ureq::config::ConfigBuilder;
 use ::ureq::tls::{
@@ -7,31 +8,29 @@ use ::ureq::tls::{
 use ::ureq::typestate::AgentScope;
 use scramjet_client_core::RequestError;
 
-use super::super::UreqConfig;
-use super::{ClientCertificate, TlsBackend, pem};
+use super::super::config::{ClientCertificate, TlsBackend, UreqConfig};
+use super::pem;
 
-pub(in super::super) struct Settings(TlsConfig);
-
-impl Settings {
-    pub(in super::super) fn apply(
-        self,
-        agent: ConfigBuilder<AgentScope>,
-    ) -> ConfigBuilder<AgentScope> {
-        agent.tls_config(self.0)
-    }
+/// Applies the TLS options to an agent.
+pub(in super::super) fn configure(
+    config: &UreqConfig,
+    agent: ConfigBuilder<AgentScope>,
+) -> Result<ConfigBuilder<AgentScope>, RequestError> {
+    Ok(agent.tls_config(tls_config(config)?))
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self(TlsBackend::default().settings().build())
-    }
+/// Applies the default TLS options to an agent.
+pub(in super::super) fn configure_default(
+    agent: ConfigBuilder<AgentScope>,
+) -> ConfigBuilder<AgentScope> {
+    agent.tls_config(TlsBackend::default().base_config().build())
 }
 
-pub(in super::super) fn settings(config: &UreqConfig) -> Result<Settings, RequestError> {
+fn tls_config(config: &UreqConfig) -> Result<TlsConfig, RequestError> {
     let backend = config.tls_backend.unwrap_or_default();
-    backend.check_that_it_is_there()?;
+    backend.check_compiled_in()?;
     let mut settings = backend
-        .settings()
+        .base_config()
         .disable_verification(config.danger_accept_invalid_certs);
     if let Some(pem) = &config.ca_certificates {
         settings = settings.root_certs(RootCerts::new_with_certs(
@@ -39,17 +38,17 @@ pub(in super::super) fn settings(config: &UreqConfig) -> Result<Settings, Reques
         ));
     }
     if let Some(ClientCertificate { certificates, key }) = &config.client_certificate {
-        let refused = |problem: &str| RequestError::setting("client_certificate", problem);
+        let invalid = |problem: &str| RequestError::setting("client_certificate", problem);
         let (certificates, key) = (
             backend.certificates("client_certificate", certificates)?,
-            pem::key(key).map_err(refused)?,
+            pem::key(key).map_err(invalid)?,
         );
-        backend.check_pair(&certificates, &key).map_err(refused)?;
+        backend.check_pair(&certificates, &key).map_err(invalid)?;
         settings = backend
-            .keep(settings)
+            .with_checked_provider(settings)
             .client_cert(Some(ClientCert::new_with_certs(&certificates, key)));
     }
-    Ok(Settings(settings.build()))
+    Ok(settings.build())
 }
 
 impl Default for TlsBackend {
@@ -63,25 +62,26 @@ impl Default for TlsBackend {
 }
 
 impl TlsBackend {
-    fn check_that_it_is_there(self) -> Result<(), RequestError> {
-        let (there, feature) = match self {
+    fn check_compiled_in(self) -> Result<(), RequestError> {
+        let (is_compiled_in, feature) = match self {
             Self::Rustls => (cfg!(feature = "rustls"), "rustls"),
             Self::NativeTls => (cfg!(feature = "native-tls"), "native-tls"),
         };
-        if there {
+        if is_compiled_in {
             return Ok(());
         }
         let problem = format!(
-            "this program was built without it; enable the feature `{feature}` of scramjet-client-blocking"
+            "this program was built without it; \
+             enable the feature `{feature}` of scramjet-client-blocking"
         );
         Err(RequestError::setting("tls_backend", &problem))
     }
 
-    /// The settings where nothing is said.
-    fn settings(self) -> TlsConfigBuilder {
+    fn base_config(self) -> TlsConfigBuilder {
         let settings = TlsConfig::builder();
         match self {
-            // ureq chooses what rustls computes with when it first encrypts, as `provider` does: what never does needs no memory for it.
+            // ureq chooses the crypto provider at the first TLS handshake. To choose it here would
+            // cost memory also in programs that never use TLS.
             Self::Rustls => settings,
             Self::NativeTls => settings
                 .provider(TlsProvider::NativeTls)
@@ -89,51 +89,50 @@ impl TlsBackend {
         }
     }
 
-    /// What a key was found usable with is to be what it is used with.
-    fn keep(self, settings: TlsConfigBuilder) -> TlsConfigBuilder {
+    /// Sets the crypto provider with which [`check_pair`](Self::check_pair) has checked the key.
+    /// The default provider of the process may change until the first handshake.
+    fn with_checked_provider(self, settings: TlsConfigBuilder) -> TlsConfigBuilder {
         match self {
             #[cfg(feature = "rustls")]
-            Self::Rustls => {
-                settings.unversioned_rustls_crypto_provider(super::with_rustls::provider())
-            }
+            Self::Rustls => settings.unversioned_rustls_crypto_provider(super::rustls::provider()),
             _ => settings,
         }
     }
 
-    /// The certificates in a text, of which there is at least one.
+    /// Reads the certificates of an option, at least one.
     fn certificates(
         self,
-        setting: &str,
+        option: &str,
         text: &[u8],
     ) -> Result<Vec<Certificate<'static>>, RequestError> {
-        let refused = |problem: &str| RequestError::setting(setting, problem);
-        let certificates = pem::certificates(text).map_err(refused)?;
+        let invalid = |problem: &str| RequestError::setting(option, problem);
+        let certificates = pem::certificates(text).map_err(invalid)?;
         match certificates
             .iter()
-            .position(|certificate| !self.can_read(certificate))
+            .position(|certificate| !self.can_parse(certificate))
         {
             Some(position) => {
-                let (which, all) = (position + 1, certificates.len());
-                Err(refused(&format!(
-                    "certificate {which} of {all} in it is damaged, or of a kind that cannot be used"
+                let (number, count) = (position + 1, certificates.len());
+                Err(invalid(&format!(
+                    "certificate {number} of {count} is malformed or of an unsupported kind"
                 )))
             }
             None => Ok(certificates),
         }
     }
 
-    fn can_read(self, certificate: &Certificate<'_>) -> bool {
+    fn can_parse(self, certificate: &Certificate<'_>) -> bool {
         match self {
             #[cfg(feature = "rustls")]
-            Self::Rustls => super::with_rustls::can_read(certificate),
+            Self::Rustls => super::rustls::can_parse(certificate),
             #[cfg(feature = "native-tls")]
-            Self::NativeTls => super::with_native::can_read(certificate),
+            Self::NativeTls => super::native_tls::can_parse(certificate),
             #[cfg(not(all(feature = "rustls", feature = "native-tls")))]
             _ => false,
         }
     }
 
-    /// That the key can be used, and belongs to the first of the certificates.
+    /// Checks that the backend supports the key and that it matches the first certificate.
     fn check_pair(
         self,
         certificates: &[Certificate<'static>],
@@ -141,32 +140,36 @@ impl TlsBackend {
     ) -> Result<(), &'static str> {
         match self {
             #[cfg(feature = "rustls")]
-            Self::Rustls => super::with_rustls::check_pair(certificates, key),
+            Self::Rustls => super::rustls::check_pair(certificates, key),
             #[cfg(feature = "native-tls")]
-            Self::NativeTls => super::with_native::check_pair(certificates, key),
+            Self::NativeTls => super::native_tls::check_pair(certificates, key),
             #[cfg(not(all(feature = "rustls", feature = "native-tls")))]
-            _ => Err("this program was built without encryption"),
+            _ => Err("this program was built without TLS support"),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ::ureq::Agent;
     use ::ureq::tls::{RootCerts, TlsProvider};
 
-    use super::{Settings, settings};
-    use crate::{TlsBackend, UreqConfig};
+    use super::{configure, configure_default};
+    use crate::transport::ureq::config::{TlsBackend, UreqConfig};
 
     #[test]
-    fn public_authorities_are_trusted_where_nothing_is_said() {
+    fn configure_trusts_public_authorities_by_default() {
+        let builder = Agent::config_builder;
         for made in [
-            Some(Settings::default()),
-            settings(&UreqConfig::default()).ok(),
+            Some(configure_default(builder())),
+            configure(&UreqConfig::default(), builder()).ok(),
         ]
         .into_iter()
         .flatten()
         {
-            let trusted = (made.0.provider(), made.0.root_certs());
+            let made = made.build();
+            let made = made.tls_config();
+            let trusted = (made.provider(), made.root_certs());
             assert!(
                 match TlsBackend::default() {
                     TlsBackend::Rustls =>
@@ -178,7 +181,7 @@ mod tests {
                 },
                 "{trusted:?}"
             );
-            assert!(!made.0.disable_verification() && made.0.client_cert().is_none());
+            assert!(!made.disable_verification() && made.client_cert().is_none());
         }
     }
 }

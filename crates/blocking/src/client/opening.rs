@@ -1,0 +1,39 @@
+//! Streams that are opened on a thread of their own.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::sync_channel;
+
+use http::{HeaderMap, StatusCode};
+use scramjet_client_core::GetVersion;
+
+use super::Client;
+use crate::body::byte_stream::ByteStream;
+use crate::body::response::Body;
+use crate::call::context::CallContext;
+use crate::error::Error;
+use crate::support::threads;
+
+impl Client {
+    /// Opens a stream on a thread of its own, see [`Body::opening`].
+    pub(crate) fn open_on_thread(
+        &self,
+        call: CallContext,
+        open: impl FnOnce(&Self) -> Result<Body, Error> + Send + 'static,
+    ) -> Result<ByteStream, Error> {
+        let mut client = self.clone();
+        let token = client.options.cancel.take().unwrap_or_default().child();
+        client.options.cancel = Some(token.clone());
+        let (tell, opened) = sync_channel(1);
+        let work = move || {
+            let result = catch_unwind(AssertUnwindSafe(|| open(&client)));
+            // The stream may have been dropped meanwhile.
+            let _ = tell.send(result);
+        };
+        threads::start("scramjet-stream", work).map_err(|error| call.failed(error))?;
+        // Of a success; a refusal is the error of the opening.
+        let reply = self
+            .endpoint()
+            .reply(&GetVersion, StatusCode::OK, "", &HeaderMap::new());
+        Ok(ByteStream::new(Body::opening(call, opened, token), reply))
+    }
+}

@@ -1,0 +1,59 @@
+//! Errors of the default transport that an error holds.
+
+use std::error::Error as StdError;
+use std::io;
+
+use super::Error;
+use crate::support::chain::causes;
+use crate::transport::{ProxyError, TlsError};
+
+impl Error {
+    /// The problem with the encryption, if there is one; also if a server in front of
+    /// the hub says so with a `400`, as nginx does for a missing certificate of the client.
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::HostClient;
+    /// # use scramjet_client_blocking::transport::TlsProblem;
+    /// let host = HostClient::new("https://hub.example.com/api/v1")?;
+    /// if let Err(error) = host.version() {
+    ///     match error.tls().map(|tls| tls.problem()) {
+    ///         Some(TlsProblem::Expired | TlsProblem::NotYetValid) => println!("look at the clock: {error:?}"),
+    ///         _ => return Err(error),
+    ///     }
+    /// }
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsError> {
+        find(self).or_else(|| TlsError::of_refusal(self.api()?))
+    }
+
+    /// The problem with the proxy, if there is one.
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::HostClient;
+    /// # use scramjet_client_blocking::transport::ProxyProblem;
+    /// let host = HostClient::builder("http://hub.example.com:8000/api/v1").proxy("http://localhost:3128").build()?;
+    /// if let Err(error) = host.version() {
+    ///     match error.proxy().map(|proxy| proxy.problem()) {
+    ///         Some(ProxyProblem::Refused(status)) if status == 407 => println!("log in to the proxy"),
+    ///         _ => return Err(error),
+    ///     }
+    /// }
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    #[must_use]
+    pub fn proxy(&self) -> Option<&ProxyError> {
+        find(self)
+    }
+}
+
+/// The first of this type among the causes. One within an IO error is not among them by itself: such an error speaks for it.
+fn find<T: StdError + 'static>(error: &Error) -> Option<&T> {
+    causes(error).find_map(|cause| {
+        let within = cause
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        cause.downcast_ref().or_else(|| within?.downcast_ref())
+    })
+}

@@ -1,0 +1,321 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::mem::forget;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use crate::support::panics::in_drop;
+
+/// Cancels calls and streams from another thread.
+///
+/// Pass a token to a handle, for example with
+/// [`InstanceClient::with_cancel`](crate::InstanceClient::with_cancel). After [`cancel`](Self::cancel),
+/// all calls and streams of this handle, and of the handles made from it, fail within milliseconds
+/// with an error that [`is_cancelled`](crate::Error::is_cancelled). A cancelled token stays cancelled:
+/// later calls fail before they connect. Other handles are not affected. Clones share the same state.
+///
+/// ```no_run
+/// use std::thread;
+/// use scramjet_client_blocking::{CancelToken, HostClient};
+///
+/// let token = CancelToken::new();
+/// let host = HostClient::new("http://localhost:8000/api/v1")?.with_cancel(&token);
+/// let instance = host.instance("an-id")?;
+/// let waiter = thread::spawn(move || instance.next_event("done"));
+/// token.cancel();
+/// # let _ = waiter.join();
+/// # Ok::<(), scramjet_client_blocking::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct CancelToken {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    cancelled: AtomicBool,
+    hooks: Mutex<Hooks>,
+    /// Notified when a hook has finished.
+    finished: Condvar,
+    /// The hook in the parent token that cancels this one.
+    parent: OnceLock<OnCancel>,
+}
+
+#[derive(Default)]
+struct Hooks {
+    next: u64,
+    waiting: BTreeMap<u64, Box<dyn FnOnce() + Send>>,
+    /// Hooks that are running, and the threads that run them.
+    running: BTreeMap<u64, ThreadId>,
+}
+
+/// Marks a hook as finished when dropped, also after a panic.
+struct Running<'a>(&'a Shared, u64);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.hooks().running.remove(&self.1);
+        self.0.finished.notify_all();
+    }
+}
+
+impl Shared {
+    /// Checks the parent as well, because the parent's hook that cancels this token may not have run
+    /// yet.
+    fn is_cancelled(&self) -> bool {
+        let parent = || self.parent.get();
+        self.cancelled.load(Ordering::SeqCst)
+            || parent().is_some_and(|hook| hook.shared.is_cancelled())
+    }
+
+    fn hooks(&self) -> MutexGuard<'_, Hooks> {
+        // Hooks run without the lock, so a panic cannot leave the maps inconsistent.
+        self.hooks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CancelToken {
+    /// Creates a token that is not cancelled.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Creates a token that is cancelled together with this one, and can also be cancelled alone.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        let child = Self::new();
+        let shared = Arc::downgrade(&child.shared);
+        let hook = self.on_cancel(move || {
+            shared
+                .upgrade()
+                .into_iter()
+                .for_each(|shared| Self { shared }.cancel())
+        });
+        // Cannot fail: the child is new.
+        let _ = child.shared.parent.set(hook);
+        child
+    }
+
+    /// Cancels all calls and streams with this token. Calling it again has no effect.
+    ///
+    /// If a hook panics, the other hooks still run. Then the first panic continues.
+    pub fn cancel(&self) {
+        let mut first = None;
+        let mut hooks = self.shared.hooks();
+        self.shared.cancelled.store(true, Ordering::SeqCst);
+        while let Some((id, hook)) = hooks.waiting.pop_first() {
+            hooks.running.insert(id, thread::current().id());
+            // A hook may drop an `OnCancel`, which takes the lock.
+            drop(hooks);
+            let running = Running(&self.shared, id);
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(hook)) {
+                match first {
+                    None => first = Some(panic),
+                    // Dropping the payload may panic.
+                    Some(_) => forget(panic),
+                }
+            }
+            drop(running);
+            hooks = self.shared.hooks();
+        }
+        drop(hooks);
+        if let Some(panic) = first {
+            resume_unwind(panic);
+        }
+    }
+
+    /// Returns `true` if the token was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.shared.is_cancelled()
+    }
+
+    /// Blocks until the token is cancelled, but not longer than `time`. Returns `true` if the token
+    /// is cancelled. A loop can use it instead of [`thread::sleep`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use scramjet_client_blocking::CancelToken;
+    ///
+    /// let token = CancelToken::new();
+    /// std::thread::spawn({
+    ///     let token = token.clone();
+    ///     move || token.cancel()
+    /// });
+    /// while !token.wait(Duration::from_secs(60)) {
+    ///     println!("another minute has passed");
+    /// }
+    /// ```
+    #[must_use]
+    pub fn wait(&self, time: Duration) -> bool {
+        let (tell, told) = channel();
+        let _hook = self.on_cancel(move || tell.send(()).unwrap_or_default());
+        let _ = told.recv_timeout(time);
+        self.is_cancelled()
+    }
+
+    /// Registers a hook that runs when the token is cancelled, on the thread that cancels it. If the
+    /// token is already cancelled, the hook runs immediately. Transports use hooks to wake blocked
+    /// threads. A hook must be quick.
+    ///
+    /// Dropping the returned guard removes the hook, and waits for it if it is running on another
+    /// thread.
+    pub fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) -> OnCancel {
+        let mut hooks = self.shared.hooks();
+        let id = hooks.next;
+        hooks.next += 1;
+        if self.is_cancelled() {
+            drop(hooks);
+            hook();
+        } else {
+            hooks.waiting.insert(id, Box::new(hook));
+            drop(hooks);
+        }
+        OnCancel {
+            shared: Arc::clone(&self.shared),
+            id,
+        }
+    }
+}
+
+impl fmt::Debug for CancelToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelToken")
+            .field("cancelled", &self.is_cancelled())
+            .finish()
+    }
+}
+
+/// A hook of a [`CancelToken`]. Dropping this removes the hook.
+#[must_use = "the hook is removed when this is dropped"]
+pub struct OnCancel {
+    shared: Arc<Shared>,
+    id: u64,
+}
+
+impl Drop for OnCancel {
+    fn drop(&mut self) {
+        let mut hooks = self.shared.hooks();
+        let hook = hooks.waiting.remove(&self.id);
+        // A hook that drops its own guard must not wait for itself.
+        while hooks
+            .running
+            .get(&self.id)
+            .is_some_and(|thread| *thread != thread::current().id())
+        {
+            hooks = self
+                .shared
+                .finished
+                .wait(hooks)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(hooks);
+        in_drop(|| drop(hook));
+    }
+}
+
+impl fmt::Debug for OnCancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnCancel")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    fn counting(count: &Arc<AtomicUsize>) -> impl FnOnce() + Send + 'static {
+        let count = Arc::clone(count);
+        move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn cancel_runs_each_hook_once_unless_it_was_removed() {
+        let (token, count) = (CancelToken::new(), Arc::default());
+        let kept = token.clone().on_cancel(counting(&count));
+        drop(token.on_cancel(counting(&count)));
+        assert!(!token.is_cancelled());
+        token.cancel();
+        token.cancel();
+        assert!(token.is_cancelled());
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+        drop(kept);
+        let _at_once = token.on_cancel(counting(&count));
+        assert_eq!(count.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn a_hook_may_drop_its_own_guard() {
+        let (token, kept) = (CancelToken::new(), Arc::new(OnceLock::new()));
+        let held = Arc::downgrade(&kept);
+        // Stands for the woken thread, which drops its reference while the hook runs.
+        let others = Mutex::new(Some(Arc::clone(&kept)));
+        let hook = token.on_cancel(move || {
+            let last = held.upgrade();
+            drop(others.lock().map(|mut others| others.take()));
+            drop(last);
+        });
+        assert!(kept.set(hook).is_ok());
+        drop(kept);
+        token.cancel();
+        assert!(token.is_cancelled());
+    }
+
+    #[test]
+    fn dropping_on_cancel_waits_for_a_running_hook() {
+        let (token, running) = (CancelToken::new(), Arc::new(AtomicBool::new(false)));
+        let (started, starts) = std::sync::mpsc::channel();
+        let hook = token.on_cancel({
+            let running = Arc::clone(&running);
+            move || {
+                running.store(true, Ordering::SeqCst);
+                let _ = started.send(());
+                for _ in 0..1000 {
+                    thread::yield_now();
+                }
+                running.store(false, Ordering::SeqCst);
+            }
+        });
+        let cancelling = thread::spawn(move || token.cancel());
+        let _ = starts.recv();
+        drop(hook);
+        assert!(!running.load(Ordering::SeqCst));
+        assert!(cancelling.join().is_ok());
+    }
+
+    #[test]
+    fn wait_returns_after_its_time_or_when_the_token_is_cancelled() {
+        let token = CancelToken::new();
+        assert!(!token.wait(Duration::from_millis(1)));
+        let waiting = thread::spawn({
+            let token = token.clone();
+            move || token.wait(Duration::from_secs(3600))
+        });
+        token.cancel();
+        assert_eq!(waiting.join().ok(), Some(true));
+        assert!(token.wait(Duration::from_secs(3600)));
+        assert!(token.wait(Duration::MAX));
+    }
+
+    #[test]
+    fn cancel_reaches_children_but_not_the_parent() {
+        let parent = CancelToken::new();
+        let [first, second] = [parent.child(), parent.child()];
+        first.cancel();
+        assert!(first.is_cancelled() && !parent.is_cancelled() && !second.is_cancelled());
+        let grandchild = second.child();
+        parent.cancel();
+        assert!(
+            second.is_cancelled() && grandchild.is_cancelled() && parent.child().is_cancelled()
+        );
+    }
+}

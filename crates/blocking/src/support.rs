@@ -1,0 +1,6 @@
+//! Helpers that know neither HTTP nor hubs.
+
+pub(crate) mod chain;
+pub(crate) mod panics;
+pub(crate) mod small_file;
+pub(crate) mod threads;

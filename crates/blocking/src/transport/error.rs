@@ -1,0 +1,127 @@
+use std::{fmt, io};
+
+#[cfg(feature = "ureq")]
+use super::ureq::{ProxyError, TlsError};
+use crate::limits::call_limits::StopReason;
+use crate::support::chain::BoxError;
+use crate::support::threads::NoThread;
+
+/// Why there is no response: how far the request got, and what happened.
+#[derive(Debug)]
+pub struct TransportError {
+    /// How far the request got.
+    pub phase: Phase,
+    /// What kind of failure it is.
+    pub kind: TransportErrorKind,
+    /// What happened.
+    pub source: BoxError,
+    io_kind: Option<io::ErrorKind>,
+}
+
+/// The kind of a [`TransportError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// Reading, writing or connecting failed.
+    Io,
+    /// The TLS handshake failed.
+    Tls,
+    /// A proxy is at fault, and not the hub.
+    Proxy,
+    /// The limits of the caller ended the exchange.
+    Stopped(StopReason),
+    /// A thread that the exchange needs could not be created. Nothing was sent.
+    Thread,
+    /// Something else.
+    Other,
+}
+
+/// The part of an exchange in which something happened, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Finding the host's address. Nothing of the request was sent.
+    Resolve,
+    /// Connecting, or finding that a connection is of no use. Nothing of the request was sent.
+    Connect,
+    /// Agreeing on encryption. Nothing of the request was sent.
+    Tls,
+    /// Sending the request. The hub may have received a part of it.
+    Send,
+    /// Waiting for the head of the answer. The hub has the request, and may have acted upon it.
+    Wait,
+    /// Reading the body of the answer.
+    Read,
+}
+
+impl TransportError {
+    /// An error in this phase. The source decides on the kind: a [`StopReason`], an
+    /// [`io::Error`] or one of this crate's errors for TLS and proxies, also inside an
+    /// [`io::Error`].
+    pub fn new(phase: Phase, source: impl Into<BoxError>) -> Self {
+        let source = source.into();
+        let io_error = source.downcast_ref::<io::Error>();
+        let (kind, io_kind) = match io_error {
+            None => (kind_of(&*source), None),
+            Some(error) => {
+                let kind = error.get_ref().map(|inner| kind_of(inner));
+                let kind = kind.filter(|kind| *kind != TransportErrorKind::Other);
+                (kind.unwrap_or(TransportErrorKind::Io), Some(error.kind()))
+            }
+        };
+        Self {
+            phase,
+            kind,
+            source,
+            io_kind,
+        }
+    }
+
+    #[cfg(feature = "ureq")]
+    pub(crate) fn connect(source: impl Into<BoxError>) -> Self {
+        Self::new(Phase::Connect, source)
+    }
+
+    /// The kind of the source, if it is an [`io::Error`].
+    #[must_use]
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        self.io_kind
+    }
+}
+
+fn kind_of(error: &(dyn std::error::Error + 'static)) -> TransportErrorKind {
+    if let Some(stopped) = error.downcast_ref() {
+        return TransportErrorKind::Stopped(*stopped);
+    }
+    if error.is::<NoThread>() {
+        return TransportErrorKind::Thread;
+    }
+    #[cfg(feature = "ureq")]
+    if error.is::<TlsError>() {
+        return TransportErrorKind::Tls;
+    }
+    #[cfg(feature = "ureq")]
+    if error.is::<ProxyError>() {
+        return TransportErrorKind::Proxy;
+    }
+    TransportErrorKind::Other
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.phase {
+            Phase::Resolve => "name resolution failed",
+            Phase::Connect => "could not connect",
+            Phase::Tls => "TLS handshake failed",
+            Phase::Send => "sending the request failed",
+            Phase::Wait => "no valid response received",
+            Phase::Read => "reading the response failed",
+        })
+    }
+}
+
+impl std::error::Error for TransportError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.source)
+    }
+}
