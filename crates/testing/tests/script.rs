@@ -149,7 +149,7 @@ instance/x/event/ready, and always answers GET instance/x
     event_stream: GET instance/:id/events/:name
     follow_events: GET instance/:id/events/:name, GET instance/:id (after a silence)
     next_event, wait_next_event, wait_next_any: GET instance/:id/events/:name, GET instance/:id
-    event, wait_event, wait_any: GET instance/:id/event/:name, GET instance/:id/events/:name (since \
+    last_event, wait_event, wait_any: GET instance/:id/event/:name, GET instance/:id/events/:name (since \
 0.38.0), GET instance/:id
     start_and_wait, start_with_retry: POST sequence/:id/start, GET instance/:id/event/:name, GET \
 instance/:id/events/:name (since 0.38.0), GET instance/:id, POST instance/:id/_kill (if it does \

@@ -14,7 +14,7 @@ use super::*;
 use crate::fake_hub::{FakeHub, Generation};
 
 /// The calls that do not make each of their requests in this test.
-const CONDITIONAL: [&str; 4] = ["force_delete", "deploy", "event", "next_event"];
+const CONDITIONAL: [&str; 4] = ["force_delete", "deploy", "last_event", "next_event"];
 
 fn request(line: &str) -> ReceivedRequest {
     let (method, target) = line.split_once(' ').unwrap();
@@ -386,7 +386,7 @@ fn the_table_has_the_requests_of_simple_calls() {
             .check("send_event", || instance.send_event("name", "data"))
             .unwrap();
         recorder
-            .check("event", || instance.last_event("ready"))
+            .check("last_event", || instance.last_event("ready"))
             .unwrap();
         recorder
             .check("event_stream", || instance.event_stream("ready"))
