@@ -149,15 +149,15 @@ instance/x/event/ready, and always answers GET instance/x
     event_stream: GET instance/:id/events/:name
     follow_events: GET instance/:id/events/:name, GET instance/:id (after a silence)
     next_event, wait_next_event, wait_next_any: GET instance/:id/events/:name, GET instance/:id
-    last_event, wait_event, wait_any: GET instance/:id/event/:name, GET instance/:id/events/:name (since \
-0.38.0), GET instance/:id
+    last_event, wait_event, wait_any: GET instance/:id/event/:name, GET instance/:id/events/:name \
+(since 0.38.0), GET instance/:id
     start_and_wait, start_with_retry: POST sequence/:id/start, GET instance/:id/event/:name, GET \
 instance/:id/events/:name (since 0.38.0), GET instance/:id, POST instance/:id/_kill (if it does \
 not get ready)
     PoolOptions::start: GET load-check (with Placement::LeastLoaded), POST sequence/:id/start, GET \
 instance/:id/event/:name (with a readiness), GET instance/:id/events/:name (with a readiness, \
-since 0.38.0), GET instance/:id (with a readiness), GET instances (each second), POST instance/:id/_kill \
-(at the end)";
+since 0.38.0), GET instance/:id (with a readiness), GET instances (each second), \
+POST instance/:id/_kill (at the end)";
     let problems = problems(&script);
     assert_eq!(problems.first().unwrap(), expected);
 }
