@@ -369,11 +369,11 @@ fn expect_continue_upload_is_sent_or_refused_within_a_second() {
                         if used { ", on a used connection" } else { "" }
                     );
                     let (hub, outcome, silent) = (row.hub, row.outcome, row.silent);
-                    let told = (!used && what == "a topic")
+                    let label = (!used && what == "a topic")
                         .then(|| format!("{:<72} {:<5}", row.name, scheme.name()));
                     let run = move || {
                         (
-                            told,
+                            label,
                             within(&name, move || {
                                 measure(hub, outcome, silent, call, scheme, used)
                             }),
@@ -389,12 +389,9 @@ fn expect_continue_upload_is_sent_or_refused_within_a_second() {
             lines.extend(waiting.drain(..).map(|run| run.join().unwrap()));
         }
     }
-    for (told, took) in lines {
-        told.into_iter().for_each(|told| {
-            println!(
-                "asked by Expect, {told} {:>6.1} ms",
-                took.as_secs_f64() * 1e3
-            )
+    for (label, took) in lines {
+        label.into_iter().for_each(|label| {
+            println!("with Expect, {label} {:>6.1} ms", took.as_secs_f64() * 1e3)
         });
     }
 }
@@ -500,7 +497,7 @@ fn expect_continue_uploads_on_one_connection_do_not_wait() {
             took
         });
         println!(
-            "{COUNT} uploads over {} that asked first: {took:?}",
+            "{COUNT} uploads over {} with Expect: {took:?}",
             scheme.name()
         );
         assert!(took < CONTINUE_TIMEOUT, "{took:?}");
@@ -519,22 +516,22 @@ fn expect_header_is_sent_only_after_expect_continue() {
         let request = uploads.find(|request| request.method != "GET").unwrap();
         request.header("expect").map(str::to_owned)
     };
-    for asked in [false, true] {
+    for expects in [false, true] {
         let upload = || {
-            if asked {
+            if expects {
                 Upload::bytes(*b"\x1f\x8bdata").expect_continue()
             } else {
                 Upload::bytes(*b"\x1f\x8bdata")
             }
         };
         let input = || {
-            if asked {
+            if expects {
                 Input::text("data").expect_continue().end(false)
             } else {
                 Input::text("data").end(false)
             }
         };
-        let value = asked.then(|| "100-continue".to_owned());
+        let value = expects.then(|| "100-continue".to_owned());
         // The server sends no `100 Continue`, but the header must be there.
         host.send_sequence(upload()).unwrap();
         assert_eq!(expected(), value);
