@@ -31,7 +31,7 @@
 //! let host = script.client().build()?;
 //! assert!(names(&host)?.is_empty());
 //! assert_eq!(names(&host).unwrap_err().api().unwrap().status, 503);
-//! assert!(names(&host).unwrap_err().to_string().contains("cut off"));
+//! assert!(names(&host).unwrap_err().to_string().contains("connection lost"));
 //! script.assert_done();
 //! # Ok::<(), scramjet_client_blocking::Error>(())
 //! ```
