@@ -190,7 +190,7 @@ fn read(host: &HostClient, _: EndlessData) -> Result<(), Error> {
         assert_eq!(
             error.as_ref().map_err(ToString::to_string),
             Err(again.to_string()),
-            "it is forgotten"
+            "the error changes"
         );
     }
     error
@@ -227,9 +227,9 @@ fn quiet(_: &mut Connection, state: &FaultState) {
 
 fn rows() -> Vec<Row> {
     vec![
-        Row::new("says nothing", Phase::Wait, list, quiet),
+        Row::new("sends nothing", Phase::Wait, list, quiet),
         Row::new(
-            "says nothing to a POST",
+            "sends nothing to a POST",
             Phase::Wait,
             kill,
             |connection, state| {
@@ -266,7 +266,7 @@ fn rows() -> Vec<Row> {
         )
         .never_silent(),
         Row::new(
-            "sends interim answers without end",
+            "sends interim responses without end",
             Phase::Wait,
             list,
             |connection, state| {
@@ -278,20 +278,20 @@ fn rows() -> Vec<Row> {
         )
         .never_silent(),
         Row::stops(
-            "stops in the answer",
+            "stops in the response",
             Phase::Read,
             list,
             b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[",
         ),
         Row::trickles(
-            "sends a byte of the answer a second",
+            "sends a byte of the response a second",
             Phase::Read,
             list,
             b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[",
             SECOND,
         ),
         Row::trickles(
-            "sends a byte of the answer every 25 ms",
+            "sends a byte of the response every 25 ms",
             Phase::Read,
             list,
             b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[",
@@ -404,7 +404,7 @@ fn rows() -> Vec<Row> {
         )
         .fills_buffers(),
         Row::new(
-            "takes an upload and says nothing",
+            "reads an upload and sends nothing",
             Phase::Wait,
             small,
             |connection, state| {
@@ -413,7 +413,7 @@ fn rows() -> Vec<Row> {
             },
         ),
         Row::new(
-            "takes an upload and does not end the answer",
+            "reads an upload and does not end the response",
             Phase::Read,
             small,
             |connection, state| {
@@ -422,15 +422,15 @@ fn rows() -> Vec<Row> {
                 state.reached();
             },
         ),
-        Row::new("never answers Expect", Phase::Wait, expecting, quiet),
+        Row::new("never responds to Expect", Phase::Wait, expecting, quiet),
         Row::stops(
-            "stops in the answer to Expect",
+            "stops in the response to Expect",
             Phase::Wait,
             expecting,
             b"HTTP/1.1 100 Cont",
         ),
         Row::stops(
-            "answers Expect and stops reading",
+            "responds to Expect and stops reading",
             Phase::Send,
             expecting,
             b"HTTP/1.1 100 Continue\r\n\r\n",
@@ -501,7 +501,7 @@ fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error
             let silent_since = silent_since.lock().unwrap().unwrap();
             assert!(
                 end.saturating_duration_since(silent_since) >= LIMIT / 2,
-                "it was read on"
+                "the upload continued"
             );
             silent_since
         }
@@ -511,11 +511,11 @@ fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error
     // The call was not retried. The client uses another connection, because it has closed the
     // first, and sent nothing more over it.
     host.version().unwrap();
-    assert_eq!(state.faults.load(Ordering::SeqCst), 1, "it was repeated");
+    assert_eq!(state.faults.load(Ordering::SeqCst), 1, "it was retried");
     state.over.set();
     let more = state.closed.take();
     if row.phase != Phase::Send
-        && row.name != "takes an upload and says nothing"
+        && row.name != "reads an upload and sends nothing"
         && scheme == Scheme::Http
     {
         assert_eq!(more, 0, "something was sent over it");
