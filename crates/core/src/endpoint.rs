@@ -381,14 +381,14 @@ mod tests {
             (" ", "it is empty"),
             (
                 "\"http://localhost:8000/api/v1\"",
-                "begins with '\"', instead of http://",
+                "begins with '\"' instead of http://",
             ),
-            ("'http://localhost/api/v1'", r"begins with '\'', and not"),
+            ("'http://localhost/api/v1'", r"begins with '\'' instead"),
             ("“https://localhost/api/v1”", "begins with '“' instead"),
             ("<http://localhost/api/v1>", "begins with '<' instead"),
             (
                 "\u{feff}http://localhost/api/v1",
-                r"begins with '\u{feff}', instead of http://",
+                r"begins with '\u{feff}' instead of http://",
             ),
             ("http://http://localhost:8000/api/v1", "twice"),
             ("https://http://localhost:8000/api/v1", "twice"),
