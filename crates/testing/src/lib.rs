@@ -38,6 +38,10 @@
 
 pub mod conformance;
 pub mod fake_hub;
+// The names that the guide links to.
+#[cfg(doc)]
+use crate::{fake_hub::*, script::*};
+
 #[doc = include_str!("guide.md")]
 pub mod guide {}
 mod http1;
