@@ -1,4 +1,4 @@
-//! What errors say, and what they must not; and mistakes that are found before anything is sent.
+//! Error messages, secrets in them, and errors that are found before anything is sent.
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
@@ -24,7 +24,7 @@ const HUB: &str = "http://hub:8000/api/v1";
 
 type Answer = Result<Response<Box<dyn Read + Send>>, TransportError>;
 
-/// A client of version 1.0.1 whose requests are all answered with this.
+/// Returns a client of a hub 1.0.1 whose requests all get this response.
 fn answered(answer: impl Fn() -> Answer + Send + Sync + 'static) -> HostClient {
     let transport = from_fn(move |request: Request<RequestBody<'_>>| {
         let answer = answer();
@@ -66,7 +66,7 @@ fn lost(phase: Phase) -> HostClient {
     })
 }
 
-/// A transport that gives up for this reason, without waiting for it.
+/// Returns a client whose transport reports this limit at once.
 fn stopped(phase: Phase, stopped: StopReason) -> InstanceClient {
     let host = answered(move || match phase {
         Phase::Read => Ok(Response::new(Box::new(Stops(stopped)))),
@@ -86,7 +86,8 @@ impl Read for Stops {
     }
 }
 
-/// A hub of 1.0.1 on which a sequence is started, and its instance does this: the answers to a question for its state, and for an event.
+/// Returns a sequence on a hub 1.0.1. `state` is the response to a request for the state of its
+/// instance, `event` is the name and data of the event that the instance emits.
 fn starts(state: &'static str, event: &'static str) -> SequenceClient {
     let transport = from_fn(move |request: Request<RequestBody<'_>>| -> Answer {
         let path = request.uri().path().to_owned();
@@ -97,7 +98,7 @@ fn starts(state: &'static str, event: &'static str) -> SequenceClient {
             name if path.contains("/event/") && event.starts_with(name) => {
                 event.split_once(' ').unwrap().1
             }
-            // What does not come.
+            // Other events never arrive.
             _ => return Ok(Response::new(Box::new(Waits) as _)),
         };
         Ok(Response::new(Box::new(body.as_bytes()) as _))
@@ -111,7 +112,7 @@ fn starts(state: &'static str, event: &'static str) -> SequenceClient {
         .unwrap()
 }
 
-/// For as long as the test runs.
+/// Blocks for as long as the test runs.
 struct Waits;
 
 impl Read for Waits {
@@ -121,7 +122,7 @@ impl Read for Waits {
     }
 }
 
-/// An error with a cause of its own.
+/// An error with a cause.
 #[derive(Debug)]
 struct Layer(io::Error);
 
@@ -137,7 +138,7 @@ impl std::error::Error for Layer {
     }
 }
 
-/// The error for a line that is not text.
+/// Returns the error for a line that is not UTF-8.
 fn not_text() -> Error {
     let host = answered(|| Ok(Response::new(Box::new(&b"\xff\n"[..]) as _)));
     host.instance("x")
@@ -170,7 +171,7 @@ impl Read for Torn {
     }
 }
 
-/// The body breaks off after some bytes.
+/// Returns a client whose response bodies fail after two bytes.
 fn breaks_off(kind: io::ErrorKind) -> HostClient {
     struct Ends(&'static [u8], io::ErrorKind);
     impl Read for Ends {
@@ -190,7 +191,8 @@ fn breaks_off(kind: io::ErrorKind) -> HostClient {
     })
 }
 
-/// An error of each kind, and what `Debug` says of it: its first line is `Display`, the others are the chain of causes.
+/// Returns errors of all kinds and their `Debug` output. Its first line is the `Display` output, the
+/// others are the causes.
 fn snapshots() -> Vec<(Error, &'static str)> {
     let old = HostClient::builder(HUB)
         .hub_version("0.18.7")
@@ -559,7 +561,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
     ]
 }
 
-/// A client whose uploads are read, and whose transport passes their errors on.
+/// Returns a client whose transport reads uploads and passes their errors on.
 fn reading() -> HostClient {
     let transport = from_fn(|request: Request<RequestBody<'_>>| -> Answer {
         if let RequestBody::Reader { reader, .. } = request.into_body() {
@@ -574,7 +576,7 @@ fn reading() -> HostClient {
         .unwrap()
 }
 
-/// The error and its causes, each as it is shown.
+/// Returns the messages of an error and of its causes.
 fn chain(error: &Error) -> Vec<String> {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     [error.to_string()]
@@ -583,7 +585,7 @@ fn chain(error: &Error) -> Vec<String> {
         .collect()
 }
 
-/// The same text, whatever time several attempts took.
+/// Replaces the time that several attempts took.
 fn timeless(text: &str) -> String {
     let time = text
         .split_once(" attempts in ")
@@ -594,7 +596,7 @@ fn timeless(text: &str) -> String {
 }
 
 #[test]
-fn errors_are_told_in_full() {
+fn error_display_and_debug_match_the_snapshots() {
     for (error, told) in snapshots() {
         assert_eq!(timeless(&format!("{error:?}")), told);
         assert_eq!(timeless(&chain(&error).join("\n  caused by: ")), told);
@@ -605,7 +607,7 @@ fn errors_are_told_in_full() {
     }
 }
 
-/// The variants of an enum, as its source names them.
+/// Returns the names of the variants of an enum, read from its source.
 fn variants<'a>(source: &'a str, name: &str) -> BTreeSet<&'a str> {
     let (_, begin) = source
         .split_once(&format!("\npub enum {name} {{\n"))
@@ -624,9 +626,9 @@ fn variants<'a>(source: &'a str, name: &str) -> BTreeSet<&'a str> {
         .collect()
 }
 
-/// A new kind, or a new phase, has to be added to them.
+/// New kinds and phases must be added to the snapshots.
 #[test]
-fn every_kind_and_phase_is_among_them() {
+fn snapshots_have_every_kind_and_phase() {
     let (core, blocking) = (
         include_str!("../../crates/core/src/error.rs"),
         include_str!("../../crates/blocking/src/error.rs"),
@@ -638,7 +640,7 @@ fn every_kind_and_phase_is_among_them() {
             "Phase",
         ),
     );
-    // Those that say whose mistake it was have kinds of their own.
+    // These kinds contain enums.
     let inner = [
         ("Request", variants(core, "RequestError")),
         ("Reply", variants(core, "ReplyError")),
@@ -654,18 +656,18 @@ fn every_kind_and_phase_is_among_them() {
                 None => vec![(*kind).to_owned()],
             });
     let mut expected: BTreeSet<_> = expected.collect();
-    // The client asks for the version by itself.
+    // The client requests the version itself.
     assert!(expected.remove("Request DialectUnknown"));
-    // They need instances: see the tests of asking.
+    // These need instances: see the tests of channels and pools.
     assert!(expected.remove("OutOfStep") && expected.remove("NoInstance"));
-    // The system has no more threads.
+    // This needs a system without free threads.
     assert!(expected.remove("Thread"));
     assert!(
         expected.len() > 20 && phases.len() >= 6,
         "{expected:?}, {phases:?}"
     );
 
-    // As `Debug` names them.
+    // The names in the `Debug` output.
     let kind = |error: &Error| {
         let shown = format!("{:?}", error.kind());
         let mut words = shown.split(|c: char| !c.is_ascii_alphanumeric());
@@ -695,7 +697,7 @@ fn every_kind_and_phase_is_among_them() {
 }
 
 #[test]
-fn no_layer_repeats_another() {
+fn error_display_and_its_causes_repeat_nothing() {
     for (error, _) in snapshots() {
         let layers = chain(&error);
         for (position, layer) in layers.iter().enumerate() {
@@ -710,9 +712,9 @@ fn no_layer_repeats_another() {
     }
 }
 
-/// The default transport's own causes.
+/// The causes come from the default transport.
 #[test]
-fn real_errors_are_told_in_full() {
+fn errors_of_the_default_transport_have_their_causes() {
     let told = |url: &str, error: Error| format!("{error:?}").replace(url, "<hub>");
     let url = refused_url();
     let error = told(
@@ -724,7 +726,7 @@ fn real_errors_are_told_in_full() {
             .version()
             .unwrap_err(),
     );
-    // What the operating system calls it is its own affair.
+    // The rest of the text depends on the operating system.
     let (told_by_us, cause) = error.split_once("\n  caused by: ").unwrap();
     assert_eq!(
         told_by_us,
@@ -784,17 +786,17 @@ fn real_errors_are_told_in_full() {
 }
 
 #[test]
-fn errors_are_small_and_go_anywhere() {
-    fn goes_anywhere<T: Send + Sync + 'static>() {}
-    goes_anywhere::<Error>();
-    goes_anywhere::<HostClient>();
-    goes_anywhere::<SequenceClient>();
-    goes_anywhere::<InstanceClient>();
+fn error_is_small_send_and_sync() {
+    fn is_send_and_sync<T: Send + Sync + 'static>() {}
+    is_send_and_sync::<Error>();
+    is_send_and_sync::<HostClient>();
+    is_send_and_sync::<SequenceClient>();
+    is_send_and_sync::<InstanceClient>();
     assert!(size_of::<Error>() <= 16);
 }
 
 #[test]
-fn every_error_has_a_code() {
+fn error_code_follows_from_the_kind() {
     for (error, text) in snapshots() {
         let code = match error.kind() {
             ErrorKind::Request(_) => "BAD_PARAMETERS",
@@ -818,7 +820,7 @@ fn every_error_has_a_code() {
 const SECRET: &str = "s3cr3t-t0k3n";
 
 #[test]
-fn basic_auth_sends_name_and_password_and_refuses_a_name_with_a_colon() {
+fn basic_auth_sends_name_and_password_and_rejects_a_name_with_a_colon() {
     let (server, requests) = recording(br#"{"version":"1.0.1"}"#);
     let builder = HostClient::builder(server.url());
     let host = builder
@@ -836,7 +838,7 @@ fn basic_auth_sends_name_and_password_and_refuses_a_name_with_a_colon() {
 }
 
 #[test]
-fn secrets_are_not_shown() {
+fn errors_and_debug_output_contain_no_secrets() {
     let mut shown = vec![
         format!("{:?}", HostClient::builder(HUB).bearer_token(SECRET)),
         format!("{:?}", HostClient::builder(HUB).header("x-key", SECRET)),
@@ -899,7 +901,7 @@ fn secrets_are_not_shown() {
         .stdout()
         .unwrap();
     shown.push(format!("{stream:?}"));
-    // They are sent, though.
+    // The client sends them.
     let request = requests.take();
     assert_eq!(
         request.header("authorization"),
@@ -925,7 +927,7 @@ fn secrets_are_not_shown() {
 }
 
 #[test]
-fn headers_are_sent_by_their_client_alone_and_a_later_one_replaces() {
+fn header_is_sent_by_its_client_only_and_a_later_value_replaces_it() {
     let (server, requests) = recording(br#"{"version":"1.0.1"}"#);
     let transport: Arc<dyn Transport> =
         Arc::new(scramjet_client_blocking::transport::UreqTransport::default());
@@ -957,7 +959,7 @@ fn headers_are_sent_by_their_client_alone_and_a_later_one_replaces() {
 }
 
 #[test]
-fn settings_that_cannot_work_are_refused_before_any_connection() {
+fn build_rejects_invalid_settings_before_connecting() {
     let (server, _) = recording(b"{}");
     let url = server.url();
     let here = || HostClient::builder(&url);
@@ -1081,7 +1083,7 @@ const NOT_IDS: [&str; 14] = [
 ];
 
 #[test]
-fn names_that_hubs_cannot_find_are_refused_before_any_connection() {
+fn invalid_ids_and_event_names_are_errors_before_connecting() {
     let (server, _) = recording(b"{}");
     let host = HostClient::new(server.url()).unwrap();
     let sequence = host.sequence("the-sequence").unwrap();
@@ -1121,9 +1123,9 @@ fn names_that_hubs_cannot_find_are_refused_before_any_connection() {
     assert_eq!(server.connections(), 0);
 }
 
-/// An id in a reply is kept as the hub wrote it, and checked when it is used.
+/// Ids in responses are kept unchanged, and checked when they are used.
 #[test]
-fn an_id_from_a_reply_is_checked_when_it_is_used() {
+fn invalid_id_from_a_response_is_an_error_when_it_is_used() {
     let targets = Mailbox::new();
     let server = serving({
         let targets = Arc::clone(&targets);
@@ -1168,7 +1170,7 @@ fn an_id_from_a_reply_is_checked_when_it_is_used() {
 }
 
 #[test]
-fn options_that_cannot_be_sent_are_refused_before_any_connection() {
+fn invalid_or_unsupported_options_are_errors_before_connecting() {
     let (server, _) = recording(b"{}");
     let told = HostClient::builder(server.url())
         .hub_version("0.18.7")
