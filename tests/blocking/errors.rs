@@ -191,8 +191,8 @@ fn breaks_off(kind: io::ErrorKind) -> HostClient {
     })
 }
 
-/// Returns errors of all kinds and their `Debug` output. Its first line is the `Display` output, the
-/// others are the causes.
+/// Returns errors of all kinds and their `Debug` output. Its first line is the `Display` output,
+/// the others are the causes.
 fn snapshots() -> Vec<(Error, &'static str)> {
     let old = HostClient::builder(HUB)
         .hub_version("0.18.7")
@@ -202,11 +202,13 @@ fn snapshots() -> Vec<(Error, &'static str)> {
     vec![
         (
             HostClient::new("localhost:8000").unwrap_err(),
-            "invalid base URL \"localhost:8000\": missing http:// (or https://); a hub's address looks like http://localhost:8000/api/v1",
+            "invalid base URL \"localhost:8000\": missing http:// (or https://); a hub's address \
+             looks like http://localhost:8000/api/v1",
         ),
         (
             replied(200, "").sequence("a/b").unwrap_err(),
-            "invalid sequence id \"a/b\": it contains a character that ends a path segment (one of / \\ ? #)",
+            "invalid sequence id \"a/b\": it contains a character that ends a path segment (one \
+             of / \\ ? #)",
         ),
         (
             replied(200, "")
@@ -214,14 +216,16 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .unwrap()
                 .start(&StartOptions::new().app_config(3))
                 .unwrap_err(),
-            "start sequence: request not sent: invalid option \"appConfig\": a sequence's configuration must be a JSON object",
+            "start sequence: request not sent: invalid option \"appConfig\": a sequence's \
+             configuration must be a JSON object",
         ),
         (
             old.sequence("x")
                 .unwrap()
                 .overwrite(Vec::new())
                 .unwrap_err(),
-            "overwrite sequence: request not sent: the hub is too old (version 0.18.7); overwrite sequence requires version 0.38.0 or later",
+            "overwrite sequence: request not sent: the hub is too old (version 0.18.7); overwrite \
+             sequence requires version 0.38.0 or later",
         ),
         (
             old.sequence("x".repeat(70_000))
@@ -232,7 +236,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
         ),
         (
             replied(200, "[]").sequence_named("shout").unwrap_err(),
-            "list sequences (GET http://hub:8000/api/v1/sequences): no sequence on this hub is named \"shout\"",
+            "list sequences (GET http://hub:8000/api/v1/sequences): no sequence on this hub is \
+             named \"shout\"",
         ),
         (
             replied(
@@ -241,17 +246,20 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             )
             .sequence_named("shout")
             .unwrap_err(),
-            "list sequences (GET http://hub:8000/api/v1/sequences): 2 sequences on this hub are named \"shout\"; choose one by its id: a b",
+            "list sequences (GET http://hub:8000/api/v1/sequences): 2 sequences on this hub are \
+             named \"shout\"; choose one by its id: a b",
         ),
         (
             lost(Phase::Resolve).version().unwrap_err(),
-            "get version (GET http://hub:8000/api/v1/version): name resolution failed; is the address right?\n  \
+            "get version (GET http://hub:8000/api/v1/version): name resolution failed; is the \
+             address right?\n  \
              caused by: the tunnel collapsed\n  \
              caused by: the cable is cut",
         ),
         (
             lost(Phase::Tls).version().unwrap_err(),
-            "get version (GET http://hub:8000/api/v1/version): TLS handshake failed; nothing was sent\n  \
+            "get version (GET http://hub:8000/api/v1/version): TLS handshake failed; nothing was \
+             sent\n  \
              caused by: the tunnel collapsed\n  \
              caused by: the cable is cut",
         ),
@@ -259,18 +267,21 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             stopped(Phase::Resolve, StopReason::Deadline)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s while resolving the host name; \
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s while \
+             resolving the host name; \
              nothing was sent",
         ),
         (
             stopped(Phase::Tls, StopReason::Cancelled)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled during the TLS handshake; nothing was sent",
+            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled during the TLS \
+             handshake; nothing was sent",
         ),
         (
             lost(Phase::Connect).version().unwrap_err(),
-            "get version (GET http://hub:8000/api/v1/version): could not connect; is the hub running at this address?\n  \
+            "get version (GET http://hub:8000/api/v1/version): could not connect; is the hub \
+             running at this address?\n  \
              caused by: the tunnel collapsed\n  \
              caused by: the cable is cut",
         ),
@@ -289,7 +300,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .unwrap()
                 .start(&none)
                 .unwrap_err(),
-            "start sequence (POST http://hub:8000/api/v1/sequence/x/start): no valid response received; \
+            "start sequence (POST http://hub:8000/api/v1/sequence/x/start): no valid response \
+             received; \
              the hub may have processed the request\n  \
              caused by: the tunnel collapsed\n  \
              caused by: the cable is cut",
@@ -317,30 +329,35 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             breaks_off(io::ErrorKind::UnexpectedEof)
                 .list_sequences()
                 .unwrap_err(),
-            "list sequences (GET http://hub:8000/api/v1/sequences): connection lost while reading the response (got 2 of 10 bytes)",
+            "list sequences (GET http://hub:8000/api/v1/sequences): connection lost while reading \
+             the response (got 2 of 10 bytes)",
         ),
         (
             stopped(Phase::Tls, StopReason::Deadline)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s during the TLS handshake; \
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s during the \
+             TLS handshake; \
              nothing was sent",
         ),
         (
             stopped(Phase::Send, StopReason::Deadline)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s while sending the request",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s while \
+             sending the request",
         ),
         (
             stopped(Phase::Read, StopReason::Deadline)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s while reading the response",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s while \
+             reading the response",
         ),
         (
             stopped(Phase::Wait, StopReason::Idle).info().unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of inactivity while waiting for the response",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
+             inactivity while waiting for the response",
         ),
         (
             HostClient::builder(HUB)
@@ -351,7 +368,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
         ),
         (
             not_text(),
-            "read stream (GET http://hub:8000/api/v1/instance/x/output): the response is not UTF-8 text; \
+            "read stream (GET http://hub:8000/api/v1/instance/x/output): the response is not \
+             UTF-8 text; \
              it begins with \"\u{fffd}\"\n  \
              caused by: invalid utf-8 sequence of 1 bytes from index 0",
         ),
@@ -359,7 +377,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             stopped(Phase::Connect, StopReason::Deadline)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s before a connection was established; nothing was sent",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s before a \
+             connection was established; nothing was sent",
         ),
         (
             stopped(Phase::Wait, StopReason::Deadline)
@@ -369,24 +388,28 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                     name: &"done".try_into().unwrap(),
                 })
                 .unwrap_err(),
-            "next event (GET http://hub:8000/api/v1/instance/x/once/done): timed out after 30s while waiting for the response",
+            "next event (GET http://hub:8000/api/v1/instance/x/once/done): timed out after 30s \
+             while waiting for the response",
         ),
         (
             stopped(Phase::Wait, StopReason::Deadline)
                 .stop(&StopOptions::new(Duration::from_secs(7)))
                 .unwrap_err(),
-            "stop instance (POST http://hub:8000/api/v1/instance/x/_stop): timed out after 37s while waiting for the response; \
+            "stop instance (POST http://hub:8000/api/v1/instance/x/_stop): timed out after 37s \
+             while waiting for the response; \
              the hub may have processed the request",
         ),
         (
             stopped(Phase::Read, StopReason::Idle).info().unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of inactivity while reading the response",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
+             inactivity while reading the response",
         ),
         (
             stopped(Phase::Send, StopReason::Cancelled)
                 .send_input("text")
                 .unwrap_err(),
-            "send input (POST http://hub:8000/api/v1/instance/x/input): cancelled while sending the request; \
+            "send input (POST http://hub:8000/api/v1/instance/x/input): cancelled while sending \
+             the request; \
              the hub may have received part of it",
         ),
         (
@@ -396,7 +419,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             )
             .start_and_wait(&none, &Readiness::event("ready"))
             .unwrap_err(),
-            "start sequence (POST http://hub:8000/api/v1/sequence/s/start): the instance has ended: Runner failed (exit code 101)",
+            "start sequence (POST http://hub:8000/api/v1/sequence/s/start): the instance has \
+             ended: Runner failed (exit code 101)",
         ),
         (
             {
@@ -404,14 +428,16 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 instance.send_input("all").unwrap();
                 instance.send_input("more").unwrap_err()
             },
-            "send input (POST http://hub:8000/api/v1/instance/x/input): the instance did not accept the data; \
+            "send input (POST http://hub:8000/api/v1/instance/x/input): the instance did not \
+             accept the data; \
              its input has ended, or the program does not read it",
         ),
         (
             starts(r#"{"id":"i"}"#, r#"error "no such city""#)
                 .start_and_wait(&none, &Readiness::event("ready").fails_on("error"))
                 .unwrap_err(),
-            "start sequence (POST http://hub:8000/api/v1/sequence/s/start): the instance reported failure with the event \"error\": \"no such city\"",
+            "start sequence (POST http://hub:8000/api/v1/sequence/s/start): the instance reported \
+             failure with the event \"error\": \"no such city\"",
         ),
         (
             replied(503, "restarting")
@@ -423,8 +449,10 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                     &RetryPolicy::linear(Duration::from_millis(1)),
                 )
                 .unwrap_err(),
-            "start sequence (POST http://hub:8000/api/v1/sequence/x/start): all attempts failed (3 errors)\n  \
-             caused by: start sequence (POST http://hub:8000/api/v1/sequence/x/start): refused with status 503 SERVER_ERROR: restarting",
+            "start sequence (POST http://hub:8000/api/v1/sequence/x/start): all attempts failed \
+             (3 errors)\n  \
+             caused by: start sequence (POST http://hub:8000/api/v1/sequence/x/start): refused \
+             with status 503 SERVER_ERROR: restarting",
         ),
         (
             replied(200, "text")
@@ -432,7 +460,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .unwrap()
                 .transform("", &mut Full)
                 .unwrap_err(),
-            "read stream (GET http://hub:8000/api/v1/instance/x/output): cannot write the received data\n  \
+            "read stream (GET http://hub:8000/api/v1/instance/x/output): cannot write the \
+             received data\n  \
              caused by: the disk is full",
         ),
         (
@@ -442,7 +471,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .send_input(Input::ndjson(&b"1\nnull\n"[..]))
                 .unwrap_err(),
             "send input (POST http://hub:8000/api/v1/instance/x/input): cannot upload the data\n  \
-             caused by: line 2 is `null`, which ends the input of an instance, so nothing after it would arrive; leave it out, or wrap it in an object",
+             caused by: line 2 is `null`, which ends the input of an instance, so nothing after \
+             it would arrive; leave it out, or wrap it in an object",
         ),
         (
             replied(200, "\u{ff}")
@@ -454,14 +484,16 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .next()
                 .unwrap()
                 .unwrap_err(),
-            "read stream (GET http://hub:8000/api/v1/instance/x/output): the response is not the expected JSON; \
+            "read stream (GET http://hub:8000/api/v1/instance/x/output): the response is not the \
+             expected JSON; \
              it begins with \"ÿ\"\n  \
              caused by: expected value at line 1 column 1",
         ),
         (
             compressed().instance("x").unwrap().output().unwrap_err(),
             "read stream (GET http://hub:8000/api/v1/instance/x/output): \
-             the response is encoded (Content-Encoding: gzip), which the client did not request and cannot decode; turn off compression in the proxy in front of the hub",
+             the response is encoded (Content-Encoding: gzip), which the client did not request \
+             and cannot decode; turn off compression in the proxy in front of the hub",
         ),
         (
             reading()
@@ -476,7 +508,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .unwrap()
                 .start(&none)
                 .unwrap_err(),
-            "start sequence (POST http://hub:8000/api/v1/sequence/x/start): refused with status 419 INSUFFICIENT_RESOURCES: Insufficient Space on Resource",
+            "start sequence (POST http://hub:8000/api/v1/sequence/x/start): refused with status \
+             419 INSUFFICIENT_RESOURCES: Insufficient Space on Resource",
         ),
         (
             replied(500, "415: Invalid content-type")
@@ -484,77 +517,90 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .unwrap()
                 .send_input("text")
                 .unwrap_err(),
-            "send input (POST http://hub:8000/api/v1/instance/x/input): refused with status 415 REQUEST_ERROR: Invalid content-type (received with status 500)",
+            "send input (POST http://hub:8000/api/v1/instance/x/input): refused with status 415 \
+             REQUEST_ERROR: Invalid content-type (received with status 500)",
         ),
         (
             replied(200, "Hello!").list_sequences().unwrap_err(),
-            "list sequences (GET http://hub:8000/api/v1/sequences): the response is not the expected JSON; it begins with \"Hello!\"\n  \
+            "list sequences (GET http://hub:8000/api/v1/sequences): the response is not the \
+             expected JSON; it begins with \"Hello!\"\n  \
              caused by: expected value at line 1 column 1",
         ),
         (
             answered(|| Ok(Response::new(Box::new(io::repeat(b' ')))))
                 .list_sequences()
                 .unwrap_err(),
-            "list sequences (GET http://hub:8000/api/v1/sequences): the response is longer than 4194304 bytes, \
+            "list sequences (GET http://hub:8000/api/v1/sequences): the response is longer than \
+             4194304 bytes, \
              more than a hub sends here; the rest was not read",
         ),
         (
             stopped(Phase::Resolve, StopReason::Idle)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of inactivity while resolving the host name; nothing was sent",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
+             inactivity while resolving the host name; nothing was sent",
         ),
         (
             stopped(Phase::Connect, StopReason::Idle)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of inactivity before a connection was established; nothing was sent",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
+             inactivity before a connection was established; nothing was sent",
         ),
         (
             stopped(Phase::Tls, StopReason::Idle).info().unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of inactivity during the TLS handshake; nothing was sent",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
+             inactivity during the TLS handshake; nothing was sent",
         ),
         (
             stopped(Phase::Send, StopReason::Idle).info().unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of inactivity while sending the request",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
+             inactivity while sending the request",
         ),
         (
             stopped(Phase::Resolve, StopReason::Cancelled)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled while resolving the host name; nothing was sent",
+            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled while resolving the \
+             host name; nothing was sent",
         ),
         (
             stopped(Phase::Connect, StopReason::Cancelled)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled before a connection was established; nothing was sent",
+            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled before a connection \
+             was established; nothing was sent",
         ),
         (
             stopped(Phase::Wait, StopReason::Cancelled)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled while waiting for the response",
+            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled while waiting for \
+             the response",
         ),
         (
             stopped(Phase::Read, StopReason::Cancelled)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled while reading the response",
+            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled while reading the \
+             response",
         ),
         (
             HostClient::builder(HUB)
                 .ca_certificate_pem("no certificate")
                 .build()
                 .unwrap_err(),
-            "invalid setting \"ca_certificates\": it contains no certificate; a certificate begins with -----BEGIN CERTIFICATE-----",
+            "invalid setting \"ca_certificates\": it contains no certificate; a certificate \
+             begins with -----BEGIN CERTIFICATE-----",
         ),
         (
             lost(Phase::Connect)
                 .with_retry(RetryPolicy::linear(Duration::ZERO).max_attempts(2))
                 .version()
                 .unwrap_err(),
-            "get version (GET http://hub:8000/api/v1/version): could not connect; is the hub running at this address? (2 attempts in <time>)\n  \
+            "get version (GET http://hub:8000/api/v1/version): could not connect; is the hub \
+             running at this address? (2 attempts in <time>)\n  \
              caused by: the tunnel collapsed\n  \
              caused by: the cable is cut",
         ),
@@ -756,9 +802,18 @@ fn errors_of_the_default_transport_have_their_causes() {
     });
     assert_eq!(
         through(&server.url()),
-        "get version (GET http://hub:8000/api/v1/version): could not connect through the proxy; nothing was sent to the hub\n  caused by: the proxy http://<hub> refused to connect to hub:8000: 403 Forbidden"
+        "get version (GET http://hub:8000/api/v1/version): could not connect through the proxy; \
+         nothing was sent to the hub\n  caused by: the proxy http://<hub> refused to connect to \
+         hub:8000: 403 Forbidden"
     );
-    assert!(through(&refused_url()).starts_with("get version (GET http://hub:8000/api/v1/version): could not connect through the proxy; nothing was sent to the hub\n  caused by: "));
+    let refused = through(&refused_url());
+    assert!(
+        refused.starts_with(
+            "get version (GET http://hub:8000/api/v1/version): could not connect through the \
+             proxy; nothing was sent to the hub\n  caused by: "
+        ),
+        "{refused}"
+    );
 
     let cut = |reply: &'static [u8]| {
         let server = ScriptedServer::start(move |connection| {
@@ -777,11 +832,13 @@ fn errors_of_the_default_transport_have_their_causes() {
     };
     assert_eq!(
         cut(b""),
-        "get version (GET <hub>/version): no valid response received\n  caused by: Peer disconnected"
+        "get version (GET <hub>/version): no valid response received\n  caused by: Peer \
+         disconnected"
     );
     assert_eq!(
         cut(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"ver"),
-        "get version (GET <hub>/version): connection lost while reading the response (got 5 of 9 bytes)"
+        "get version (GET <hub>/version): connection lost while reading the response (got 5 of 9 \
+         bytes)"
     );
 }
 

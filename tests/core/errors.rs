@@ -50,7 +50,8 @@ fn api_error_reads_every_form_of_refusal() {
     let shortened = "ż".repeat(500) + "…";
     let html =
         "HTML page (Log in) from a proxy or another web server, which responded instead of the hub";
-    let untitled = "HTML page (without a title) from a proxy or another web server, which responded instead of the hub";
+    let untitled = "HTML page (without a title) from a proxy or another web server, which \
+                    responded instead of the hub";
     let enoent =
         r#"{"error":{"errno":-2,"code":"ENOENT","syscall":"open","path":"/srv/package.json"}}"#;
     let all = r#"{"error":{"reason":"r","data":"d","message":"m"}}"#;
@@ -220,7 +221,8 @@ fn api_error_message_names_the_target_of_a_redirect() {
         Head::new(307, "Temporary Redirect").header("location", "https://hub.example/api/v1");
     let error = refusal(&head, b"<html><title>307</title>");
     assert_eq!(error.code, ErrorCode::UnknownError);
-    let words = "redirect to https://hub.example/api/v1, which the client does not follow; if the hub is there, use that address as the base URL";
+    let words = "redirect to https://hub.example/api/v1, which the client does not follow; if the \
+                 hub is there, use that address as the base URL";
     assert_eq!(error.message, words);
     let error = refusal(&Head::new(302, "Found"), b"");
     assert_eq!(error.message, "Found", "without a target");
@@ -474,7 +476,8 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
         ),
         (
             SequenceId::new("a/b").expect_err("a slash"),
-            "invalid sequence id \"a/b\": it contains a character that ends a path segment (one of / \\ ? #)",
+            "invalid sequence id \"a/b\": it contains a character that ends a path segment (one \
+             of / \\ ? #)",
             &[],
         ),
         (
@@ -484,7 +487,8 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
         ),
         (
             long.expect_err("long"),
-            "invalid header \"x-long\": with it, the headers are longer than the 16 kB that hubs accept",
+            "invalid header \"x-long\": with it, the headers are longer than the 16 kB that hubs \
+             accept",
             &[],
         ),
         (
@@ -499,7 +503,8 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
         ),
         (
             unsupported.expect_err("old"),
-            "the hub is too old (version 0.18.7); overwrite sequence requires version 0.38.0 or later",
+            "the hub is too old (version 0.18.7); overwrite sequence requires version 0.38.0 or \
+             later",
             &[],
         ),
         (
@@ -546,7 +551,8 @@ fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
         ),
         (
             refused(200, "OK", &page),
-            "the response is not the expected JSON; it begins with \"<!DOCTYPE html>\\nééééééééééééééééééééééééééééééééé\
+            "the response is not the expected JSON; it begins with \"<!DOCTYPE \
+             html>\\nééééééééééééééééééééééééééééééééé\
              ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé…\"",
             &["expected value at line 1 column 1"],
         ),
@@ -562,12 +568,14 @@ fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
         ),
         (
             read(reply(200, "OK"), [large.as_slice()]).expect_err("large"),
-            "the response is longer than 4194304 bytes, more than a hub sends here; the rest was not read",
+            "the response is longer than 4194304 bytes, more than a hub sends here; the rest was \
+             not read",
             &[],
         ),
         (
             read(encoded.reply(&hub(), &GetVersion), []).expect_err("compressed"),
-            "the response is encoded (Content-Encoding: gzip), which the client did not request and cannot decode; turn off compression in the proxy in front of the hub",
+            "the response is encoded (Content-Encoding: gzip), which the client did not request \
+             and cannot decode; turn off compression in the proxy in front of the hub",
             &[],
         ),
         (

@@ -28,7 +28,8 @@ impl Serialize for Unserializable {
     }
 }
 
-/// Returns the option and the problem of a start with these options, on a hub of the newest dialect.
+/// Returns the option and the problem of a start with these options, on a hub of the newest
+/// dialect.
 fn refused(options: &StartOptions) -> (String, String) {
     let id = SequenceId::new("s").expect("an id");
     let operation = StartSequence { id: &id, options };
