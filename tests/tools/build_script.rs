@@ -304,7 +304,7 @@ fn build_sequence_options_set_name_rules_and_state_file() {
         ),
         "{text}"
     );
-    // Without cargo, nothing is made.
+    // Fails outside of a build script.
     let error = scramjet_client_blocking::build::sequence("sequence")
         .pack()
         .unwrap_err();

@@ -4,19 +4,21 @@ use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crate::support::panics::in_drop;
+use crate::support::sync::{lock, wait};
 
 /// Cancels calls and streams from another thread.
 ///
 /// Pass a token to a handle, for example with
-/// [`InstanceClient::with_cancel`](crate::InstanceClient::with_cancel). After [`cancel`](Self::cancel),
-/// all calls and streams of this handle, and of the handles made from it, fail within milliseconds
-/// with an error that [`is_cancelled`](crate::Error::is_cancelled). A cancelled token stays cancelled:
-/// later calls fail before they connect. Other handles are not affected. Clones share the same state.
+/// [`InstanceClient::with_cancel`](crate::InstanceClient::with_cancel). After
+/// [`cancel`](Self::cancel), all calls and streams of this handle, and of the handles made from it,
+/// fail within milliseconds with an error that [`is_cancelled`](crate::Error::is_cancelled). A
+/// cancelled token stays cancelled: later calls fail before they connect. Other handles are not
+/// affected. Clones share the same state.
 ///
 /// ```no_run
 /// use std::thread;
@@ -64,8 +66,8 @@ impl Drop for Running<'_> {
 }
 
 impl Shared {
-    /// Checks the parent as well, because the parent's hook that cancels this token may not have run
-    /// yet.
+    /// Checks the parent as well, because the parent's hook that cancels this token may not have
+    /// run yet.
     fn is_cancelled(&self) -> bool {
         let parent = || self.parent.get();
         self.cancelled.load(Ordering::SeqCst)
@@ -74,7 +76,7 @@ impl Shared {
 
     fn hooks(&self) -> MutexGuard<'_, Hooks> {
         // Hooks run without the lock, so a panic cannot leave the maps inconsistent.
-        self.hooks.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.hooks)
     }
 }
 
@@ -159,9 +161,9 @@ impl CancelToken {
         self.is_cancelled()
     }
 
-    /// Registers a hook that runs when the token is cancelled, on the thread that cancels it. If the
-    /// token is already cancelled, the hook runs immediately. Transports use hooks to wake blocked
-    /// threads. A hook must be quick.
+    /// Registers a hook that runs when the token is cancelled, on the thread that cancels it. If
+    /// the token is already cancelled, the hook runs immediately. Transports use hooks to wake
+    /// blocked threads. A hook must be quick.
     ///
     /// Dropping the returned guard removes the hook, and waits for it if it is running on another
     /// thread.
@@ -208,11 +210,7 @@ impl Drop for OnCancel {
             .get(&self.id)
             .is_some_and(|thread| *thread != thread::current().id())
         {
-            hooks = self
-                .shared
-                .finished
-                .wait(hooks)
-                .unwrap_or_else(PoisonError::into_inner);
+            hooks = wait(&self.shared.finished, hooks, None);
         }
         drop(hooks);
         in_drop(|| drop(hook));
