@@ -51,7 +51,10 @@ fn client_certificate_pem_is_sent_to_the_hub() {
     within("calls", || {
         let authorities = Authorities::new();
         let direct = authorities.clients.identity(&["somebody"]);
-        let below = authorities.clients.below("between").identity(&["somebody"]);
+        let below = authorities
+            .clients
+            .intermediate("between")
+            .identity(&["somebody"]);
         let given = |identity: &Identity| {
             [
                 (identity.pem(), identity.key_pem()),
