@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 /// A certificate authority.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
-    /// Its own certificate and those of the intermediate authorities above it.
+    /// Its own certificate and those of the authorities above it, without that of the root.
     intermediates: Vec<CertificateDer<'static>>,
 }
 
