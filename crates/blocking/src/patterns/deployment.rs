@@ -6,12 +6,13 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
-use scramjet_client_core::{ContentType, CreateTopic, DeleteTopic, RequestError, TopicName};
+use scramjet_client_core::{ContentType, CreateTopic, DeleteTopic, TopicName};
 
 use crate::body::upload::Upload;
 use crate::client::kill;
 use crate::error::Error;
 use crate::handles::host::HostClient;
+use crate::handles::into_id::IntoId;
 use crate::handles::sequence::SequenceClient;
 use crate::support::panics::in_drop;
 use scramjet_client_core::flow::Deleted;
@@ -106,12 +107,12 @@ impl HostClient {
     ///
     /// # Errors
     /// See [`create_topic`](Self::create_topic).
-    pub fn scoped_topic<N>(&self, name: N, content_type: ContentType) -> Result<TopicGuard, Error>
-    where
-        N: TryInto<TopicName>,
-        RequestError: From<N::Error>,
-    {
-        let name = name.try_into().map_err(RequestError::from)?;
+    pub fn scoped_topic(
+        &self,
+        name: impl IntoId<TopicName>,
+        content_type: ContentType,
+    ) -> Result<TopicGuard, Error> {
+        let name = name.into_id()?;
         self.call(&CreateTopic {
             name: &name,
             content_type,
