@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::handles::builder::HostClientBuilder;
-use crate::transport::Proxy;
-use crate::transport::{ClientCertificate, TlsBackend};
+#[cfg(doc)]
+use crate::transport::UreqConfig;
+use crate::transport::{ClientCertificate, Proxy, TlsBackend};
 
 /// Settings of the default transport, [`UreqTransport`](crate::transport::UreqTransport). With
 /// another [`transport`](Self::transport), [`build`](Self::build) refuses them, because they would
@@ -29,7 +30,7 @@ impl HostClientBuilder {
 
     /// Sets the maximum number of idle connections in the pool; 0 keeps none. The default is 64.
     ///
-    /// See [`UreqConfig::max_idle_connections`](crate::transport::UreqConfig::max_idle_connections).
+    /// See [`UreqConfig::max_idle_connections`].
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
@@ -46,7 +47,7 @@ impl HostClientBuilder {
     /// Sets the time without data after which the operating system probes the other end of a
     /// connection. `None` never probes. The default is 15 seconds.
     ///
-    /// See [`UreqConfig::tcp_keep_alive`](crate::transport::UreqConfig::tcp_keep_alive).
+    /// See [`UreqConfig::tcp_keep_alive`].
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
@@ -168,14 +169,14 @@ impl HostClientBuilder {
     ///
     /// [`build`](Self::build) reads the variables:
     ///
-    /// - `http_proxy` applies to `http` hubs, `https_proxy` to `https` hubs, and `all_proxy` to both
-    ///   if the specific one is not set. The names may be in upper case. But the client ignores
-    ///   `HTTP_PROXY` in a CGI program, because there a remote caller can set it.
+    /// - `http_proxy` applies to `http` hubs, `https_proxy` to `https` hubs, and `all_proxy` to
+    ///   both if the specific one is not set. The names may be in upper case. But the client
+    ///   ignores `HTTP_PROXY` in a CGI program, because there a remote caller can set it.
     /// - `no_proxy` or `NO_PROXY` lists the hosts to connect to directly, separated by commas or
     ///   spaces: names (`example.com` includes its subdomains, `.example.com` means only its
     ///   subdomains), addresses, and networks (`10.0.0.0/8`), each with or without a port; or `*`.
     /// - The client always connects directly to this machine (`localhost`, `127.0.0.1`, `[::1]`).
-    /// - An unusable variable, for example with the URL of a `socks5://` proxy, is an error of every
+    /// - An invalid variable, for example with the URL of a `socks5://` proxy, is an error of every
     ///   call that it applies to.
     ///
     /// ```no_run

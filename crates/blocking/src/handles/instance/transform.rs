@@ -40,9 +40,9 @@ pub struct Transformed {
 /// Time without progress after which the rest of the input is abandoned, once the output has ended.
 const STALL_LIMIT: Duration = Duration::from_secs(2);
 
-/// Delays before the status requests after the end of the output. A hub of 1.x shows the death of an
-/// instance after 0.3 to 0.7 seconds (measured on 1.0.1), and keeps an instance that has completed
-/// for 10 seconds.
+/// Delays before the status requests after the end of the output. A hub of 1.x shows the death of
+/// an instance after 0.3 to 0.7 seconds (measured on 1.0.1), and keeps an instance that has
+/// completed for 10 seconds.
 const STATUS_DELAYS: [Duration; 2] = [Duration::from_millis(450), Duration::from_millis(350)];
 
 /// The same for older hubs, which forget an instance within 0.1 seconds.
