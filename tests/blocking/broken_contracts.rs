@@ -18,27 +18,16 @@ use scramjet_client_testing::script::from_fn;
 use scramjet_client_tests::programs;
 use serde_json::value::RawValue;
 
-use crate::helpers::{client_1x, recording, within};
+use crate::helpers::{FnReader, FnWriter, client_1x, recording, within};
 use crate::live::listening;
 use crate::outages::GENERATIONS;
 
 /// The first two bytes of a gzip file.
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
-/// A reader that returns one line, and then claims more bytes than fit into the buffer.
-#[derive(Default)]
-struct Overlong {
-    begun: bool,
-}
-
-impl Read for Overlong {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if std::mem::replace(&mut self.begun, true) {
-            Ok(buffer.len() + 1)
-        } else {
-            (&b"1\n"[..]).read(buffer)
-        }
-    }
+/// Returns a reader that claims more bytes than fit into the buffer.
+fn overlong() -> impl Read + Send {
+    FnReader(|buffer: &mut [u8]| Ok(buffer.len() + 1))
 }
 
 /// A reader and writer that fails with `Interrupted` every time.
@@ -53,19 +42,6 @@ impl Read for Interrupted {
 impl Write for Interrupted {
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {
         Err(IoErrorKind::Interrupted.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A writer that claims to have written more bytes than it got.
-struct OverlongWriter;
-
-impl Write for OverlongWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(bytes.len() + 1)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -101,13 +77,13 @@ fn text(upload: Upload) -> Input {
 fn uploads_fail_if_read_returns_more_than_the_buffer_length() {
     on_each("a reader that returns too much", |hub, host| {
         let echo = instance(hub, host, "tees");
-        let lies = || Upload::reader(Overlong::default());
-        let package = || Upload::reader(GZIP.chain(Overlong { begun: true }));
+        let lies = || Upload::reader(b"1\n".chain(overlong()));
+        let package = || Upload::reader(GZIP.chain(overlong()));
         let in_time = host.with_deadline(Duration::from_secs(20));
         let results = [
             echo.send_input(text(lies()).end(false)).map(drop),
             echo.send_input(Input::ndjson(lies()).end(false)).map(drop),
-            echo.send_input(text(Upload::sized_reader(Overlong::default(), 9)).end(false))
+            echo.send_input(text(Upload::sized_reader(b"1\n".chain(overlong()), 9)).end(false))
                 .map(drop),
             host.send_topic("topic", text(lies())).map(drop),
             host.send_sequence(package()).map(drop),
@@ -170,8 +146,9 @@ fn uploads_and_transform_respect_the_deadline_if_io_is_always_interrupted() {
 #[test]
 fn transform_fails_if_write_returns_more_than_the_buffer_length() {
     on_each("a writer that returns too much", |hub, host| {
+        let mut overlong = FnWriter(|bytes: &[u8]| Ok(bytes.len() + 1));
         let error = instance(hub, host, "tees")
-            .transform("some\n", &mut OverlongWriter)
+            .transform("some\n", &mut overlong)
             .unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Write(_)), "{error:?}");
     });
@@ -195,7 +172,7 @@ fn client_with_bodies(
 fn calls_fail_if_a_response_body_returns_more_than_the_buffer_length() {
     on_each("a body that returns too much", |hub, host| {
         let id = instance(hub, host, "stays").id().clone();
-        let lies = client_with_bodies(hub, || Box::new(Overlong { begun: true }));
+        let lies = client_with_bodies(hub, || Box::new(overlong()));
         let instance = lies.instance(id.as_str()).unwrap();
         // These calls poll until the deadline.
         let limited = instance.with_deadline(Duration::from_millis(500));

@@ -19,7 +19,7 @@ use scramjet_client_tests::link::Link;
 use scramjet_client_tests::package;
 use scramjet_client_tests::programs::fake_hub;
 
-use crate::helpers::{Folder, in_child, within};
+use crate::helpers::{FnReader, Folder, in_child, within};
 use crate::live::Uploaded;
 use crate::outages::{GENERATIONS, hubs, in_parallel};
 use crate::stub_hub::{Reply, StubHub, until};
@@ -185,13 +185,12 @@ fn deploy_with_a_deadline_uploads_a_reader_and_propagates_its_panic() {
         let package = package::sequence("stays");
         let deployed = host.deploy(Upload::reader(std::io::Cursor::new(package)));
         deployed.unwrap().close().unwrap();
-        struct Panics;
-        impl std::io::Read for Panics {
-            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        let deploy = || {
+            host.deploy(Upload::reader(FnReader(|_: &mut [u8]| {
                 panic!("in the reader")
-            }
-        }
-        let deploy = || host.deploy(Upload::reader(Panics)).map(drop);
+            })))
+            .map(drop)
+        };
         let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(deploy));
         assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"in the reader"));
         assert!(hub.sequences().is_empty());
@@ -205,16 +204,12 @@ fn deploy_that_is_cancelled_during_the_upload_returns_at_once() {
         let token = CancelToken::new();
         let (sender, receiver) = channel();
         let (_kept, never) = channel::<()>();
-        struct Blocks(std::sync::mpsc::Sender<()>, std::sync::mpsc::Receiver<()>);
-        impl std::io::Read for Blocks {
-            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-                let _ = self.0.send(());
-                let _ = self.1.recv();
-                Ok(0)
-            }
-        }
         let host = hub.client().with_cancel(&token);
-        let upload = Upload::reader(Blocks(sender, never));
+        let upload = Upload::reader(FnReader(move |_: &mut [u8]| {
+            let _ = sender.send(());
+            let _ = never.recv();
+            Ok(0)
+        }));
         let deploying = thread::spawn(move || host.deploy(upload).map(drop));
         receiver.recv().unwrap();
         token.cancel();

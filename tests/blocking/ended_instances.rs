@@ -21,7 +21,7 @@ use scramjet_client_tests::scripted::{ScriptedServer, response};
 use scramjet_client_tests::{package, programs};
 use serde_json::json;
 
-use crate::helpers::{Mailbox, in_child, within};
+use crate::helpers::{FnReader, FnWriter, Mailbox, in_child, within};
 use crate::live::listening;
 use crate::outages::GENERATIONS;
 use crate::stub_hub::until;
@@ -216,7 +216,7 @@ fn transform_through_an_instance_that_is_killed_or_exits_is_an_error() {
                 killer.kill(&KillOptions::new()).is_ok()
             });
         });
-        let mut output = SignalOnWrite(sender);
+        let mut output = signal_on_write(sender);
         let input = Input::text("in").end(false);
         let error = killed.transform(input, &mut output).unwrap_err();
         assert!(error.ended().is_some(), "{}: {error:?}", target.name);
@@ -224,19 +224,13 @@ fn transform_through_an_instance_that_is_killed_or_exits_is_an_error() {
     });
 }
 
-/// A writer that sends a signal for each write.
-struct SignalOnWrite(Sender<()>);
-
-impl Write for SignalOnWrite {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+/// Returns a writer that sends a signal for each write.
+fn signal_on_write(sender: Sender<()>) -> impl Write {
+    FnWriter(move |bytes: &[u8]| {
         // The receiver may be gone.
-        let _ = self.0.send(());
+        let _ = sender.send(());
         Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    })
 }
 
 #[test]
@@ -382,7 +376,7 @@ fn send_input_after_the_end_of_the_input_is_an_error() {
         instance.send_stdin("all").unwrap();
         for error in send_in_each_way(target, &instance) {
             assert!(is_input_ended(&error), "{}: {error:?}", target.name);
-            assert!(error.to_string().contains("has ended before"), "{error}");
+            assert!(error.to_string().contains("its input has ended"), "{error}");
         }
     });
 }
@@ -590,33 +584,13 @@ fn run_with_an_idle_timeout_ends_after_that_time() {
 
 // Panics.
 
-struct Panics;
-
-impl Read for Panics {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        panic!("the reader panics")
-    }
-}
-
-impl Write for Panics {
-    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        panic!("the writer panics")
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A reader of endless data. The receiver of its channel learns when it is dropped.
-struct Endless(Sender<()>);
-
-impl Read for Endless {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let _ = &self.0;
+/// Returns a reader of endless data. The receiver of the channel learns when it is dropped.
+fn endless(used: Sender<()>) -> impl Read + Send {
+    FnReader(move |buffer: &mut [u8]| {
+        let _ = &used;
         buffer.fill(b'\n');
         Ok(buffer.len())
-    }
+    })
 }
 
 #[test]
@@ -631,7 +605,8 @@ fn transform_propagates_panics_of_its_reader_callback_and_writer() {
             target.assert_in_time(what, begin);
             *panic.downcast::<&str>().unwrap()
         };
-        let reader = Input::bytes(Upload::reader(Panics));
+        let reader = Upload::reader(FnReader(|_: &mut [u8]| panic!("the reader panics")));
+        let reader = Input::bytes(reader);
         assert_eq!(
             panic("a reader that panics", reader, &mut io::sink()),
             "the reader panics"
@@ -642,9 +617,10 @@ fn transform_propagates_panics_of_its_reader_callback_and_writer() {
             "the callback panics"
         );
         let (used, over) = channel();
-        let endless = Input::bytes(Upload::reader(Endless(used))).content_type(ContentType::Text);
+        let endless = Input::bytes(Upload::reader(endless(used))).content_type(ContentType::Text);
+        let mut writer = FnWriter(|_: &[u8]| panic!("the writer panics"));
         assert_eq!(
-            panic("a writer that panics", endless, &mut Panics),
+            panic("a writer that panics", endless, &mut writer),
             "the writer panics"
         );
         // The library has dropped the reader.
@@ -786,9 +762,9 @@ fn transform_and_run_fail_if_the_hub_restarts_or_is_unreachable() {
                 listening(&instance);
                 let (sender, receiver) = channel();
                 let transforming = thread::spawn(move || {
-                    let endless = Upload::reader(Endless(channel().0));
+                    let endless = Upload::reader(endless(channel().0));
                     instance
-                        .transform(endless, &mut SignalOnWrite(sender))
+                        .transform(endless, &mut signal_on_write(sender))
                         .unwrap_err()
                 });
                 receiver.recv().unwrap();

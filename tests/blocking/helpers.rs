@@ -174,6 +174,28 @@ impl Drop for Folder {
     }
 }
 
+/// A reader that calls the function for each read.
+pub(crate) struct FnReader<F>(pub(crate) F);
+
+impl<F: FnMut(&mut [u8]) -> io::Result<usize>> Read for FnReader<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (self.0)(buffer)
+    }
+}
+
+/// A writer that calls the function for each write.
+pub(crate) struct FnWriter<F>(pub(crate) F);
+
+impl<F: FnMut(&[u8]) -> io::Result<usize>> Write for FnWriter<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (self.0)(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A reader of endless ASCII lines of 4 KiB. Each line has a number, so all lines differ.
 pub(crate) struct Numbered {
     line: Vec<u8>,

@@ -7,7 +7,7 @@ use std::mem::forget;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use std::{env, thread};
@@ -25,7 +25,7 @@ use scramjet_client_tests::programs;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 
-use crate::helpers::{in_child, within};
+use crate::helpers::{FnReader, in_child, within};
 use crate::live::{listening, until_killable};
 use crate::outages::GENERATIONS;
 use crate::stub_hub::until;
@@ -715,7 +715,13 @@ fn blocked_reader_or_observer_does_not_block_other_calls() {
         let token = CancelToken::new();
         let (other, sends) = (host.clone(), instance.clone());
         let reading = thread::spawn(move || {
-            let data = Input::from(Upload::reader(BlockingReader(sender)));
+            let reader = FnReader(move |_: &mut [u8]| {
+                sender.send(()).unwrap();
+                loop {
+                    thread::park();
+                }
+            });
+            let data = Input::from(Upload::reader(reader));
             sends.send_input(data.end(false))
         });
         let blocked = thread::Builder::new().name(BLOCKED.into());
@@ -737,18 +743,6 @@ fn blocked_reader_or_observer_does_not_block_other_calls() {
         observed.join().unwrap().unwrap();
         drop(hub);
     });
-}
-
-/// A reader that reports that it is read, and then blocks.
-struct BlockingReader(Sender<()>);
-
-impl Read for BlockingReader {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        self.0.send(()).unwrap();
-        loop {
-            thread::park();
-        }
-    }
 }
 
 /// Runs a closure on drop.

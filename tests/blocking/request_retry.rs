@@ -15,6 +15,8 @@ use scramjet_client_blocking::{
 };
 use scramjet_client_testing::script::from_fn;
 
+use crate::helpers::FnReader;
+
 const HUB: &str = "http://hub:8000/api/v1";
 
 type Body = Box<dyn Read + Send>;
@@ -53,21 +55,14 @@ impl Outcome {
                 .body(Box::new(io::empty()) as _)
                 .unwrap()),
             (Self::CutOff, _) => {
-                let cut = Cursor::new("[").chain(Failing(io::ErrorKind::UnexpectedEof));
+                let fails = FnReader(|_: &mut [u8]| Err(io::ErrorKind::UnexpectedEof.into()));
+                let cut = Cursor::new("[").chain(fails);
                 Ok(Response::builder()
                     .header("content-length", 2)
                     .body(Box::new(cut) as _)
                     .unwrap())
             }
         }
-    }
-}
-
-struct Failing(io::ErrorKind);
-
-impl Read for Failing {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        Err(self.0.into())
     }
 }
 

@@ -15,7 +15,7 @@ use scramjet_client_blocking::{CancelToken, ErrorKind, HostClient, Transport};
 use scramjet_client_testing::fake_hub::{FakeHub, Generation};
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 
-use crate::helpers::{in_child, recording, serving, within};
+use crate::helpers::{FnReader, in_child, recording, serving, within};
 
 type Body = Box<dyn Read + Send>;
 
@@ -76,7 +76,10 @@ fn ureq_transport_send_allows_calls_in_the_reader_of_an_upload() {
         let inner = serving(|_| response("200 Inner Words", &[], b"inner"));
         let outer = serving(|_| response("400 Outer Words", &[], b"outer"));
         let mut calling = Calling(Arc::clone(&transport), inner);
-        let mut once = io::Cursor::new(b"data").chain(After(|| drop(calling.read(&mut []))));
+        let mut once = io::Cursor::new(b"data").chain(FnReader(|_: &mut [u8]| {
+            drop(calling.read(&mut []));
+            Ok(0)
+        }));
         let response = transport.send(upload(&outer, &mut once)).unwrap();
         assert_eq!(
             response.extensions().get(),
@@ -88,21 +91,16 @@ fn ureq_transport_send_allows_calls_in_the_reader_of_an_upload() {
 /// After a panic in a nested call, the outer call still has its own state.
 #[test]
 fn ureq_transport_send_is_not_affected_by_a_nested_call_that_panics() {
-    struct Panicking;
-    impl Read for Panicking {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            panic!("the reader panics")
-        }
-    }
     within("nested calls", || {
         let transport = UreqTransport::default();
         let [inner, outer] = [(); 2].map(|()| serving(|_| response("200 OK", &[], b"")));
         // The nested call reuses a connection.
         text(get(&transport, &inner));
-        let mut panics = After(|| {
-            drop(catch_unwind(AssertUnwindSafe(|| {
-                transport.send(upload(&inner, &mut Panicking)).map(drop)
-            })))
+        let mut panics = FnReader(|_: &mut [u8]| {
+            let mut panicking = FnReader(|_: &mut [u8]| panic!("the reader panics"));
+            let send = || transport.send(upload(&inner, &mut panicking)).map(drop);
+            drop(catch_unwind(AssertUnwindSafe(send)));
+            Ok(0)
         });
         let response = transport.send(upload(&outer, &mut panics)).unwrap();
         assert_eq!(
@@ -113,16 +111,6 @@ fn ureq_transport_send_is_not_affected_by_a_nested_call_that_panics() {
             Some(false)
         );
     });
-}
-
-/// A reader without data that runs a closure when it is read.
-struct After<F>(F);
-
-impl<F: FnMut()> Read for After<F> {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        (self.0)();
-        Ok(0)
-    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_testing::script::from_fn;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
-use crate::helpers::{Folder, Mailbox, in_child, peak_memory, recording, within};
+use crate::helpers::{FnReader, Folder, Mailbox, in_child, peak_memory, recording, within};
 
 /// Sends the upload as a sequence, and returns the request that the hub received.
 fn received(upload: impl Into<Upload>) -> ReceivedRequest {
@@ -302,21 +302,15 @@ fn send_sequence_of_an_open_directory_is_an_error() {
 
 #[test]
 fn upload_reader_retries_an_interrupted_read() {
-    struct Interrupted(bool, &'static [u8]);
-    impl Read for Interrupted {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.0 = !self.0;
-            if self.0 {
-                Err(io::ErrorKind::Interrupted.into())
-            } else {
-                self.1.read(buffer)
-            }
+    let (mut interrupts, mut data) = (false, &b"0123456789"[..]);
+    let reader = FnReader(move |buffer: &mut [u8]| {
+        interrupts = !interrupts;
+        if interrupts {
+            return Err(io::ErrorKind::Interrupted.into());
         }
-    }
-    assert_chunked(
-        Upload::reader(Interrupted(false, b"0123456789")),
-        b"0123456789",
-    );
+        data.read(buffer)
+    });
+    assert_chunked(Upload::reader(reader), b"0123456789");
 }
 
 #[test]
@@ -432,14 +426,6 @@ fn send_input_returns_after_the_hub_has_received_everything() {
 /// The same without a network, so that it does not depend on timing.
 #[test]
 fn send_input_returns_at_the_end_of_the_response() {
-    struct Slow(Arc<AtomicUsize>);
-    impl Read for Slow {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let reads = self.0.fetch_add(1, Ordering::SeqCst);
-            buffer[0] = b' ';
-            Ok(usize::from(reads < 3))
-        }
-    }
     let reads = Arc::new(AtomicUsize::new(0));
     let transport = from_fn({
         let reads = Arc::clone(&reads);
@@ -450,9 +436,12 @@ fn send_input_returns_at_the_end_of_the_response() {
             if let RequestBody::Reader { reader, .. } = request.into_body() {
                 io::copy(reader, &mut io::sink()).unwrap();
             }
-            Ok(http::Response::new(
-                Box::new(Slow(Arc::clone(&reads))) as Box<dyn Read + Send>
-            ))
+            let reads = Arc::clone(&reads);
+            let body: Box<dyn Read + Send> = Box::new(FnReader(move |buffer: &mut [u8]| {
+                buffer[0] = b' ';
+                Ok(usize::from(reads.fetch_add(1, Ordering::SeqCst) < 3))
+            }));
+            Ok(http::Response::new(body))
         }
     });
     let host = HostClient::builder("http://hub:8000/api/v1")

@@ -120,6 +120,8 @@
 #![cfg_attr(not(feature = "ureq"), allow(rustdoc::broken_intra_doc_links))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// The layers. `tests/layers/main.rs` lists them from the lowest to the highest, and checks that
+// imports run downwards only.
 mod body;
 mod call;
 mod client;

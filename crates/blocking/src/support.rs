@@ -3,4 +3,5 @@
 pub(crate) mod chain;
 pub(crate) mod panics;
 pub(crate) mod small_file;
+pub(crate) mod sync;
 pub(crate) mod threads;

@@ -167,7 +167,9 @@ impl Endpoint {
             None => Dialect::LATEST,
         };
         let payload = operation.payload(dialect)?;
-        let mut head = self.head(O::METHOD, operation.path())?;
+        // The operation builds its body, which is JSON. The payload `Streamed` has no size.
+        let json = size_of::<O::Payload>() > 0 && !matches!(O::METHOD, Method::GET | Method::HEAD);
+        let mut head = self.head(O::METHOD, operation.path(), json)?;
         operation.headers(&mut head.headers)?;
         Ok(Request::from_parts(head, payload))
     }
@@ -182,11 +184,11 @@ impl Endpoint {
 
     /// Builds the part of a request that is the same for all operations. Not generic, so that it is
     /// compiled only once.
-    fn head(&self, method: Method, path: Path) -> Result<Parts, RequestError> {
+    fn head(&self, method: Method, path: Path, json: bool) -> Result<Parts, RequestError> {
         let uri = self.uri_of(path)?;
         let (mut head, ()) = Request::new(()).into_parts();
         (head.uri, head.headers) = (uri, self.headers.clone());
-        if method != Method::GET && method != Method::HEAD {
+        if json {
             headers::json(&mut head.headers);
         }
         head.method = method;
@@ -381,14 +383,14 @@ mod tests {
             (" ", "it is empty"),
             (
                 "\"http://localhost:8000/api/v1\"",
-                "begins with '\"', instead of http://",
+                "begins with '\"' instead of http://",
             ),
-            ("'http://localhost/api/v1'", r"begins with '\'', and not"),
+            ("'http://localhost/api/v1'", r"begins with '\'' instead"),
             ("“https://localhost/api/v1”", "begins with '“' instead"),
             ("<http://localhost/api/v1>", "begins with '<' instead"),
             (
                 "\u{feff}http://localhost/api/v1",
-                r"begins with '\u{feff}', instead of http://",
+                r"begins with '\u{feff}' instead of http://",
             ),
             ("http://http://localhost:8000/api/v1", "twice"),
             ("https://http://localhost:8000/api/v1", "twice"),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use scramjet_client_core::flow::{Command, Flow, FlowError, Input, WatchInstances};
@@ -13,6 +13,7 @@ use crate::body::input::InputStream;
 use crate::error::{Error, ErrorKind};
 use crate::limits::cancel::CancelToken;
 use crate::support::panics::ignore_panic;
+use crate::support::sync::lock;
 
 /// How soon the thread notices what is new to it.
 pub(crate) const STEP: Duration = Duration::from_millis(250);
@@ -65,22 +66,23 @@ pub(crate) struct Reading(Mutex<Option<Instant>>);
 
 impl Reading {
     pub(crate) fn set(&self, since: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+        *lock(&self.0) = since;
     }
 
     fn has_waited(&self, time: Duration) -> bool {
-        let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = *lock(&self.0);
         since.is_some_and(|since| since.elapsed() >= time)
     }
 }
 
 impl Watchdog {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
-    /// Adds a call, or a stream with its `reading`. The token that is returned is cancelled together
-    /// with `outer`, and when the instance has ended. The work is for a thread that the caller starts.
+    /// Adds a call, or a stream with its `reading`. The token that is returned is cancelled
+    /// together with `outer`, and when the instance has ended. The work is for a thread that the
+    /// caller starts.
     pub(crate) fn add(
         self: &Arc<Self>,
         endpoint: &Endpoint,

@@ -1,4 +1,4 @@
-//! Looking on at what a client does.
+//! Observers, which receive events for every request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,22 +9,31 @@ use http::{Method, StatusCode};
 use crate::error::Error;
 use crate::transport::Timings;
 
-/// Is told of every request of a client: for logs, metrics and traces. Set with [`HostClientBuilder::observer`](crate::HostClientBuilder::observer).
+/// Receives events for every request of a client, for logs, metrics and traces. Pass it to
+/// [`HostClientBuilder::observer`](crate::HostClientBuilder::observer). Functions are observers.
 ///
-/// Functions are observers. What an observer is told holds no header and no body, so that no secret can get into a log by it. It is called by the
-/// thread that makes the call or reads the stream, which waits for it, so it has to be quick. A panic of it goes out of the call, see
-/// [Your code](crate::guide::your_code).
+/// The thread that makes the call or reads the stream calls the observer and waits for it, so it
+/// should be quick. Events contain neither headers nor bodies, so that no secrets get into logs.
+/// For panics and blocking see [`guide::your_code`](crate::guide::your_code).
 ///
-/// For each request, [`Built`](RequestEvent::Built) comes first and once; then, for each attempt, [`Attempt`](RequestEvent::Attempt) and, where there is
-/// an answer, [`Head`](RequestEvent::Head); between two attempts [`Retry`](RequestEvent::Retry); and in the end [`Body`](RequestEvent::Body) or
-/// [`Failed`](RequestEvent::Failed), for a stream when it is read to its end or dropped. What is refused before it is a request is not observed.
+/// The events of a request are:
+///
+/// 1. [`Built`](RequestEvent::Built), once.
+/// 2. For each attempt: [`Attempt`](RequestEvent::Attempt), then [`Head`](RequestEvent::Head) if
+///    there is a response. [`Retry`](RequestEvent::Retry) comes between two attempts.
+/// 3. [`Body`](RequestEvent::Body) or [`Failed`](RequestEvent::Failed). For a stream, this comes
+///    when the stream ends or is dropped.
+///
+/// There are no events for invalid arguments, because no request is built.
 ///
 /// ```no_run
 /// use scramjet_client_blocking::{HostClient, RequestEvent, RequestInfo};
 ///
 /// let host = HostClient::builder("http://localhost:8000/api/v1")
 ///     .observer(|request: &RequestInfo<'_>, event: &RequestEvent<'_>| match event {
-///         RequestEvent::Head { status, .. } => eprintln!("#{} {} {}: {status}", request.number, request.method, request.url),
+///         RequestEvent::Head { status, .. } => {
+///             eprintln!("#{} {} {}: {status}", request.number, request.method, request.url);
+///         }
 ///         RequestEvent::Failed { error, .. } => eprintln!("#{}: {error}", request.number),
 ///         _ => {}
 ///     })
@@ -32,7 +41,7 @@ use crate::transport::Timings;
 /// # Ok::<(), scramjet_client_blocking::Error>(())
 /// ```
 pub trait Observer: Send + Sync {
-    /// Something happened to a request.
+    /// Handles one event of a request.
     fn observe(&self, request: &RequestInfo<'_>, event: &RequestEvent<'_>);
 }
 
@@ -42,73 +51,75 @@ impl<F: Fn(&RequestInfo<'_>, &RequestEvent<'_>) + Send + Sync> Observer for F {
     }
 }
 
-/// The request that something happened to.
+/// The request of an event.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RequestInfo<'a> {
-    /// A number that no other request of this program has: what is told of requests that run at the same time comes mixed.
+    /// Number of the request, unique in this process. Events of concurrent requests are
+    /// interleaved.
     pub number: u64,
-    /// What is done by it, for example `start sequence`.
+    /// Name of the operation, for example `start sequence`.
     pub operation: &'static str,
     /// The method.
     pub method: &'a Method,
-    /// The URL. Those of this library hold no secrets.
+    /// The URL. URLs of this library's operations contain no secrets.
     pub url: &'a str,
-    /// Since the request was built.
+    /// Time since the request was built.
     pub elapsed: Duration,
 }
 
-/// What happened to a request.
+/// An event of a request.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum RequestEvent<'a> {
-    /// It was built. Nothing was sent yet.
+    /// The request was built. Nothing was sent yet.
     Built,
-    /// It is handed to the transport.
+    /// The client passes the request to the transport.
     #[non_exhaustive]
     Attempt {
-        /// Which attempt it is, from 1.
+        /// Number of the attempt, from 1.
         attempt: u32,
     },
-    /// The head of an answer was received, whatever its status.
+    /// The head of a response was received, with any status.
     #[non_exhaustive]
     Head {
-        /// Which attempt was answered.
+        /// Number of the attempt.
         attempt: u32,
-        /// The status.
+        /// Status of the response.
         status: StatusCode,
-        /// How many bytes of a body were sent.
+        /// Number of body bytes sent.
         sent: u64,
-        /// How long the parts of it took, and whether the connection had served before, where the transport knows.
+        /// Times of the steps, as far as the transport knows them.
         timings: Timings,
     },
-    /// An attempt was in vain, and another will be made.
+    /// An attempt failed, and the client will retry.
     #[non_exhaustive]
     Retry {
-        /// Which attempt it was.
+        /// Number of the failed attempt.
         attempt: u32,
-        /// Why it was in vain.
+        /// Error of the attempt.
         error: &'a Error,
-        /// How long until the next one.
+        /// Delay before the next attempt.
         delay: Duration,
     },
-    /// The body of a success was read. The end, unless more is said.
+    /// The body of a successful response was read. This is the last event, unless the call still
+    /// fails.
     #[non_exhaustive]
     Body {
-        /// How many bytes there were.
+        /// Number of bytes read.
         bytes: u64,
-        /// It was read to its end, and not dropped before.
+        /// `true` if the body was read to its end, `false` if it was dropped before.
         complete: bool,
     },
-    /// The call has failed, or the stream. The end.
+    /// The call or the stream failed. This is the last event.
     #[non_exhaustive]
     Failed {
-        /// In what way.
+        /// Error of the call or stream.
         error: &'a Error,
     },
 }
 
-/// The observer of a request, and its number.
+/// An observer and the number of the request that it observes.
 #[derive(Clone)]
 pub(crate) struct Observing {
     pub(crate) observer: Arc<dyn Observer>,

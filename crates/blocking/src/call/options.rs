@@ -10,35 +10,36 @@ use crate::limits::call_limits::CallLimits;
 use crate::limits::cancel::CancelToken;
 use crate::transport::error::Phase;
 
-/// What the caller wants of each call of a handle.
+/// The limits and the retry policy of a handle.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallOptions {
     pub(crate) deadline: Option<Deadline>,
     pub(crate) idle: Option<Duration>,
     pub(crate) cancel: Option<CancelToken>,
-    /// How what may be sent again is.
+    /// Replaces the retry policy of the client.
     pub(crate) retry: Option<RetryPolicy>,
 }
 
-/// What is done where nothing else is asked for: enough for a hub that restarts a connection, and over before a person wonders.
-pub(crate) const RETRY: RetryPolicy =
+/// The retry policy by default. Two seconds suffice to replace lost connections.
+pub(crate) const DEFAULT_RETRY: RetryPolicy =
     RetryPolicy::exponential(Duration::from_millis(50)).max_elapsed(Duration::from_secs(2));
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Deadline {
-    /// Each call has this long.
+    /// Each call may take this long.
     After(Duration),
-    /// Calls that make one together have one deadline, and had this long in all.
+    /// Several requests share a deadline. The duration is the time that they have in total, for
+    /// error messages.
     At(Instant, Duration),
 }
 
 impl CallOptions {
-    /// The options of calls that are one to the caller: time runs from now on.
+    /// Fixes the deadline, so that several requests share it.
     pub(crate) fn fix_deadline(&self) -> Self {
         let deadline = self.deadline.and_then(|deadline| match deadline {
-            // A time that no clock reaches is no limit.
+            // An overflow means no deadline.
             Deadline::After(limit) => Some(Deadline::At(Instant::now().checked_add(limit)?, limit)),
-            begun @ Deadline::At(..) => Some(begun),
+            fixed @ Deadline::At(..) => Some(fixed),
         });
         Self {
             deadline,
@@ -46,18 +47,19 @@ impl CallOptions {
         }
     }
 
-    /// The limits of one exchange which the hub lets wait for `waiting` on request, and what errors say of them.
+    /// Computes the limits of one exchange and stores them in the call context for error messages.
+    /// `server_wait` is the time that the operation asks the hub to wait.
     pub(crate) fn limits(
         &self,
-        waiting: Duration,
+        server_wait: Duration,
         call: &mut CallContext,
     ) -> Result<CallLimits, Error> {
         let mut limits = CallLimits::default();
         if let Some(Deadline::At(at, limit)) = self.fix_deadline().deadline {
-            limits.deadline = at.checked_add(waiting);
-            call.deadline = limit.saturating_add(waiting);
+            limits.deadline = at.checked_add(server_wait);
+            call.deadline = limit.saturating_add(server_wait);
         }
-        limits.idle = self.idle.map(|idle| idle.saturating_add(waiting));
+        limits.idle = self.idle.map(|idle| idle.saturating_add(server_wait));
         call.idle = limits.idle.unwrap_or_default();
         limits.cancel.clone_from(&self.cancel);
         limits

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::mem::{forget, replace};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Method, StatusCode};
@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind};
 use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::limits::cancel::CancelToken;
 use crate::support::panics::in_drop;
+use crate::support::sync::lock;
 use crate::support::threads;
 use crate::transport::ReasonPhrase;
 use crate::transport::error::{Phase, TransportError};
@@ -91,7 +92,7 @@ impl Threads {
     }
 
     fn here(&self) -> MutexGuard<'_, Option<Here>> {
-        self.here.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.here)
     }
 
     /// Wakes the caller's thread.

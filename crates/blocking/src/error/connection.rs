@@ -1,4 +1,4 @@
-//! Errors of the default transport that an error holds.
+//! Access to the TLS and proxy errors of the default transport.
 
 use std::error::Error as StdError;
 use std::io;
@@ -8,8 +8,8 @@ use crate::support::chain::causes;
 use crate::transport::{ProxyError, TlsError};
 
 impl Error {
-    /// The problem with the encryption, if there is one; also if a server in front of
-    /// the hub says so with a `400`, as nginx does for a missing certificate of the client.
+    /// Returns the TLS error, if TLS is the cause. A server in front of the hub may also report it
+    /// with status 400, like nginx if the client certificate is missing.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
@@ -17,7 +17,9 @@ impl Error {
     /// let host = HostClient::new("https://hub.example.com/api/v1")?;
     /// if let Err(error) = host.version() {
     ///     match error.tls().map(|tls| tls.problem()) {
-    ///         Some(TlsProblem::Expired | TlsProblem::NotYetValid) => println!("look at the clock: {error:?}"),
+    ///         Some(TlsProblem::Expired | TlsProblem::NotYetValid) => {
+    ///             println!("check the clock: {error:?}");
+    ///         }
     ///         _ => return Err(error),
     ///     }
     /// }
@@ -28,15 +30,19 @@ impl Error {
         find(self).or_else(|| TlsError::of_refusal(self.api()?))
     }
 
-    /// The problem with the proxy, if there is one.
+    /// Returns the proxy error, if the proxy is the cause.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
     /// # use scramjet_client_blocking::transport::ProxyProblem;
-    /// let host = HostClient::builder("http://hub.example.com:8000/api/v1").proxy("http://localhost:3128").build()?;
+    /// let host = HostClient::builder("http://hub.example.com:8000/api/v1")
+    ///     .proxy("http://localhost:3128")
+    ///     .build()?;
     /// if let Err(error) = host.version() {
     ///     match error.proxy().map(|proxy| proxy.problem()) {
-    ///         Some(ProxyProblem::Refused(status)) if status == 407 => println!("log in to the proxy"),
+    ///         Some(ProxyProblem::Refused(status)) if status == 407 => {
+    ///             println!("log in to the proxy");
+    ///         }
     ///         _ => return Err(error),
     ///     }
     /// }
@@ -48,7 +54,8 @@ impl Error {
     }
 }
 
-/// The first of this type among the causes. One within an IO error is not among them by itself: such an error speaks for it.
+/// Returns the first cause of this type. Also looks into IO errors, because their `source` skips
+/// the error that they wrap.
 fn find<T: StdError + 'static>(error: &Error) -> Option<&T> {
     causes(error).find_map(|cause| {
         let within = cause

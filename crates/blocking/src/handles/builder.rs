@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue};
 use scramjet_client_core::{Dialect, Endpoint, RequestError, RetryPolicy, Version};
 
 use crate::call::observer::Observer;
-use crate::call::options::RETRY;
+use crate::call::options::DEFAULT_RETRY;
 use crate::client::Client;
 use crate::error::Error;
 #[cfg(doc)]
@@ -54,7 +54,7 @@ impl HostClientBuilder {
             version: None,
             transport: None,
             observer: None,
-            retry: Some(RETRY),
+            retry: Some(DEFAULT_RETRY),
         }
     }
 

@@ -4,26 +4,29 @@ use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crate::support::panics::in_drop;
+use crate::support::sync::{lock, wait};
 
-/// Ends calls and streams from another thread.
+/// Cancels calls and streams from another thread.
 ///
-/// Clones are the same token. Give it to a handle with `with_cancel`, for example
-/// [`InstanceClient::with_cancel`](crate::InstanceClient::with_cancel): every call and every stream of that handle, and of the
-/// handles made from it, ends within moments of [`cancel`](Self::cancel), wherever it is blocked, with an error of which
-/// [`Error::is_cancelled`](crate::Error::is_cancelled) is true. Calls of other handles go on. What is cancelled stays cancelled:
-/// a call with a token that was cancelled before does not connect at all.
+/// Pass a token to a handle, for example with
+/// [`InstanceClient::with_cancel`](crate::InstanceClient::with_cancel). After
+/// [`cancel`](Self::cancel), all calls and streams of this handle, and of the handles made from it,
+/// fail within milliseconds with an error that [`is_cancelled`](crate::Error::is_cancelled). A
+/// cancelled token stays cancelled: later calls fail before they connect. Other handles are not
+/// affected. Clones share the same state.
 ///
 /// ```no_run
 /// use std::thread;
 /// use scramjet_client_blocking::{CancelToken, HostClient};
 ///
 /// let token = CancelToken::new();
-/// let instance = HostClient::new("http://localhost:8000/api/v1")?.with_cancel(&token).instance("an-id")?;
+/// let host = HostClient::new("http://localhost:8000/api/v1")?.with_cancel(&token);
+/// let instance = host.instance("an-id")?;
 /// let waiter = thread::spawn(move || instance.next_event("done"));
 /// token.cancel();
 /// # let _ = waiter.join();
@@ -38,9 +41,9 @@ pub struct CancelToken {
 struct Shared {
     cancelled: AtomicBool,
     hooks: Mutex<Hooks>,
-    /// A hook has run.
-    ran: Condvar,
-    /// What cancels it together with the token that it is a child of.
+    /// Notified when a hook has finished.
+    finished: Condvar,
+    /// The hook in the parent token that cancels this one.
     parent: OnceLock<OnCancel>,
 }
 
@@ -48,22 +51,23 @@ struct Shared {
 struct Hooks {
     next: u64,
     waiting: BTreeMap<u64, Box<dyn FnOnce() + Send>>,
-    /// Those that run now, and where.
+    /// Hooks that are running, and the threads that run them.
     running: BTreeMap<u64, ThreadId>,
 }
 
-/// Notes that a hook has run, also where it panicked.
+/// Marks a hook as finished when dropped, also after a panic.
 struct Running<'a>(&'a Shared, u64);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.hooks().running.remove(&self.1);
-        self.0.ran.notify_all();
+        self.0.finished.notify_all();
     }
 }
 
 impl Shared {
-    /// A token is cancelled as soon as its parent is, also if that has not come to it yet.
+    /// Checks the parent as well, because the parent's hook that cancels this token may not have
+    /// run yet.
     fn is_cancelled(&self) -> bool {
         let parent = || self.parent.get();
         self.cancelled.load(Ordering::SeqCst)
@@ -71,19 +75,19 @@ impl Shared {
     }
 
     fn hooks(&self) -> MutexGuard<'_, Hooks> {
-        // A hook that panicked leaves the map whole.
-        self.hooks.lock().unwrap_or_else(PoisonError::into_inner)
+        // Hooks run without the lock, so a panic cannot leave the maps inconsistent.
+        lock(&self.hooks)
     }
 }
 
 impl CancelToken {
-    /// A token that is not cancelled.
+    /// Creates a token that is not cancelled.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A token that is cancelled together with this one, and can be cancelled alone.
+    /// Creates a token that is cancelled together with this one, and can also be cancelled alone.
     #[must_use]
     pub fn child(&self) -> Self {
         let child = Self::new();
@@ -94,28 +98,27 @@ impl CancelToken {
                 .into_iter()
                 .for_each(|shared| Self { shared }.cancel())
         });
-        // Nobody else has set it.
+        // Cannot fail: the child is new.
         let _ = child.shared.parent.set(hook);
         child
     }
 
-    /// Ends everything that was given this token. Again makes no difference.
+    /// Cancels all calls and streams with this token. Calling it again has no effect.
     ///
-    /// A hook that panics does not keep the others from running. The first panic goes on when all
-    /// have run.
+    /// If a hook panics, the other hooks still run. Then the first panic continues.
     pub fn cancel(&self) {
         let mut first = None;
         let mut hooks = self.shared.hooks();
         self.shared.cancelled.store(true, Ordering::SeqCst);
         while let Some((id, hook)) = hooks.waiting.pop_first() {
             hooks.running.insert(id, thread::current().id());
-            // Not under the lock: a hook may be the last to hold what has a hook of its own.
+            // A hook may drop an `OnCancel`, which takes the lock.
             drop(hooks);
             let running = Running(&self.shared, id);
             if let Err(panic) = catch_unwind(AssertUnwindSafe(hook)) {
                 match first {
                     None => first = Some(panic),
-                    // Dropping it may panic.
+                    // Dropping the payload may panic.
                     Some(_) => forget(panic),
                 }
             }
@@ -128,14 +131,14 @@ impl CancelToken {
         }
     }
 
-    /// Whether it was cancelled.
+    /// Returns `true` if the token was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.shared.is_cancelled()
     }
 
-    /// Waits until the token is cancelled, for at most this long. `true` if it is cancelled: a loop
-    /// sleeps by this, and can be woken.
+    /// Blocks until the token is cancelled, but not longer than `time`. Returns `true` if the token
+    /// is cancelled. A loop can use it instead of [`thread::sleep`].
     ///
     /// ```
     /// use std::time::Duration;
@@ -158,10 +161,12 @@ impl CancelToken {
         self.is_cancelled()
     }
 
-    /// Runs the hook when the token is cancelled, on the thread that cancels; at once where it was already. For transports, which wake
-    /// by it what is blocked. Dropping what is returned removes the hook: afterwards it does not run, and is not running.
+    /// Registers a hook that runs when the token is cancelled, on the thread that cancels it. If
+    /// the token is already cancelled, the hook runs immediately. Transports use hooks to wake
+    /// blocked threads. A hook must be quick.
     ///
-    /// A hook must be quick.
+    /// Dropping the returned guard removes the hook, and waits for it if it is running on another
+    /// thread.
     pub fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) -> OnCancel {
         let mut hooks = self.shared.hooks();
         let id = hooks.next;
@@ -188,7 +193,7 @@ impl fmt::Debug for CancelToken {
     }
 }
 
-/// A hook of a [`CancelToken`], which is removed when this is dropped.
+/// A hook of a [`CancelToken`]. Dropping this removes the hook.
 #[must_use = "the hook is removed when this is dropped"]
 pub struct OnCancel {
     shared: Arc<Shared>,
@@ -199,17 +204,13 @@ impl Drop for OnCancel {
     fn drop(&mut self) {
         let mut hooks = self.shared.hooks();
         let hook = hooks.waiting.remove(&self.id);
-        // What a hook drops when it has done its work may be this.
+        // A hook that drops its own guard must not wait for itself.
         while hooks
             .running
             .get(&self.id)
             .is_some_and(|thread| *thread != thread::current().id())
         {
-            hooks = self
-                .shared
-                .ran
-                .wait(hooks)
-                .unwrap_or_else(PoisonError::into_inner);
+            hooks = wait(&self.shared.finished, hooks, None);
         }
         drop(hooks);
         in_drop(|| drop(hook));
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn hooks_run_once_unless_they_are_removed() {
+    fn cancel_runs_each_hook_once_unless_it_was_removed() {
         let (token, count) = (CancelToken::new(), Arc::default());
         let kept = token.clone().on_cancel(counting(&count));
         drop(token.on_cancel(counting(&count)));
@@ -251,10 +252,10 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_may_be_the_last_to_hold_what_holds_it() {
+    fn a_hook_may_drop_its_own_guard() {
         let (token, kept) = (CancelToken::new(), Arc::new(OnceLock::new()));
         let held = Arc::downgrade(&kept);
-        // The thread that was woken lets go of it while the hook still has it.
+        // Stands for the woken thread, which drops its reference while the hook runs.
         let others = Mutex::new(Some(Arc::clone(&kept)));
         let hook = token.on_cancel(move || {
             let last = held.upgrade();
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_that_was_removed_is_not_running() {
+    fn dropping_on_cancel_waits_for_a_running_hook() {
         let (token, running) = (CancelToken::new(), Arc::new(AtomicBool::new(false)));
         let (started, starts) = std::sync::mpsc::channel();
         let hook = token.on_cancel({
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn wait_ends_with_its_time_or_when_the_token_is_cancelled() {
+    fn wait_returns_after_its_time_or_when_the_token_is_cancelled() {
         let token = CancelToken::new();
         assert!(!token.wait(Duration::from_millis(1)));
         let waiting = thread::spawn({
@@ -304,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn children_are_cancelled_with_their_parent_and_not_the_other_way_round() {
+    fn cancel_reaches_children_but_not_the_parent() {
         let parent = CancelToken::new();
         let [first, second] = [parent.child(), parent.child()];
         first.cancel();

@@ -10,8 +10,7 @@ use scramjet_client_core::{
 };
 
 use crate::body::byte_stream::ByteStream;
-use crate::client::Client;
-use crate::client::kill;
+use crate::client::{Client, kill};
 use crate::error::Error;
 use crate::handles::instance::InstanceClient;
 use crate::handles::instance::output::{HEAD_LIMIT, open_until_ended};

@@ -1,4 +1,4 @@
-//! Streams that outlive their connections.
+//! Streams that reconnect.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::client::Client;
 use crate::client::flow_driver::Driver;
 use crate::error::Error;
 
-/// A stream that is opened again if its connection is lost: an iterator of what comes, and of the
-/// gaps.
+/// A stream that reconnects when its connection is lost. It is an iterator over items and gaps.
 ///
-/// It ends when the instance has ended or is gone, or the topic has ended; this is noticed at the
-/// latest some seconds after the last item. The handle's deadline bounds the whole of it, and its
-/// token ends it; without either it goes on, trying again every 5 seconds. Refusals are errors and
-/// the end. An item that cannot be read is an error of its own, as in [`Items`](crate::stream::Items).
+/// The iterator ends when the instance or the topic has ended, at most some seconds after the last
+/// item. The handle's deadline limits its whole duration, and the handle's token cancels it.
+/// Without them it tries to reconnect every 5 seconds, without an end. After an error response of
+/// the hub, the iterator returns the error and ends. An item that cannot be decoded is an error,
+/// after which the iterator continues, as in [`Items`](crate::stream::Items).
 ///
-/// A silence is looked into, because a link may be dead without a word: after 2 seconds the hub is
-/// asked for the state of the instance, and after 15 seconds for its version if the stream is the
-/// log of a hub or a topic. If it does not answer, the stream is opened again.
+/// To detect dead connections, the client sends a request during silence: after 2 seconds for the
+/// state of the instance, or after 15 seconds for the version of the hub if the stream is a topic
+/// or the log of a hub. If the hub does not respond, the client reconnects.
 ///
 /// ```no_run
 /// use scramjet_client_blocking::Followed;
@@ -31,7 +31,7 @@ use crate::error::Error;
 /// for line in instance.follow_log()? {
 ///     match line? {
 ///         Followed::Item(line) => println!("{}", line.msg),
-///         Followed::Gap(gap) => println!("(something may be missing here: {})", gap.error),
+///         Followed::Gap(gap) => println!("(lines may be missing here: {})", gap.error),
 ///     }
 /// }
 /// # Ok::<(), scramjet_client_blocking::Error>(())
@@ -43,25 +43,26 @@ pub struct Follow<D: Decode + 'static>(Following<flow::Follow<D>>);
 pub enum Followed<T> {
     /// The next item.
     Item(T),
-    /// The connection was lost. What was written meanwhile may be missing.
+    /// The connection was lost. Items from this time may be missing.
     Gap(Gap),
 }
 
-/// A time in which nothing was heard.
+/// A time without a connection.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Gap {
-    /// The instance whose log or events were lost. `None` if it was the log of a hub, or a topic.
+    /// The instance whose stream was lost. `None` for a topic or the log of a hub.
     pub instance: Option<InstanceId>,
-    /// How the connection was lost.
+    /// The error that ended the connection.
     pub error: Error,
-    /// How many times it was tried to open the stream again.
+    /// Number of attempts to reconnect.
     pub attempts: u32,
-    /// From the loss until the stream was open again, or the instance was found to be gone.
+    /// Time from the loss until the stream was open again, or until the client learned that the
+    /// instance is gone.
     pub lasted: Duration,
 }
 
-/// A flow that tells what it follows, item by item.
+/// An iterator over the items of a flow.
 struct Following<F> {
     driver: Driver<F>,
     over: bool,
@@ -71,8 +72,8 @@ impl<F, T> Following<F>
 where
     F: Flow<Output = Result<flow::Followed<T>, FlowError>>,
 {
-    /// Opens the stream. Returns when its head is there, or after a second: a proxy may keep it
-    /// back until something is written.
+    /// Opens the stream. Returns after the head of the response, or after a second, because a proxy
+    /// may delay the head until there is data.
     fn start(client: &Client, about: CallContext, flow: F) -> Result<Self, Error> {
         let mut driver = Driver::new(client, about, flow)?;
         while !matches!(driver.next()?, flow::Followed::Opened) {}
@@ -126,15 +127,16 @@ impl<D: Decode + 'static> Follow<D> {
 }
 
 impl Follow<Chunks> {
-    /// Its lines, like [`ByteStream::lines`](crate::ByteStream::lines). A line in which the
-    /// connection was lost does not come.
+    /// Returns an iterator over lines, like [`ByteStream::lines`](crate::ByteStream::lines). It
+    /// skips lines that a gap interrupted.
     #[must_use]
     pub fn lines(self) -> Follow<TextLines> {
         self.decode(TextLines::default)
     }
 
-    /// Its lines as values, like [`ByteStream::json_lines`](crate::ByteStream::json_lines). A line
-    /// in which the connection was lost does not come.
+    /// Returns an iterator over the values of JSON lines, like
+    /// [`ByteStream::json_lines`](crate::ByteStream::json_lines). It skips lines that a gap
+    /// interrupted.
     #[must_use]
     pub fn json_lines<T: DeserializeOwned + 'static>(self) -> Follow<JsonLines<T>> {
         self.decode(JsonLines::default)
@@ -165,13 +167,13 @@ impl<D: Decode> fmt::Debug for Follow<D> {
     }
 }
 
-/// One log of many instances, over lost connections: an iterator of the lines, each with the id of
-/// its instance, and of the gaps.
+/// The merged logs of many instances. It reconnects, and is an iterator over lines, each with the
+/// id of its instance, and gaps.
 ///
-/// [`HostClient::follow_logs`](crate::HostClient::follow_logs) follows all instances of a hub, also
-/// those that are started later. It does not end.
-/// [`HostClient::follow_logs_of`](crate::HostClient::follow_logs_of) follows the given ones, and
-/// ends when all of them have ended.
+/// [`HostClient::follow_logs`](crate::HostClient::follow_logs) follows all instances of a hub,
+/// including those that start later. It does not end.
+/// [`HostClient::follow_logs_of`](crate::HostClient::follow_logs_of) follows the given instances,
+/// and ends when all of them have ended.
 ///
 /// ```no_run
 /// use scramjet_client_blocking::Followed;
@@ -180,53 +182,53 @@ impl<D: Decode> fmt::Debug for Follow<D> {
 /// for item in host.follow_logs()? {
 ///     match item? {
 ///         Followed::Item(log) => println!("{} {}", log.instance, log.line.msg),
-///         Followed::Gap(gap) => println!("(something may be missing here: {})", gap.error),
+///         Followed::Gap(gap) => println!("(lines may be missing here: {})", gap.error),
 ///     }
 /// }
 /// # Ok::<(), scramjet_client_blocking::Error>(())
 /// ```
 ///
 /// # History
-/// The lines that the hub has kept come first, and then new ones as they are written. To leave the
-/// history out, skip lines by their [`time_ms`](crate::types::LogLine::time_ms).
+/// The lines that the hub has stored come first, then new lines as they are written. To skip the
+/// history, compare [`time_ms`](crate::types::LogLine::time_ms).
 ///
-/// - A hub since 0.27.0 gives all readers the whole history, up to some MB. That includes lines of
-///   instances that have ended; [`follow_logs`](crate::HostClient::follow_logs) has them, too.
-/// - An older hub keeps the log of an instance only while nobody reads it, and gives it once. If
-///   there are several readers, new lines go to all of them. When the instance has ended, its log
-///   is gone.
+/// - Hubs since 0.27.0 send the whole history to every reader, up to some MB. It includes lines of
+///   instances that have ended, and so does [`follow_logs`](crate::HostClient::follow_logs).
+/// - Older hubs store the log of an instance until the first reader reads it. New lines go to all
+///   current readers. When the instance ends, its log is deleted.
 ///
 /// # Order
-/// Lines come as the hub sends them. Those of an instance's process and those of the hub about it
-/// may change places within some milliseconds. Between instances on a hub before 0.27.0, there is
-/// no order; compare `time_ms`.
+/// Lines come in the order in which the hub sends them. Lines from the process of an instance and
+/// lines from the hub about it may be swapped within some milliseconds. On hubs before 0.27.0,
+/// lines of different instances are not ordered; compare `time_ms`.
 ///
 /// # Ends and gaps
-/// A lost connection is a [`Gap`], and the streams are opened again; lines that come again are left
-/// out. On a hub before 0.27.0, each instance has a stream of its own, so that an outage makes a
-/// gap for each of them, with its id.
+/// A lost connection is reported as a [`Gap`]. The client reconnects and drops repeated lines. On
+/// hubs before 0.27.0 each instance has its own stream, so an outage gives one gap per instance,
+/// with its id.
 ///
-/// The end of an instance is noticed within a second. On a hub since 0.27.0, another second passes
-/// until its lines are surely complete, or up to 6 if other instances write all the time. The
-/// instances of a hub that was restarted have ended.
+/// The end of an instance is detected within a second. On hubs since 0.27.0, it takes another
+/// second until its lines are complete, or up to 6 if other instances write continuously. After a
+/// restart of the hub, all its earlier instances have ended.
 ///
-/// The handle's deadline bounds the whole, and its token ends it. An idle timeout is an error if no
-/// line has come for so long, and the next call goes on. Refusals are errors and the end. A line
-/// that cannot be read is an error of its own.
+/// The handle's deadline limits the whole duration, and its token cancels it. If no line arrives
+/// within the idle timeout, `next` returns an error, and the following call continues. After an
+/// error response of the hub, the iterator ends. A line that cannot be decoded is an error, after
+/// which the iterator continues.
 ///
 /// # Costs
 /// | hub | connections and threads | requests |
 /// |---|---|---|
 /// | since 0.27.0, all instances | 1 | `GET version` after 15 seconds of silence |
 /// | since 0.27.0, given instances | 1 | `GET instances` each second |
-/// | before | 1 for each instance that runs | `GET instances` each second |
+/// | before | 1 for each running instance | `GET instances` each second |
 ///
-/// On a hub before 0.27.0, a new instance is found within a second. One that lives shorter may not
-/// be seen at all.
+/// On hubs before 0.27.0, new instances are found within a second. Instances with a shorter life
+/// may be missed.
 ///
-/// The first call returns when all streams are open, or after a second if some are not. Afterwards,
-/// requests are sent and instances found only during a call of `next`. If nobody calls it, the hub
-/// is held up after some buffers, and with it other readers of the same logs.
+/// `follow_logs` returns when all streams are open, or after a second. Afterwards, the client sends
+/// requests and finds instances only during calls of `next`. If `next` is not called, buffers fill
+/// up and the hub stalls, also for other readers of the same logs.
 pub struct FollowLogs(Following<flow::FollowLogs>);
 
 impl FollowLogs {

@@ -18,11 +18,11 @@ use crate::streams::pipe::{PipeWriter, pipe};
 use crate::support::threads;
 use crate::transport::error::Phase;
 
-/// How long a writer that is dropped waits for the hub's answer. A hub answers within milliseconds,
-/// unless the instance does not read.
-const DROP_LIMIT: Duration = Duration::from_secs(5);
+/// Upper bound for the time that dropping a writer waits for the hub's response. The hub responds
+/// within milliseconds, unless the instance does not read.
+const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is written to an input, a standard input or a topic, and whether that ends with it.
+/// Options for writing to an input, a standard input or a topic.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct WriteOptions {
@@ -31,7 +31,7 @@ pub struct WriteOptions {
 }
 
 impl WriteOptions {
-    /// For data of this type. A standard input takes any.
+    /// Options for data of this type. A standard input accepts every type.
     pub const fn new(content_type: ContentType) -> Self {
         Self {
             content_type,
@@ -39,7 +39,8 @@ impl WriteOptions {
         }
     }
 
-    /// Whether the input (or topic) ends with what is written. Where it is not said, an input ends, and a topic does not.
+    /// Sets if the input or topic ends when the writer is finished. By default, an input ends and a
+    /// topic does not.
     pub const fn end(self, end: bool) -> Self {
         Self {
             end: Some(end),
@@ -54,19 +55,20 @@ impl From<ContentType> for WriteOptions {
     }
 }
 
-/// Writes to an instance or a topic as one goes along: each `write` and `flush` is one piece that leaves at once.
+/// Writes to the input of an instance or to a topic. Each `write` is sent as a chunk without delay.
 ///
-/// `flush` returns when what was written is on its way, so that a line that a person types arrives when it is typed. Writing waits
-/// while the hub takes no more. What the hub says to it in the end is told by [`finish`](Self::finish); a write fails with
-/// `BrokenPipe` as soon as nothing more is taken, and `finish` tells why.
+/// `write` blocks while the hub accepts no more data. `flush` returns when the data was sent. When
+/// the hub has ended the request, writing fails with `BrokenPipe`, and [`finish`](Self::finish)
+/// returns the reason.
 ///
-/// End it with `finish`. Dropping it ends what is written in the same way, and waits for the hub's
-/// answer for up to 5 seconds, but loses that answer. So does an early return by `?`: what was
-/// written until then arrives as if it were all. [`abort`](Self::abort) cuts it off instead, and so
-/// does dropping it in a panic: the hub does not end the input, and hands on what has arrived.
+/// Call `finish` at the end. Dropping the writer also ends the data, but waits at most 5 seconds
+/// for the hub's response and discards it. So does returning early with `?`: the instance gets the
+/// data written so far as if it were complete. [`abort`](Self::abort) closes the connection
+/// instead, and so does dropping the writer during a panic: the input stays open, and the instance
+/// gets what was sent.
 ///
-/// If the instance ends, writing fails within three seconds, and `finish` tells how it ended. A
-/// thread of its own does the sending; it ends with the writer, or with the instance.
+/// If the instance ends, writing fails within three seconds, and `finish` returns how it ended. A
+/// thread sends the data. It ends with the writer or the instance.
 ///
 /// ```no_run
 /// use std::io::Write;
@@ -77,19 +79,19 @@ impl From<ContentType> for WriteOptions {
 ///     writeln!(input, "{}", line?)?;
 ///     input.flush()?;
 /// }
-/// println!("{} bytes were taken", input.finish()?.bytes);
+/// println!("{} bytes sent", input.finish()?.bytes);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "dropping a writer loses the hub's response; call finish()"]
 pub struct StreamWriter {
-    /// There until it is finished or aborted.
+    /// `None` after `finish` or `abort`.
     pipe: Option<PipeWriter>,
     sent: Receiver<thread::Result<Result<Sent, Error>>>,
     call: CallContext,
 }
 
 impl StreamWriter {
-    /// Starts the sending of what will be written.
+    /// Starts the thread that sends the data.
     pub(crate) fn start<O>(
         client: &Client,
         options: WriteOptions,
@@ -105,11 +107,11 @@ impl StreamWriter {
             end: options.end,
             ..input
         };
-        let (tell, sent) = sync_channel(1);
+        let (sender, sent) = sync_channel(1);
         let work = move || {
             let result = catch_unwind(AssertUnwindSafe(|| send(&client, input)));
             // The writer may have been dropped.
-            let _ = tell.send(result);
+            let _ = sender.send(result);
         };
         let call = CallContext::unbuilt::<O>();
         threads::start("scramjet-writer", work).map_err(|error| call.failed(error))?;
@@ -120,29 +122,28 @@ impl StreamWriter {
         })
     }
 
-    /// Ends what is written, and waits for the hub's answer to the end of it: when this returns,
-    /// the hub has taken everything.
+    /// Ends the data and waits until the hub has accepted all of it.
     ///
     /// # Errors
-    /// See [`Error`]: the refusal, the lost connection, or the limit that ended it;
+    /// The hub refused the data, the connection was lost, or a limit was reached.
     /// [`ErrorKind::Ended`](crate::ErrorKind::Ended) if the instance has ended,
     /// [`ErrorKind::InputEnded`](crate::ErrorKind::InputEnded) if its input had ended before.
     pub fn finish(mut self) -> Result<Sent, Error> {
         self.pipe = None;
         match self.sent.recv() {
             Ok(sent) => sent.unwrap_or_else(|panic| resume_unwind(panic)),
-            // The thread always sends something.
+            // Unreachable: the thread always sends a result.
             Err(_) => Err(self.call.stopped(StopReason::Cancelled, Phase::Wait)),
         }
     }
 
-    /// Cuts off what is written: the connection is closed in the midst of the request. The input
-    /// does not end, and another writer can go on. What was flushed may have reached the instance.
+    /// Closes the connection before the end of the request. The input stays open, so another writer
+    /// can continue. The instance may have received the data that was sent.
     pub fn abort(mut self) {
         if let Some(pipe) = self.pipe.take() {
             pipe.abort();
-            // It has nothing to tell. A hub that hangs is not waited for.
-            let _ = self.sent.recv_timeout(DROP_LIMIT);
+            // The result of an aborted request has no meaning. A hub that hangs is not waited for.
+            let _ = self.sent.recv_timeout(DROP_TIMEOUT);
         }
     }
 
@@ -152,7 +153,7 @@ impl StreamWriter {
             .ok_or_else(|| ErrorKind::BrokenPipe.into())
     }
 
-    /// A writer of values, one to a line.
+    /// Returns a writer of JSON values, one on each line.
     pub fn json_lines(self) -> JsonLinesWriter {
         JsonLinesWriter { writer: self }
     }
@@ -177,8 +178,8 @@ impl Drop for StreamWriter {
             return pipe.abort();
         }
         drop(pipe);
-        // `finish` is for those who want to know.
-        let _ = self.sent.recv_timeout(DROP_LIMIT);
+        // `finish` returns the result; dropping discards it.
+        let _ = self.sent.recv_timeout(DROP_TIMEOUT);
     }
 }
 
@@ -198,7 +199,8 @@ impl fmt::Debug for StreamWriter {
     }
 }
 
-/// Writes values as lines of JSON, each of which leaves at once. Made by [`StreamWriter::json_lines`].
+/// Writes values as lines of JSON. Each is sent without delay. Made by
+/// [`StreamWriter::json_lines`].
 #[derive(Debug)]
 #[must_use = "dropping a writer loses the hub's response; call finish()"]
 pub struct JsonLinesWriter {
@@ -206,12 +208,13 @@ pub struct JsonLinesWriter {
 }
 
 impl JsonLinesWriter {
-    /// Writes one value, and waits until it is on its way.
+    /// Writes one value, and returns when it was sent.
     ///
     /// # Errors
-    /// The value cannot be written as JSON, or is `null`: that would end an instance's input, and nothing after it would be delivered
-    /// (`InvalidInput`; the next value can be written). `BrokenPipe` means that the request has ended, and
-    /// [`finish`](Self::finish) returns the reason.
+    /// - `InvalidInput`: the value cannot be serialized to JSON, or is `null`. A line with `null`
+    ///   would end the input of an instance, and later lines would be lost. The next value can be
+    ///   written.
+    /// - `BrokenPipe`: the request has ended, and [`finish`](Self::finish) returns the reason.
     pub fn send(&mut self, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
         let mut line = serde_json::to_vec(value)
             .map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
@@ -220,7 +223,7 @@ impl JsonLinesWriter {
                            so nothing after it would arrive";
             return Err(io::Error::new(ErrorKind::InvalidInput, problem));
         }
-        // Line breaks of a value that was JSON before. In strings, they are escaped.
+        // Raw JSON values may contain line breaks between tokens. Those in strings are escaped.
         for byte in line.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
             *byte = b' ';
         }
@@ -229,7 +232,7 @@ impl JsonLinesWriter {
         self.writer.flush()
     }
 
-    /// See [`StreamWriter::finish`].
+    /// Ends the data, see [`StreamWriter::finish`].
     ///
     /// # Errors
     /// See [`StreamWriter::finish`].
@@ -237,7 +240,7 @@ impl JsonLinesWriter {
         self.writer.finish()
     }
 
-    /// See [`StreamWriter::abort`].
+    /// Closes the connection, see [`StreamWriter::abort`].
     pub fn abort(self) {
         self.writer.abort();
     }

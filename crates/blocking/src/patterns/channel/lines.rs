@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use scramjet_client_core::{
@@ -27,6 +27,7 @@ use crate::limits::call_limits::StopReason;
 use crate::limits::cancel::CancelToken;
 use crate::streams::pipe::{PipeWriter, pipe};
 use crate::support::panics::in_drop;
+use crate::support::sync::{lock, wait};
 use crate::support::threads;
 use crate::transport::error::Phase;
 
@@ -134,32 +135,13 @@ impl Format {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let result = change(&mut self.state());
         self.changed.notify_all();
         result
-    }
-
-    /// Waits for a change; no longer than until this time, if one is given.
-    fn wait<'a>(
-        &self,
-        state: MutexGuard<'a, State>,
-        until: Option<Instant>,
-    ) -> MutexGuard<'a, State> {
-        match until {
-            None => self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner),
-            Some(until) => {
-                let left = until.saturating_duration_since(Instant::now());
-                let waited = self.changed.wait_timeout(state, left);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-        }
     }
 }
 
@@ -325,7 +307,7 @@ impl LineChannel {
             let probe_at = self.probe_if_due(&state);
             let limits = idle_at.into_iter().chain(probe_at);
             let until = limits.chain(state.grace()).min();
-            state = shared.wait(state, until);
+            state = wait(&shared.changed, state, until);
         }
     }
 
@@ -351,7 +333,7 @@ impl LineChannel {
                     drop(state);
                     return Err(self.fail(over));
                 }
-                None => state = shared.wait(state, None),
+                None => state = wait(&shared.changed, state, None),
             }
         }
     }
@@ -413,7 +395,7 @@ impl LineChannel {
             if until.is_some_and(|until| until <= Instant::now()) {
                 return;
             }
-            state = self.shared.wait(state, until);
+            state = wait(&self.shared.changed, state, until);
         }
     }
 
@@ -435,7 +417,7 @@ impl LineChannel {
                 self.client.watchdog().note_listening(&self.id);
             } else {
                 let until = until.into_iter().chain(probe_at).min();
-                state = shared.wait(state, until);
+                state = wait(&shared.changed, state, until);
             }
         }
         Ok(())
@@ -456,7 +438,7 @@ impl LineChannel {
                 return self.fail(over);
             }
             let until = state.grace();
-            state = shared.wait(state, until);
+            state = wait(&shared.changed, state, until);
         }
     }
 

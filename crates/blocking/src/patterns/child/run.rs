@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use memchr::memmem;
@@ -25,6 +25,7 @@ use crate::handles::sequence::SequenceClient;
 use crate::limits::call_limits::StopReason;
 use crate::limits::cancel::CancelToken;
 use crate::support::panics::in_drop;
+use crate::support::sync::lock;
 use crate::support::threads;
 use crate::transport::error::Phase;
 
@@ -566,7 +567,7 @@ impl Movement {
     /// The time until the silence has lasted long enough, if it is waited for.
     fn settles_in(&self) -> Option<Duration> {
         let settling = self.settling.load(Ordering::Relaxed);
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = lock(&self.last);
         settling.then(|| last.0.saturating_duration_since(Instant::now()))
     }
 
@@ -584,13 +585,13 @@ impl Movement {
 
     /// Something moved, and nothing more need move for so long.
     fn note(&self, rest: Duration) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last);
         last.0 = last.0.max(Instant::now() + rest);
     }
 
     /// The time until it has to be looked if the silence has lasted too long.
     fn left(&self) -> Option<Duration> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = lock(&self.last);
         let silent_until = last.0.checked_add(self.idle?)?;
         // The input does not say when it moves.
         Some(
@@ -605,7 +606,7 @@ impl Movement {
             .sent
             .as_ref()
             .map_or(0, |sent| sent.load(Ordering::Relaxed));
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last);
         if sent != last.1 {
             *last = (last.0.max(Instant::now()), sent);
         }

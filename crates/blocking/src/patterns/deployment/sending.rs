@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use crate::handles::host::HostClient;
 use crate::handles::sequence::SequenceClient;
 use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::limits::cancel::CancelToken;
+use crate::support::sync::{lock, wait};
 use crate::support::threads;
 use crate::transport::error::Phase;
 
@@ -43,7 +44,7 @@ enum State {
 
 impl Sending {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn set(&self, state: State) {
@@ -51,35 +52,14 @@ impl Sending {
         self.changed.notify_all();
     }
 
-    /// Waits for a change, but not longer than this.
-    fn wait<'a>(
-        &self,
-        state: MutexGuard<'a, State>,
-        limit: Option<Duration>,
-    ) -> MutexGuard<'a, State> {
-        match limit {
-            None => self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner),
-            Some(limit) => {
-                let waited = self.changed.wait_timeout(state, limit);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-        }
-    }
-
     /// Waits until a given up upload is over.
     fn wait_over(&self, limit: Duration) -> bool {
-        let begin = Instant::now();
+        let until = Instant::now() + limit;
         let mut state = self.state();
-        loop {
-            let left = limit.saturating_sub(begin.elapsed());
-            if matches!(*state, State::Over) || left.is_zero() {
-                return matches!(*state, State::Over);
-            }
-            state = self.wait(state, Some(left));
+        while !matches!(*state, State::Over) && Instant::now() < until {
+            state = wait(&self.changed, state, Some(until));
         }
+        matches!(*state, State::Over)
     }
 
     /// Takes the answer on the thread of the upload. If the caller has gone on, the sequence is
@@ -127,7 +107,7 @@ pub(super) fn send(host: &HostClient, upload: Upload) -> Result<SequenceClient, 
     started.map_err(|error| call.failed(error))?;
 
     let progress = || sent.load(Ordering::Relaxed);
-    let stopped = match wait(&sending, &limits, progress) {
+    let stopped = match wait_answer(&sending, &limits, progress) {
         Ok(result) => {
             let sequence = result.unwrap_or_else(|panic| resume_unwind(panic))?;
             return SequenceClient::new(sequence.id(), host);
@@ -158,7 +138,7 @@ pub(super) fn send(host: &HostClient, upload: Upload) -> Result<SequenceClient, 
 }
 
 /// Waits for the answer within these limits.
-fn wait(
+fn wait_answer(
     sending: &Arc<Sending>,
     limits: &CallLimits,
     progress: impl Fn() -> u64,
@@ -189,7 +169,6 @@ fn wait(
             *state = State::GivenUp;
             return Err(stopped);
         }
-        let left = end.map(|(end, _)| end.saturating_duration_since(Instant::now()));
-        state = sending.wait(state, left);
+        state = wait(&sending.changed, state, end.map(|(end, _)| end));
     }
 }

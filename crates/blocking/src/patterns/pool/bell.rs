@@ -1,7 +1,9 @@
 //! Wakes threads of a pool.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex};
 use std::time::Instant;
+
+use crate::support::sync::lock;
 
 /// Wakes those who wait for something to change.
 #[derive(Default)]
@@ -12,7 +14,7 @@ pub(super) struct Bell {
 
 impl Bell {
     pub(super) fn ring(&self) {
-        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut count = lock(&self.count);
         *count = count.wrapping_add(1);
         drop(count);
         self.rung.notify_all();
@@ -20,12 +22,12 @@ impl Bell {
 
     /// Counts how often it was rung.
     pub(super) fn count(&self) -> u64 {
-        *self.count.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.count)
     }
 
     /// Waits until it was rung since it was counted, or until this time.
     pub(super) fn wait(&self, before: u64, until: Instant) {
-        let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = lock(&self.count);
         let left = until.saturating_duration_since(Instant::now());
         let waited = self
             .rung

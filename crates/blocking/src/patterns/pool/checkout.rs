@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::InstancePool;
@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::handles::instance::InstanceClient;
 use crate::limits::call_limits::StopReason;
 use crate::limits::cancel::CancelToken;
+use crate::support::sync::lock;
 use crate::transport::error::Phase;
 
 /// A waiter looks again after this time, because nobody wakes it if an instance ends.
@@ -139,7 +140,7 @@ pub(super) fn take(pool: &Arc<Shared>, options: &CallOptions) -> Result<Checkout
             return Ok(checkout);
         }
         if pool.slots.iter().all(|slot| slot.member().is_out()) {
-            let failure = pool.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            let failure = lock(&pool.failure);
             if !pool.options.replaces() || failure.is_some() {
                 return Err(call.failed(ErrorKind::NoInstance(failure.clone())));
             }

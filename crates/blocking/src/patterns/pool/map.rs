@@ -6,7 +6,7 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::mem::{forget, take};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use scramjet_client_core::{JsonLines, ReplyError, RequestError, TextLines};
@@ -25,6 +25,7 @@ use crate::limits::cancel::{CancelToken, OnCancel};
 use crate::patterns::channel::lines::{Format, LineChannel};
 use crate::patterns::channel::{decode, encode_json, encode_line};
 use crate::support::panics::in_drop;
+use crate::support::sync::{lock, wait};
 use crate::support::threads;
 use crate::transport::error::Phase;
 
@@ -336,7 +337,7 @@ impl<R> State<R> {
 
 impl<R> Work<R> {
     fn state(&self) -> MutexGuard<'_, State<R>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State<R>) -> T) -> T {
@@ -364,10 +365,7 @@ impl<R> Work<R> {
             if state.is_finished() {
                 return None;
             }
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = wait(&self.changed, state, None);
         }
     }
 
@@ -548,7 +546,7 @@ impl<R> Work<R> {
     fn finish(&self, index: usize, result: Result<R, Error>) {
         let failed = result.is_err();
         self.caught(|| {
-            let mut reporter = self.reporter.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut reporter = lock(&self.reporter);
             let Reporter { report, progress } = &mut *reporter;
             progress.finished += 1;
             progress.failed += usize::from(failed);
@@ -603,17 +601,8 @@ impl<R> Iterator for Map<R> {
                     return Some((state.taken, Err(error)));
                 }
             }
-            state = match work.limits.deadline.filter(|at| *at > Instant::now()) {
-                None => work
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    let waited = work.changed.wait_timeout(state, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+            let deadline = work.limits.deadline.filter(|at| *at > Instant::now());
+            state = wait(&work.changed, state, deadline);
         }
     }
 }

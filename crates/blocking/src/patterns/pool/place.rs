@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use scramjet_client_core::{GetLoadCheck, LoadCheck, RequestError, StartOptions};
@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::handles::instance::InstanceClient;
 use crate::handles::sequence::SequenceClient;
 use crate::support::panics::ignore_panic;
+use crate::support::sync::{into_inner, lock};
 use crate::support::threads;
 
 /// How long a hub has to tell its load: it takes half a second for it at most.
@@ -116,16 +117,16 @@ pub(super) fn for_all<T: Send>(
     let workers = instances.len().min(WORKERS);
     let left = Mutex::new(instances.into_iter().enumerate());
     let done = Mutex::new(BTreeMap::new());
-    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let next = || lock(&left).next();
     let finished = threads::share(workers, || {
         while let Some((place, instance)) = next() {
             // The others get their turns, too.
             let result = catch_unwind(AssertUnwindSafe(|| act(instance)));
-            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut done = lock(&done);
             done.insert(place, result);
         }
     });
-    let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let done = into_inner(done);
     finished.and_then(|()| done.into_values().collect())
 }
 

@@ -2,7 +2,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use scramjet_client_core::{RequestError, StartOptions};
 
@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::handles::instance::InstanceClient;
 use crate::handles::sequence::SequenceClient;
 use crate::limits::cancel::CancelToken;
+use crate::support::sync::{into_inner, lock};
 use crate::support::threads;
 
 impl PoolOptions {
@@ -97,7 +98,7 @@ impl PoolOptions {
     ) -> Result<Vec<InstanceClient>, Error> {
         let place = AtomicUsize::new(0);
         let launch = Mutex::<Launch<'_>>::default();
-        let lock = || launch.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = || lock(&launch);
         let work = || {
             loop {
                 let index = place.fetch_add(1, Ordering::Relaxed);
@@ -123,7 +124,7 @@ impl PoolOptions {
         }
         let Launch {
             started, failure, ..
-        } = launch.into_inner().unwrap_or_else(PoisonError::into_inner);
+        } = into_inner(launch);
         let instances: Vec<_> = started.into_values().collect();
         let Some(failure) = failure else {
             return Ok(instances);

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use scramjet_client_core::{InstanceId, ListInstances, RequestError};
@@ -14,6 +14,7 @@ use crate::handles::host::HostClient;
 use crate::handles::sequence::SequenceClient;
 use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::support::panics::ignore_panic;
+use crate::support::sync::lock;
 
 /// How often it is looked which instances still live.
 const TICK: Duration = Duration::from_secs(1);
@@ -73,7 +74,7 @@ fn replace_lost(pool: &Shared, sequences: &[SequenceClient]) -> bool {
             let successor = successor(pool, sequences, index, &member).map_err(Arc::new);
             let failure = successor.as_ref().err().map(Arc::clone);
             all &= failure.is_none();
-            *pool.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+            *lock(&pool.failure) = failure;
             successor
                 .into_iter()
                 .for_each(|member| slot.replace(member));

@@ -8,8 +8,8 @@ use crate::transport::BoxError;
 
 /// A connection that was lost during a response.
 ///
-/// If a body has no announced length, ureq treats errors such as `ConnectionReset` as its end. It
-/// returns this error instead.
+/// If a body has no announced length, ureq treats errors such as `ConnectionReset` as its end. So
+/// `ExchangeMonitor` returns this error instead, which ureq passes on.
 #[derive(Debug)]
 pub(super) struct ConnectionLost(pub(super) io::Error);
 

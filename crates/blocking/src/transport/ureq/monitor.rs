@@ -42,6 +42,7 @@ impl<In: Transport> Connector<In> for MonitorConnector {
         chained: Option<In>,
     ) -> Result<Option<ExchangeMonitor<In>>, Error> {
         let (socket, forward_proxy) = send_context::with(|context| {
+            // Records the duration of connecting, or of the TLS handshake.
             context.enter(context.phase, Instant::now());
             (context.socket.take(), context.forward_proxy.take())
         });
@@ -84,7 +85,8 @@ impl<In: Transport> ExchangeMonitor<In> {
         status >= 300
     }
 
-    /// Returns the status of a final response that has already arrived; 0 if no more can be read.
+    /// Returns the status of a final response that has already arrived; 0 if nothing more can be
+    /// read.
     fn early_status(&mut self) -> Option<u16> {
         // It may have arrived together with an interim response.
         let mut head = response_head::final_head(self.inner.buffers().input());
@@ -131,8 +133,9 @@ impl<In: Transport> ExchangeMonitor<In> {
     }
 
     /// Waits for `100 Continue` or a final response. ureq recognizes a `100 Continue` only without
-    /// headers and in one piece, and treats all else as the final response. So it sees only final
-    /// responses, and a `100 Continue` ends its wait like a timeout.
+    /// headers and in one piece, and treats all else as the final response. So this function
+    /// consumes interim responses, and reports a `100 Continue` as the end of ureq's timeout, after
+    /// which ureq sends the upload.
     fn await_continue(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let begin = Instant::now();
         loop {
@@ -240,8 +243,9 @@ impl<In: Transport> Transport for ExchangeMonitor<In> {
         if timeout.reason == Timeout::Await100 {
             return self.await_continue(timeout);
         }
-        // ureq waits for more although a complete head is in the buffer: a final response instead
-        // of a `100 Continue`, or one that arrived during the upload. So return at once, but once.
+        // ureq waits for more input although a complete head is in the buffer. This happens with a
+        // final response instead of a `100 Continue`, and with one read during the upload. So
+        // report input once without waiting.
         if let Some(state) = self.exchange.as_mut().filter(|state| !state.head_announced) {
             let head = response_head::final_head(self.inner.buffers().input());
             if head.is_some_and(|head| head.length.is_some()) {

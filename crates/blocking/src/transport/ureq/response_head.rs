@@ -1,7 +1,7 @@
 //! Parses the heads of responses.
 //!
-//! ureq parses them too, but keeps what this transport needs to itself: the reason phrase, an early
-//! response during an upload, and the headers about the connection.
+//! ureq parses them too, but it drops the reason phrase, reads nothing during an upload and ignores
+//! the timeout that a server announces for idle connections.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! The state that one `UreqTransport::send` shares with the connectors and transports below ureq.
+//! The head of `ureq.rs` explains why it is a thread-local.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ pub(super) struct SendContext {
     pub(super) socket: Option<Arc<SharedSocket>>,
     /// The proxy that forwards the request.
     pub(super) forward_proxy: Option<Arc<ForwardProxy>>,
-    /// How far the request got.
+    /// The phase that the request has reached.
     pub(super) phase: Phase,
     /// The server has responded or closed the connection, so the rest of the upload is not needed.
     pub(super) upload_is_over: bool,

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use ::ureq::Error;
 use ::ureq::unversioned::transport::NextTimeout;
@@ -12,6 +12,7 @@ use super::timed_stream::{TimedStream, Timer, WRITE_TICK};
 use super::wait_budget::{WaitBudget, stopped};
 use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::limits::cancel::OnCancel;
+use crate::support::sync::lock;
 use crate::transport::is_closed;
 
 /// A socket and its state, shared by the `Socket` below TLS, the `ExchangeMonitor` above TLS and
@@ -47,7 +48,7 @@ struct Sending {
     /// Data held back during such a pause. At most the buffers of the transports above, because
     /// they send nothing until it is over.
     held_back: Vec<u8>,
-    /// The server has closed the connection.
+    /// The error by which the server closed the connection.
     closed: Option<io::Error>,
     /// The limits of the call ended a write. TLS libraries may ignore that error and write again,
     /// which must fail at once.
@@ -66,11 +67,11 @@ impl SharedSocket {
     }
 
     fn sending(&self) -> MutexGuard<'_, Sending> {
-        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.sending)
     }
 
     fn call(&self) -> MutexGuard<'_, CurrentCall> {
-        self.call.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.call)
     }
 
     fn limits(&self) -> CallLimits {
@@ -117,8 +118,7 @@ impl SharedSocket {
         self.sending().pauses_for_input = false;
     }
 
-    /// Returns `true` if the operating system has accepted a part of the request, so the server may
-    /// have received it.
+    /// Returns `true` if the server may have received a part of the request.
     pub(super) fn is_request_started(&self) -> bool {
         self.sending().is_started
     }
@@ -258,8 +258,7 @@ impl SharedSocket {
         self.is_shut_down.load(Ordering::SeqCst)
     }
 
-    /// Discards everything written from now on, because the server has already responded or closed
-    /// the connection.
+    /// Discards everything written from now on. The server needs no more of the request.
     pub(super) fn discard_writes(&self) {
         self.discards_writes.store(true, Ordering::SeqCst);
     }

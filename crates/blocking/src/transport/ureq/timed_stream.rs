@@ -1,7 +1,7 @@
-//! Reads and writes with a time limit that lose no data.
+//! Reads and writes that wait for a limited time, and lose no data.
 //!
-//! On Unix, the socket's timeouts end a wait. On Windows, `WSAPoll` does, because data may be lost
-//! after a timeout of the socket.
+//! On Unix, the timeouts of the socket limit a wait. On Windows, data may be lost after such a
+//! timeout, so `WSAPoll` limits it.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -16,7 +16,7 @@ pub(super) use self::system::Timer;
 pub(super) const WRITE_TICK: Duration = Duration::from_millis(50);
 
 /// Lower bound for one wait. The operating system treats zero as no limit.
-const SHORTEST: Duration = Duration::from_millis(1);
+const MIN_WAIT: Duration = Duration::from_millis(1);
 
 /// A TCP connection whose blocked reads and writes return `WouldBlock` after a while. Nothing was
 /// read or written then: the caller checks its limits and repeats the call.
@@ -36,7 +36,7 @@ impl TimedStream {
         left: Option<Duration>,
         buf: &mut [u8],
     ) -> io::Result<usize> {
-        let left = left.map(|left| left.clamp(SHORTEST, READ_TICK));
+        let left = left.map(|left| left.clamp(MIN_WAIT, READ_TICK));
         system::read(&self.0, timer, left, |mut stream| stream.read(buf))
     }
 
@@ -47,13 +47,13 @@ impl TimedStream {
         left: Duration,
         bytes: &[u8],
     ) -> io::Result<usize> {
-        let left = left.clamp(SHORTEST, WRITE_TICK);
+        let left = left.clamp(MIN_WAIT, WRITE_TICK);
         system::write(&self.0, timer, left, |mut stream| stream.write(bytes))
     }
 
     /// Copies available data without waiting and without consuming it.
     pub(super) fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        system::without_waiting(&self.0, |stream| stream.peek(buf))
+        system::peek(&self.0, buf)
     }
 
     /// Shuts down both directions. Blocked reads and writes return, on Windows within
@@ -126,14 +126,11 @@ mod system {
         write(stream)
     }
 
-    pub(super) fn without_waiting<T>(
-        stream: &TcpStream,
-        act: impl FnOnce(&TcpStream) -> io::Result<T>,
-    ) -> io::Result<T> {
+    pub(super) fn peek(stream: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
         stream.set_nonblocking(true)?;
-        let done = act(stream);
+        let peeked = stream.peek(buf);
         stream.set_nonblocking(false)?;
-        done
+        peeked
     }
 }
 
@@ -192,11 +189,8 @@ mod system {
         act(stream)
     }
 
-    pub(super) fn without_waiting<T>(
-        stream: &TcpStream,
-        act: impl FnOnce(&TcpStream) -> io::Result<T>,
-    ) -> io::Result<T> {
-        act(stream)
+    pub(super) fn peek(stream: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+        stream.peek(buf)
     }
 }
 
@@ -221,7 +215,7 @@ mod tests {
         let mut timer = Timer::default();
         let (mut rest, mut waits, mut reader) = (&*sent, 0, None);
         while !rest.is_empty() {
-            match stream.write(&mut timer, SHORTEST, rest) {
+            match stream.write(&mut timer, MIN_WAIT, rest) {
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                 Err(error) if error.kind() == WouldBlock => {
                     waits += 1;
@@ -248,7 +242,7 @@ mod tests {
     fn read_waits_for_data_and_returns_would_block_after_a_while() -> io::Result<()> {
         let (stream, mut other) = pair()?;
         let (mut timer, mut buf) = (Timer::default(), [0; 4]);
-        let mut read = |buf: &mut [u8]| stream.read(&mut timer, Some(SHORTEST), buf);
+        let mut read = |buf: &mut [u8]| stream.read(&mut timer, Some(MIN_WAIT), buf);
         let nothing = read(&mut buf);
         assert!(nothing.is_err_and(|error| error.kind() == WouldBlock));
         other.write_all(b"abcd")?;

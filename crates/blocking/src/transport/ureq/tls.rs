@@ -1,7 +1,7 @@
-//! TLS: checks the options for it, encrypts connections and explains what fails.
+//! Checks the TLS options, performs the TLS handshake and explains TLS errors.
 //!
-//! ureq performs the TLS itself. This module checks certificates and keys when the transport is
-//! created, and replaces the errors of the TLS libraries with [`TlsError`].
+//! ureq encrypts. This module checks certificates and keys when the transport is created, and
+//! replaces the errors of the TLS libraries with [`TlsError`].
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod connector;

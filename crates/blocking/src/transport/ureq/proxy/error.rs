@@ -29,8 +29,8 @@ pub struct ProxyError {
 pub enum ProxyProblem {
     /// Connecting to the proxy failed, or it did not open a tunnel in time.
     Unreachable,
-    /// The proxy could not reach the hub or refused the request, and responded with this status:
-    /// 407 (Tinyproxy: also 401) if it requires a user name and a password, or another one.
+    /// The proxy could not reach the hub or refused the request, and responded with this status.
+    /// 407 (Tinyproxy: also 401) means that it requires a user name and a password.
     Refused(StatusCode),
     /// The server at the proxy's address closed the connection, or does not respond like a proxy.
     NotAProxy,

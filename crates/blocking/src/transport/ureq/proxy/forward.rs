@@ -54,7 +54,6 @@ impl ForwardProxy {
         if !is_own(status, headers) {
             return None;
         }
-        // Squid names the failure in a header.
         let squid = headers
             .get(SQUID_ERROR)
             .map_or(&b""[..], HeaderValue::as_bytes);
@@ -68,6 +67,7 @@ impl ForwardProxy {
     }
 }
 
+/// The header in which Squid names an error.
 const SQUID_ERROR: &str = "x-squid-error";
 
 /// The errors of Squid that occur before it has connected to the hub.
@@ -78,6 +78,7 @@ const NOT_SENT: [&[u8]; 4] = [
     b"ERR_ACCESS_DENIED",
 ];
 
+/// The response of a network that requires a login before it forwards requests.
 const NETWORK_LOGIN: StatusCode = StatusCode::NETWORK_AUTHENTICATION_REQUIRED;
 
 /// Returns `true` if the proxy itself generated a response, and not the hub or a gateway. Responses

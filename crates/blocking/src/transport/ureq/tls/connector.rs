@@ -86,8 +86,8 @@ pub(in super::super) struct TlsTransport {
 }
 
 impl TlsTransport {
-    /// Repeats the rejection of this client. A look for an early response may have met it first,
-    /// and ignores errors.
+    /// Returns the rejection of this client again. The check for an early response may have
+    /// received it first, and ignores errors.
     fn check(&self) -> Result<(), Error> {
         if self.is_client_rejected {
             return Err(io_error(TlsError::client_certificate(self.context)));

@@ -1,0 +1,31 @@
+//! Locks and waits that ignore poisoning. Code that holds these locks leaves its data consistent
+//! before anything that can panic.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Locks a mutex.
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns the value of a mutex.
+pub(crate) fn into_inner<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for a notification, or until a time if there is one. May return earlier.
+pub(crate) fn wait<'a, T>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, T>,
+    until: Option<Instant>,
+) -> MutexGuard<'a, T> {
+    match until {
+        None => condvar.wait(guard).unwrap_or_else(PoisonError::into_inner),
+        Some(until) => {
+            let time_left = until.saturating_duration_since(Instant::now());
+            let waited = condvar.wait_timeout(guard, time_left);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        }
+    }
+}
