@@ -285,6 +285,34 @@ impl HostClient {
     }
 }
 
+/// Implements the constructors of a client of the platform.
+macro_rules! platform_constructors {
+    ($client:ident, $build:ident, $server:literal) => {
+        /// Constructors.
+        impl $client {
+            #[doc = concat!("Creates a client of the ", $server, " whose API is at `base_url`,")]
+            /// for example `https://example.com/api/v1`. Sends nothing.
+            ///
+            /// # Errors
+            /// The base URL is invalid, see [`HostClient::new`](crate::HostClient::new).
+            pub fn new(base_url: impl Into<String>) -> Result<Self, Error> {
+                Self::builder(base_url).$build()
+            }
+
+            #[doc = concat!("Creates a builder for a client of a ", $server, ". Finish it with")]
+            #[doc = concat!(
+                "[`", stringify!($build), "`](HostClientBuilder::", stringify!($build), ").")]
+            pub fn builder(base_url: impl Into<String>) -> HostClientBuilder {
+                HostClientBuilder::new(base_url.into())
+            }
+        }
+    };
+}
+
+platform_constructors!(ManagerClient, build_manager, "Manager");
+platform_constructors!(MultiManagerClient, build_multi_manager, "MultiManager");
+platform_constructors!(MiddlewareClient, build_middleware, "Middleware");
+
 impl fmt::Debug for HostClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();

@@ -7,24 +7,8 @@ pub(crate) mod multi_manager;
 /// Implements the methods that all clients of the platform have, and those of the listed ones that
 /// only some have.
 macro_rules! platform_client {
-    ($client:ident, $build:ident, $server:literal: $($method:ident),+) => {
+    ($client:ident, $server:literal: $($method:ident),+) => {
         impl $client {
-            #[doc = concat!("Creates a client of the ", $server, " whose API is at `base_url`,")]
-            /// for example `https://example.com/api/v1`. Sends nothing.
-            ///
-            /// # Errors
-            /// The base URL is invalid, see [`HostClient::new`](crate::HostClient::new).
-            pub fn new(base_url: impl Into<String>) -> Result<Self, Error> {
-                Self::builder(base_url).$build()
-            }
-
-            #[doc = concat!("Creates a builder for a client of a ", $server, ". Finish it with")]
-            #[doc = concat!(
-                "[`", stringify!($build), "`](HostClientBuilder::", stringify!($build), ").")]
-            pub fn builder(base_url: impl Into<String>) -> HostClientBuilder {
-                HostClientBuilder::new(base_url.into())
-            }
-
             pub(crate) fn with(client: Client) -> Self {
                 Self { client }
             }

@@ -13,7 +13,6 @@ use crate::body::byte_stream::ByteStream;
 use crate::body::upload::Upload;
 use crate::client::Client;
 use crate::error::Error;
-use crate::handles::builder::HostClientBuilder;
 use crate::handles::host::HostClient;
 use crate::handles::into_id::IntoId;
 use crate::handles::platform::platform_client;
@@ -30,7 +29,7 @@ pub struct ManagerClient {
     pub(crate) client: Client,
 }
 
-platform_client!(ManagerClient, build_manager, "Manager": load, log_stream, audit_stream);
+platform_client!(ManagerClient, "Manager": load, log_stream, audit_stream);
 
 impl ManagerClient {
     /// Creates a client of a hub of this Manager. Sends nothing.

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::body::byte_stream::ByteStream;
 use crate::client::Client;
 use crate::error::Error;
+#[cfg(doc)]
 use crate::handles::builder::HostClientBuilder;
 use crate::handles::into_id::IntoId;
 use crate::handles::platform::manager::ManagerClient;
@@ -36,7 +37,7 @@ pub struct MiddlewareClient {
     pub(crate) client: Client,
 }
 
-platform_client!(MiddlewareClient, build_middleware, "Middleware": audit_stream);
+platform_client!(MiddlewareClient, "Middleware": audit_stream);
 
 impl MiddlewareClient {
     /// Creates a client of the Manager of a space. Sends nothing.

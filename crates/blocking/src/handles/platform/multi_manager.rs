@@ -9,7 +9,6 @@ use serde::Serialize;
 use crate::body::byte_stream::ByteStream;
 use crate::client::Client;
 use crate::error::Error;
-use crate::handles::builder::HostClientBuilder;
 use crate::handles::into_id::IntoId;
 use crate::handles::platform::manager::ManagerClient;
 use crate::handles::platform::platform_client;
@@ -22,7 +21,7 @@ pub struct MultiManagerClient {
     pub(crate) client: Client,
 }
 
-platform_client!(MultiManagerClient, build_multi_manager, "MultiManager": load, log_stream);
+platform_client!(MultiManagerClient, "MultiManager": load, log_stream);
 
 impl MultiManagerClient {
     /// Creates a client of a Manager that this MultiManager runs. Sends nothing.
