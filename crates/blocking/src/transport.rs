@@ -64,15 +64,15 @@ use http::{Request, Response};
 ///
 /// Limits:
 ///
-/// - There is no timeout without a limit of the caller, because the response to a request for an
-///   event may take days.
+/// - A transport sets no timeout of its own, because the response to a request for an event may
+///   take days.
 /// - [`CallLimits`] in the extensions of the request apply to the whole exchange, up to the end of
 ///   the response body.
 /// - The deadline and the idle timeout end the exchange in time, whatever the hub does.
-/// - A cancelled token ends the exchange at once, whatever it is blocked in.
-/// - The error of `send` then has the kind [`TransportErrorKind::Stopped`]. The [`io::Error`] of a
-///   body contains a [`StopReason`].
-/// - The connection is not used for another request then.
+/// - A cancelled token ends the exchange at once, even if it is blocked.
+/// - If a limit ends the exchange, the error of `send` has the kind [`TransportErrorKind::Stopped`],
+///   and the [`io::Error`] of a body contains a [`StopReason`].
+/// - A connection whose exchange a limit ended is not used for another request.
 /// - A body whose read ended by the idle timeout can be read further.
 ///
 /// Errors:

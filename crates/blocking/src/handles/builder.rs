@@ -96,10 +96,10 @@ impl HostClientBuilder {
     /// By default, the client retries at most twice, after about 50 and 100 milliseconds, and
     /// starts no attempt later than 2 seconds after the first.
     ///
-    /// The client retries `GET`, `PUT` and `DELETE` requests, because executing them twice changes
-    /// nothing. A second `DELETE` may respond that there is nothing to delete. It retries a `POST`
-    /// request only if surely nothing of it was sent. So a retry never starts a second instance or
-    /// sends an event twice.
+    /// The client retries `GET`, `PUT` and `DELETE` requests, because a repetition changes nothing
+    /// more. The retry of a `DELETE` may find nothing to delete. The client retries a `POST` request
+    /// only if nothing of it was sent. So a retry never starts a second instance or sends an event
+    /// twice.
     ///
     /// The client never retries
     ///

@@ -61,9 +61,9 @@ impl InstanceClient {
     /// after two seconds without progress. [`complete`](Transformed::complete) is `false` then, and
     /// a reader that blocks stays behind on its thread.
     ///
-    /// The end of the output does not show if the sequence has completed or its process has died.
-    /// The hub knows it some time later, so the call takes up to 0.25 seconds longer on hubs before
-    /// 0.27.0, and up to 0.8 seconds on later ones.
+    /// The end of the output does not show whether the sequence has completed or its process has
+    /// died. The hub reports that some time later, so the call takes up to 0.25 seconds longer on
+    /// hubs before 0.27.0, and up to 0.8 seconds on later ones.
     ///
     /// # Errors
     /// The error of the input or the output, whichever fails first; the client cancels the other:
@@ -180,7 +180,7 @@ impl InstanceClient {
     /// the hub has several limits:
     ///
     /// - The call returns when all data was sent *and* the first byte of output has arrived. If the
-    ///   sequence does not read on before somebody reads its output, the call blocks forever.
+    ///   sequence reads on only after its output was read, the call blocks forever.
     /// - The request does not end the input.
     /// - The stream does not end, even if the output does. You have to know how much to read.
     /// - Hubs of 1.0.1 damage bytes that are not UTF-8.

@@ -31,7 +31,7 @@ impl InstanceClient {
     ///
     /// On 1.x, an event that was emitted *before* this call is found only if its data is not
     /// `null`, `false`, `0`, `""` or missing. If it is emitted later, such data and `{}` arrive as
-    /// `null`. Emit an event to wait for with a string.
+    /// `null`. So use a string as the data of an event that a client waits for.
     ///
     /// # Errors
     /// [`ErrorKind::Ended`] if the instance ended without the event, or is gone.
@@ -136,9 +136,13 @@ impl InstanceClient {
     /// not count.
     ///
     /// # Errors
-    /// Fails if the hub is unreachable for more than a minute, or, on a handle with a deadline or a
-    /// cancel token, when that ends the call. Before the first response of the hub, the retry
-    /// policy of the handle applies. Without retries, the first lost connection is an error.
+    /// Lost connections are errors in these cases:
+    ///
+    /// - The hub is unreachable for more than a minute, and the handle has neither a deadline nor a
+    ///   cancel token. With one of these, the call waits until it takes effect.
+    /// - The hub has not responded to this call before, and the retry policy of the handle allows
+    ///   no further attempt.
+    /// - The handle has no retries.
     pub fn wait_ended(&self) -> Result<Ended, Error> {
         let client = self.host.client.fix_deadline();
         let call = client.describe(&GetInstance { id: &self.id });
