@@ -70,8 +70,8 @@ use http::{Request, Response};
 ///   the response body.
 /// - The deadline and the idle timeout end the exchange in time, whatever the hub does.
 /// - A cancelled token ends the exchange at once, even if it is blocked.
-/// - If a limit ends the exchange, the error of `send` has the kind [`TransportErrorKind::Stopped`],
-///   and the [`io::Error`] of a body contains a [`StopReason`].
+/// - If a limit ends the exchange, the error of `send` has the kind
+///   [`TransportErrorKind::Stopped`], and the [`io::Error`] of a body contains a [`StopReason`].
 /// - A connection whose exchange a limit ended is not used for another request.
 /// - A body whose read ended by the idle timeout can be read further.
 ///

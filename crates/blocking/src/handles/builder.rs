@@ -97,9 +97,9 @@ impl HostClientBuilder {
     /// starts no attempt later than 2 seconds after the first.
     ///
     /// The client retries `GET`, `PUT` and `DELETE` requests, because a repetition changes nothing
-    /// more. The retry of a `DELETE` may find nothing to delete. The client retries a `POST` request
-    /// only if nothing of it was sent. So a retry never starts a second instance or sends an event
-    /// twice.
+    /// more. The retry of a `DELETE` may find nothing to delete. The client retries a `POST`
+    /// request only if nothing of it was sent. So a retry never starts a second instance or sends
+    /// an event twice.
     ///
     /// The client never retries
     ///

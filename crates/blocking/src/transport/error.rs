@@ -57,8 +57,8 @@ pub enum Phase {
 impl TransportError {
     /// Creates an error.
     ///
-    /// The source determines the kind: it is a [`StopReason`], an [`io::Error`], or an error of this
-    /// crate for TLS or proxies, each also inside an [`io::Error`].
+    /// The source determines the kind: it is a [`StopReason`], an [`io::Error`], or an error of
+    /// this crate for TLS or proxies, each also inside an [`io::Error`].
     pub fn new(phase: Phase, source: impl Into<BoxError>) -> Self {
         let source = source.into();
         let io_error = source.downcast_ref::<io::Error>();

@@ -72,9 +72,9 @@ impl InstanceClient {
     /// the process reads: hubs of 1.x accept data that nobody reads, and keep it in memory (tested
     /// with 64 MiB).
     ///
-    /// Hubs of 0.18 may reorder data. If the process has not yet read a chunk, they deliver the next
-    /// chunk before it. The end of the standard input may overtake both. So send only data that
-    /// fits into one chunk (some kB), and wait for the reaction of the sequence to each.
+    /// Hubs of 0.18 may reorder data. If the process has not yet read a chunk, they deliver the
+    /// next chunk before it. The end of the standard input may overtake both. So send only data
+    /// that fits into one chunk (some kB), and wait for the reaction of the sequence to each.
     #[doc(alias = "sendStdin")]
     pub fn send_stdin(&self, data: impl Into<Input>) -> Result<Sent, Error> {
         self.send_stream(InputStream::Stdin, data)
