@@ -17,10 +17,6 @@ use scramjet_client_core::{InstanceId, TopicName};
 /// assert!(host.sequence("").is_err());
 /// # Ok::<(), scramjet_client_blocking::Error>(())
 /// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot name a `{I}`",
-    note = "pass a `&str`, a `String`, a `{I}` or a `&{I}`"
-)]
 pub trait IntoId<I> {
     /// Converts the value.
     ///

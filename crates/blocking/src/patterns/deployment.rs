@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
-use scramjet_client_core::{ContentType, CreateTopic, DeleteTopic, TopicName};
+use scramjet_client_core::{ContentType, DeleteTopic, TopicName};
 
 use crate::body::upload::Upload;
 use crate::client::kill;
@@ -113,10 +113,7 @@ impl HostClient {
         content_type: ContentType,
     ) -> Result<TopicGuard, Error> {
         let name = name.into_id()?;
-        self.call(&CreateTopic {
-            name: &name,
-            content_type,
-        })?;
+        self.create_topic(&name, content_type)?;
         Ok(TopicGuard {
             host: self.clone(),
             name,
