@@ -336,9 +336,9 @@ mod tests {
     use crate::handles::host::HostClient;
     use crate::transport::{RequestBody, Transport, TransportError};
 
-    struct Answering;
+    struct FixedResponse;
 
-    impl Transport for Answering {
+    impl Transport for FixedResponse {
         fn send(
             &self,
             _: Request<RequestBody<'_>>,
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transport_has_to_be_given() -> Result<(), crate::error::Error> {
+    fn build_fails_without_a_transport() -> Result<(), crate::error::Error> {
         let error = HostClient::new("http://localhost:8000/api/v1")
             .err()
             .map(|error| error.to_string())
@@ -358,10 +358,10 @@ mod tests {
                 && error.contains("`rustls`"),
             "{error}"
         );
-        let given = HostClient::builder("https://localhost:8000/api/v1")
-            .transport(Arc::new(Answering))
+        let host = HostClient::builder("https://localhost:8000/api/v1")
+            .transport(Arc::new(FixedResponse))
             .build()?;
-        assert_eq!(given.version()?.version, "1.0.1");
+        assert_eq!(host.version()?.version, "1.0.1");
         Ok(())
     }
 }
