@@ -8,7 +8,8 @@ pub(crate) mod start;
 
 pub use channel::Channel;
 pub use child::Child;
-pub use child::run::{Output, RunOptions};
+pub use child::output::Output;
+pub use child::run::RunOptions;
 pub use deployment::{Deployment, Ran, TopicGuard};
 pub use pool::InstancePool;
 pub use pool::checkout::Checkout;

@@ -97,7 +97,7 @@ impl InstancePool {
         self.end();
         let stop = |instance: InstanceClient| {
             let id = instance.id().clone();
-            (id, Child::of(instance).stop(grace))
+            (id, Child::without_streams(instance).stop(grace))
         };
         for_all(self.take_all(), stop).unwrap_or_else(|panic| resume_unwind(panic))
     }
