@@ -18,8 +18,7 @@ use crate::error::Error;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::limits::cancel::OnCancel;
-use crate::patterns::channel::lines::Format;
-use crate::patterns::channel::{decode, encode_json, encode_line};
+use crate::patterns::channel::codec::{Format, decode, encode_json, encode_line};
 use crate::patterns::pool::InstancePool;
 use crate::patterns::pool::map::job_runner::JobRunner;
 use crate::patterns::pool::map::options::MapOptions;

@@ -12,7 +12,7 @@ use crate::call::options::CallOptions;
 use crate::error::Error;
 use crate::limits::call_limits::CallLimits;
 use crate::limits::cancel::CancelToken;
-use crate::patterns::channel::lines::Format;
+use crate::patterns::channel::codec::Format;
 use crate::patterns::pool::map::options::{MapOptions, MapProgress, OnProgress};
 use crate::patterns::pool::members::Shared;
 use crate::support::sync::{lock, wait};
