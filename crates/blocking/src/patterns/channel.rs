@@ -46,21 +46,22 @@ use crate::patterns::channel::lines::LineChannel;
 ///
 /// # Errors and limits
 /// The deadline and the cancel token of the handle apply to the channel as a whole, and its idle
-/// timeout to each response. There is no limit by default. If the instance ends, the channel returns
-/// the responses that have arrived, and fails with [`ErrorKind::Ended`] within three seconds.
+/// timeout to each response. There is no limit by default. If the instance ends, the channel
+/// returns the responses that have arrived, and fails with [`ErrorKind::Ended`] within three
+/// seconds.
 ///
 /// If a response cannot be decoded, only its request fails. After any other error, the channel is
 /// broken, because the next response might belong to another request. Later calls fail at once with
 /// [`ErrorKind::Ended`] or [`ErrorKind::OutOfStep`]. The same happens if the instance writes a line
-/// without a request. Open a channel to another instance then: this one may still respond to earlier
-/// requests.
+/// without a request. Open a channel to another instance then: this one may still respond to
+/// earlier requests.
 ///
 /// # Time for a request
-/// Opening a channel takes two requests to the hub. Later, a request takes as long as writing to the
-/// input and reading from the output, and two thread switches. The first one takes 10 milliseconds
-/// longer, so that a line that the instance wrote earlier is not mistaken for the response. If the
-/// first response takes more than a second, the client sends an empty `POST /instance/:id/input` to
-/// find out if the hub refuses the input.
+/// Opening a channel takes two requests to the hub. Later, a request takes as long as writing to
+/// the input and reading from the output, and two thread switches. The first one takes 10
+/// milliseconds longer, so that a line that the instance wrote earlier is not mistaken for the
+/// response. If the first response takes more than a second, the client sends an empty
+/// `POST /instance/:id/input` to find out if the hub refuses the input.
 ///
 /// # Dropping
 /// Dropping a channel leaves the input open, so the instance can go on. If responses are
@@ -73,11 +74,12 @@ pub struct Channel<Req: ?Sized, Res> {
 }
 
 impl InstanceClient {
-    /// Opens a [`Channel`] of JSON lines (`application/x-ndjson`): each request and each response is
-    /// a value on a line. Blank lines are ignored.
+    /// Opens a [`Channel`] of JSON lines (`application/x-ndjson`): each request and each response
+    /// is a value on a line. Blank lines are ignored.
     ///
-    /// `GET /instance/:id/output` and `POST /instance/:id/input`. Returns when the hub has responded
-    /// to the first, or after half a second: a proxy may hold back the head of the response.
+    /// Sends `GET /instance/:id/output` and `POST /instance/:id/input`. Returns when the hub has
+    /// responded to the `GET`, or after half a second: a proxy may hold back the head of the
+    /// response.
     ///
     /// # Errors
     /// A request failed, or a thread could not be created. [`is_not_found`](Error::is_not_found)
@@ -105,8 +107,7 @@ impl InstanceClient {
     /// Opens a [`Channel`] of text lines (`text/plain`): each request and each response is a line,
     /// without the line end.
     ///
-    /// `GET /instance/:id/output` and `POST /instance/:id/input`. Otherwise like
-    /// [`json_channel`](Self::json_channel).
+    /// Otherwise like [`json_channel`](Self::json_channel).
     ///
     /// # Errors
     /// Like [`json_channel`](Self::json_channel).
@@ -131,8 +132,8 @@ impl<Req: ?Sized, Res> Channel<Req, Res> {
     /// Sends a request and waits for its response.
     ///
     /// # Errors
-    /// Like [`send`](Self::send) and [`receive`](Self::receive). If other responses are outstanding,
-    /// fails with [`ErrorKind::Request`] and sends nothing.
+    /// Like [`send`](Self::send) and [`receive`](Self::receive). If other responses are
+    /// outstanding, fails with [`ErrorKind::Request`] and sends nothing.
     pub fn ask(&mut self, request: &Req) -> Result<Res, Error> {
         if self.in_flight() > 0 {
             let problem = "other responses are outstanding; receive them first";
@@ -142,15 +143,15 @@ impl<Req: ?Sized, Res> Channel<Req, Res> {
         self.receive()
     }
 
-    /// Sends a request without waiting for its response. Blocks while the instance does not read its
-    /// input.
+    /// Sends a request without waiting for its response. Blocks while the instance does not read
+    /// its input.
     ///
     /// Any number of requests can be in flight. The channel keeps their responses in memory.
     ///
     /// # Errors
     /// [`ErrorKind::Request`] if the request is not a single line: text with a line break, a value
-    /// that cannot be written as JSON, or `null`, which ends the input on hubs. Nothing is sent, and
-    /// the channel still works. After any other error, the channel is broken, see [`Channel`].
+    /// that cannot be written as JSON, or `null`, which ends the input on hubs. Nothing is sent,
+    /// and the channel still works. After any other error, the channel is broken, see [`Channel`].
     pub fn send(&mut self, request: &Req) -> Result<(), Error> {
         let line = (self.encode)(request).map_err(|error| self.lines.unsent(error))?;
         self.lines.send(&line)
@@ -160,8 +161,8 @@ impl<Req: ?Sized, Res> Channel<Req, Res> {
     ///
     /// # Errors
     /// [`ErrorKind::Reply`] if the response cannot be decoded or is longer than 1 MiB, and
-    /// [`ErrorKind::Request`] if no request is outstanding. The channel still works. After any other
-    /// error, it is broken, see [`Channel`].
+    /// [`ErrorKind::Request`] if no request is outstanding. The channel still works. After any
+    /// other error, it is broken, see [`Channel`].
     pub fn receive(&mut self) -> Result<Res, Error> {
         let line = self.lines.receive()?;
         (self.decode)(&line).map_err(|error| self.lines.undecoded(error))
@@ -173,8 +174,8 @@ impl<Req: ?Sized, Res> Channel<Req, Res> {
         self.lines.in_flight()
     }
 
-    /// Returns `true` if the next [`send`](Self::send) would fail, as far as the client knows. Sends
-    /// no request to the hub.
+    /// Returns `true` if the next [`send`](Self::send) would fail, as far as the client knows.
+    /// Sends no request to the hub.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.lines.is_broken()

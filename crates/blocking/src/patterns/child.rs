@@ -173,7 +173,7 @@ impl Child {
         Ok(ended)
     }
 
-    /// Returns how the instance has ended, or `None` if it has not. `GET /instance/:id`.
+    /// Returns how the instance has ended, or `None` if it has not (`GET /instance/:id`).
     ///
     /// # Errors
     /// The request failed. That the hub does not know the instance is not an error: it has ended.

@@ -14,10 +14,10 @@ use crate::support::drop_guard::DropGuard;
 /// A sequence that is deleted with all its instances when this guard is dropped. Made by
 /// [`HostClient::deploy`].
 ///
-/// Dereferences to [`SequenceClient`]. The drop deletes the sequence like [`close`](Self::close) but
-/// ignores errors. [`keep`](Self::keep) leaves the sequence on the hub. To wait until a hub of 1.x
-/// has removed the sequence, call [`force_delete`](SequenceClient::force_delete) on the handle that
-/// `keep` returns.
+/// Dereferences to [`SequenceClient`]. The drop deletes the sequence like [`close`](Self::close)
+/// but ignores errors. [`keep`](Self::keep) leaves the sequence on the hub. To wait until a hub of
+/// 1.x has removed the sequence, call [`force_delete`](SequenceClient::force_delete) on the handle
+/// that `keep` returns.
 #[derive(Debug)]
 #[must_use = "the sequence is deleted when this is dropped"]
 pub struct Deployment(DropGuard<SequenceClient>);
@@ -34,8 +34,8 @@ pub struct Ran<T> {
 }
 
 impl HostClient {
-    /// `POST /sequence`: uploads a package. The sequence is deleted when the returned [`Deployment`]
-    /// is dropped.
+    /// Uploads a package (`POST /sequence`). The sequence is deleted when the returned
+    /// [`Deployment`] is dropped.
     ///
     /// If a limit of the handle is reached before the hub has responded, the call returns within a
     /// second. A hub keeps every package that it has received in full, so a background thread waits
@@ -104,10 +104,10 @@ impl Deployment {
     /// `DELETE /sequence/:id`). A sequence that no longer exists counts as deleted.
     ///
     /// A hub of 0.18 takes up to half a second, or 11 seconds if a process does not react to the
-    /// kill. A hub of 1.x keeps a sequence for 16 seconds after its last instance has ended. In that
-    /// case, the call does not wait for the hub: it returns [`Deleted::HandedOver`] after about 50
-    /// milliseconds, and the hub deletes the sequence later. If the hub does not respond, the call
-    /// fails after at most a minute.
+    /// kill. A hub of 1.x keeps a sequence for 16 seconds after its last instance has ended. In
+    /// that case, the call does not wait for the hub: it returns [`Deleted::HandedOver`] after
+    /// about 50 milliseconds, and the hub deletes the sequence later. If the hub does not respond,
+    /// the call fails after at most a minute.
     ///
     /// # Errors
     /// The hub refused a request, or did not respond. The sequence may still be on the hub.

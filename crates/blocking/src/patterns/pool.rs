@@ -91,8 +91,8 @@ impl InstancePool {
     /// Treats an instance as ended, so that the pool does not return it any more. Use it if you
     /// notice that an instance is dead or hangs.
     ///
-    /// If the instance is still running, the pool kills it before it starts a replacement, or at the
-    /// latest when the pool is dropped. [`shutdown`](Self::shutdown) stops it like the others.
+    /// If the instance is still running, the pool kills it before it starts a replacement, or at
+    /// the latest when the pool is dropped. [`shutdown`](Self::shutdown) stops it like the others.
     pub fn evict(&self, id: &InstanceId) {
         let members = self.shared.members();
         members
@@ -165,7 +165,7 @@ mod tests {
 
     use super::*;
     use crate::handles::host::HostClient;
-    use crate::patterns::pool::map::MapOptions;
+    use crate::patterns::pool::map::options::MapOptions;
     use crate::patterns::pool::options::PoolOptions;
     use crate::support::threads;
 

@@ -71,11 +71,9 @@ impl Readiness {
 
     /// Sets the time that an instance may take to get ready, measured from its start. By default,
     /// only the limits of the handle apply.
-    pub fn timeout(self, time: Duration) -> Self {
-        Self {
-            timeout: Some(time),
-            ..self
-        }
+    pub fn timeout(mut self, time: Duration) -> Self {
+        self.timeout = Some(time);
+        self
     }
 
     /// Checks the names of the events.
@@ -97,8 +95,8 @@ impl SequenceClient {
     ///
     /// Waits without a limit unless the handle has one. If a limit is reached before the hub has
     /// responded to a start, the call returns within a second. The hub continues the start, so the
-    /// client waits for the response in the background and kills the instance. This uses two threads
-    /// and a connection for up to 20 seconds.
+    /// client waits for the response in the background and kills the instance. This uses two
+    /// threads and a connection for up to 20 seconds.
     ///
     /// # Errors
     /// Any other refusal is not retried. If the hub was overloaded before, the error is
@@ -110,13 +108,13 @@ impl SequenceClient {
             .0)
     }
 
-    /// Starts an instance and waits until it is ready. To start several one after another, call this
-    /// in a loop.
+    /// Starts an instance and waits until it is ready. To start several one after another, call
+    /// this in a loop.
     ///
     /// Sees events that the instance emitted earlier, like [`InstanceClient::wait_any`]. Waits for
     /// [`Readiness::timeout`] and within the limits of the handle, otherwise without a limit. Kills
-    /// an instance that does not get ready. If a limit of the handle was reached, this happens in the
-    /// background, see [`start_when_available`](Self::start_when_available).
+    /// an instance that does not get ready. If a limit of the handle was reached, this happens in
+    /// the background, see [`start_when_available`](Self::start_when_available).
     ///
     /// # Errors
     /// [`ErrorKind::Failed`] if the instance emitted an event of [`Readiness::fails_on`],

@@ -35,7 +35,7 @@ impl Topic {
 }
 
 impl HostClient {
-    /// `POST /topics`: creates a topic that is deleted when the returned [`TopicGuard`] is dropped.
+    /// Creates a topic (`POST /topics`). It is deleted when the returned [`TopicGuard`] is dropped.
     /// Since 0.35.0.
     ///
     /// # Errors
@@ -49,12 +49,12 @@ impl HostClient {
     /// topic.close()?;
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
-    pub fn scoped_topic<N>(&self, name: N, content_type: ContentType) -> Result<TopicGuard, Error>
-    where
-        N: TryInto<TopicName>,
-        RequestError: From<N::Error>,
-    {
-        let name = name.try_into().map_err(RequestError::from)?;
+    pub fn scoped_topic(
+        &self,
+        name: impl TryInto<TopicName, Error: Into<RequestError>>,
+        content_type: ContentType,
+    ) -> Result<TopicGuard, Error> {
+        let name = name.try_into().map_err(Into::into)?;
         self.call(&CreateTopic {
             name: &name,
             content_type,
@@ -78,8 +78,8 @@ impl TopicGuard {
     /// Deletes the topic. A topic that no longer exists counts as deleted.
     ///
     /// # Errors
-    /// The hub refused the deletion, or did not respond within 30 seconds. The topic may still be on
-    /// the hub.
+    /// The hub refused the deletion, or did not respond within 30 seconds. The topic may still be
+    /// on the hub.
     pub fn close(mut self) -> Result<(), Error> {
         self.0.disarm();
         self.0.value.delete()

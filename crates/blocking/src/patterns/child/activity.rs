@@ -87,8 +87,8 @@ impl ActivityClock {
         state.settles().then(time)
     }
 
-    /// Returns the time until the next call of [`is_active`](Self::is_active) is due. `None` if there
-    /// is no idle timeout.
+    /// Returns the time until the next call of [`is_active`](Self::is_active) is due. `None` if
+    /// there is no idle timeout.
     pub(super) fn time_to_check(&self) -> Option<Duration> {
         let idle_at = self.state().active_at.checked_add(self.idle?)?;
         let time_left = idle_at.saturating_duration_since(Instant::now());

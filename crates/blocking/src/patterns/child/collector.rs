@@ -99,8 +99,8 @@ impl OutputCollector {
         })
     }
 
-    /// Reads the log, and keeps it if `wanted`. The receiver is notified when the instance reads its
-    /// input.
+    /// Reads the log, and keeps it if `wanted`. The receiver is notified when the instance reads
+    /// its input.
     pub(super) fn read_log(
         &mut self,
         instance: &InstanceClient,

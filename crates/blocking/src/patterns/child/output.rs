@@ -14,14 +14,14 @@ pub struct Output {
     pub stdout: Vec<u8>,
     /// Standard error of the process.
     pub stderr: Vec<u8>,
-    /// The log of the instance, if [`RunOptions::log`](crate::RunOptions::log) is set: lines of JSON
-    /// that [`LogLine`](crate::types::LogLine) can parse.
+    /// The log of the instance, if [`RunOptions::log`](crate::RunOptions::log) is set: lines of
+    /// JSON that [`LogLine`](crate::types::LogLine) can parse.
     pub log: Option<Vec<u8>>,
 }
 
 impl Output {
-    /// Returns how the instance ended, the same as `ended.exit`. A sequence that has completed gives
-    /// [`RunnerExit::Completed`].
+    /// Returns how the instance ended, the same as `ended.exit`. A sequence that has completed
+    /// gives [`RunnerExit::Completed`].
     ///
     /// Returns `None` if the process ended otherwise and the hub does not report an exit code. Hubs
     /// before 0.27.0 do not.

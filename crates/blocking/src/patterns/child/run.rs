@@ -27,8 +27,8 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
-    /// Creates the default options: a run ends when the sequence has completed, and does not collect
-    /// the log.
+    /// Creates the default options: a run ends when the sequence has completed, and does not
+    /// collect the log.
     pub const fn new() -> Self {
         Self {
             until_exit: false,
@@ -39,9 +39,9 @@ impl RunOptions {
     /// Sets if a run waits until the process has exited. `false` by default: the client kills the
     /// process when the sequence has completed.
     ///
-    /// Set it for a sequence that continues to work or print after its output has ended, for example
-    /// one that returns nothing and uses timers. The hub ends the process 10 seconds after the
-    /// sequence has completed.
+    /// Set it for a sequence that continues to work or print after its output has ended, for
+    /// example one that returns nothing and uses timers. The hub ends the process 10 seconds after
+    /// the sequence has completed.
     pub const fn until_exit(self, until_exit: bool) -> Self {
         Self { until_exit, ..self }
     }
@@ -61,9 +61,9 @@ impl SequenceClient {
     /// Starts an instance (`POST /sequence/:id/start`), sends it the input, and reads `output`,
     /// `stdout` and `stderr`. The run is complete when `output` has ended, the process is still
     /// alive, and nothing was printed for 0.2 seconds. A hub would keep the process for 10 more
-    /// seconds. The client kills it instead and reads the streams to their ends, which takes another
-    /// 0.2 seconds on hubs of 1.x. If the process dies, the run ends within three seconds, and
-    /// [`Output::ended`] tells how it died.
+    /// seconds. The client kills it instead and reads the streams to their ends, which takes
+    /// another 0.2 seconds on hubs of 1.x. If the process dies, the run ends within three seconds,
+    /// and [`Output::ended`] tells how it died.
     ///
     /// If the function of the sequence returns nothing, `output` contains the text `undefined` and
     /// ends when the function returns, or when its promise is resolved. If timers go on after that,
@@ -146,8 +146,8 @@ impl Child {
     /// Reads the streams to their ends, except those that were taken out, and waits until the
     /// instance has ended.
     ///
-    /// The hub keeps the process for 10 seconds after the sequence has completed, so this call takes
-    /// that much longer than the sequence.
+    /// The hub keeps the process for 10 seconds after the sequence has completed, so this call
+    /// takes that much longer than the sequence.
     ///
     /// # Errors
     /// A stream failed, or a limit of the handle was reached. The client kills the instance then.

@@ -57,7 +57,8 @@ impl BackgroundUpload {
         matches!(*state, State::Finished)
     }
 
-    /// Passes the result to the caller. If the caller has abandoned the upload, deletes the sequence.
+    /// Passes the result to the caller. If the caller has abandoned the upload, deletes the
+    /// sequence.
     fn complete(&self, client: &Client, result: UploadResult) {
         let mut state = self.state();
         let abandoned = matches!(*state, State::Abandoned);

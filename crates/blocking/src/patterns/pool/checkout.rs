@@ -22,8 +22,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// An instance of a pool for exclusive use. Made by [`InstancePool::checkout`].
 ///
-/// Dereferences to [`InstanceClient`]. Dropping it returns the instance to the pool. If the instance
-/// has ended by then, the pool replaces it, provided that
+/// Dereferences to [`InstanceClient`]. Dropping it returns the instance to the pool. If the
+/// instance has ended by then, the pool replaces it, provided that
 /// [`PoolOptions::replace`](crate::PoolOptions::replace) is set. A [`Channel`](crate::Channel) that
 /// was opened through it keeps the instance checked out until the channel is dropped. Other streams
 /// do not.
@@ -82,8 +82,8 @@ impl InstancePool {
     ///
     /// # Errors
     /// [`ErrorKind::NoInstance`] at once if no instance is alive, and the pool does not replace
-    /// instances or its last attempt to do so failed. In the second case, the error contains that of
-    /// the attempt. [`ErrorKind::Deadline`] or [`ErrorKind::Cancelled`] if a limit was reached.
+    /// instances or its last attempt to do so failed. In the second case, the error contains that
+    /// of the attempt. [`ErrorKind::Deadline`] or [`ErrorKind::Cancelled`] if a limit was reached.
     pub fn checkout(&self) -> Result<Checkout, Error> {
         let options = self.shared.limits();
         wait_for_checkout(&self.shared, &options)

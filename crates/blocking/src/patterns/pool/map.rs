@@ -46,8 +46,8 @@ pub struct Map<R> {
 
 impl InstancePool {
     /// Runs many jobs on the instances of the pool, and returns an iterator over the results. Job
-    /// and result are each a line of JSON. See [`Channel`](crate::Channel) for the protocol that the
-    /// sequence must follow.
+    /// and result are each a line of JSON. See [`Channel`](crate::Channel) for the protocol that
+    /// the sequence must follow.
     ///
     /// One thread takes the jobs from the iterator, which may block without delaying results. It
     /// takes at most four times as many jobs as fit into the instances, until results are handed

@@ -25,9 +25,9 @@ pub enum Placement {
     /// The hub with the least load. If loads are equal, the one with the fewest instances of the
     /// pool.
     ///
-    /// The client sends `GET /load-check` to each hub before each start, and leaves out hubs that do
-    /// not respond within 5 seconds. Use it only for hubs of one generation, because 0.18 and 1.x
-    /// measure load differently.
+    /// The client sends `GET /load-check` to each hub before each start, and leaves out hubs that
+    /// do not respond within 5 seconds. Use it only for hubs of one generation, because 0.18 and
+    /// 1.x measure load differently.
     LeastLoaded,
 }
 
@@ -47,20 +47,16 @@ impl PoolOptions {
     /// Sets how many instances start at the same time, each on a thread. 1 by default.
     ///
     /// If threads cannot be created, fewer instances start at the same time.
-    pub fn concurrency(self, instances: usize) -> Self {
-        Self {
-            concurrency: instances.max(1),
-            ..self
-        }
+    pub fn concurrency(mut self, instances: usize) -> Self {
+        self.concurrency = instances.max(1);
+        self
     }
 
     /// Waits until each instance is ready before the pool uses it. By default, an instance is ready
     /// when the hub has started it.
-    pub fn readiness(self, readiness: Readiness) -> Self {
-        Self {
-            readiness: Some(readiness),
-            ..self
-        }
+    pub fn readiness(mut self, readiness: Readiness) -> Self {
+        self.readiness = Some(readiness);
+        self
     }
 
     /// Sets if the pool starts another instance when one has ended. `false` by default.

@@ -14,8 +14,8 @@ use crate::patterns::pool::options::{Placement, PoolOptions};
 const LOAD_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl PoolOptions {
-    /// Chooses the sequence on whose hub the instance with this index is started. `pick` chooses one
-    /// of the sequences whose hubs have reported their load.
+    /// Chooses the sequence on whose hub the instance with this index is started. `pick` chooses
+    /// one of the sequences whose hubs have reported their load.
     pub(super) fn choose<'a>(
         &self,
         sequences: &'a [SequenceClient],

@@ -34,8 +34,8 @@ impl PoolOptions {
     /// instance use the limits of the handle for its hub.
     ///
     /// # Errors
-    /// There is no sequence, a thread could not be created, or an instance could not be started. The
-    /// client then kills the instances that it has started, also if `start` panics.
+    /// There is no sequence, a thread could not be created, or an instance could not be started.
+    /// The client then kills the instances that it has started, also if `start` panics.
     ///
     /// ```no_run
     /// use std::time::Duration;

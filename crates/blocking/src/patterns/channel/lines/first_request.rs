@@ -67,8 +67,8 @@ impl LineChannel {
         None
     }
 
-    /// Finds out on a separate thread if the hub refuses the input. The request that sends the input
-    /// notices a refusal only with its next chunk.
+    /// Finds out on a separate thread if the hub refuses the input. The request that sends the
+    /// input notices a refusal only with its next chunk.
     fn probe(&self) {
         let (client, id) = (self.client.tightened(Some(PROBE_TIMEOUT)), self.id.clone());
         let (shared, format) = (Arc::clone(&self.shared), self.format);

@@ -44,11 +44,9 @@ impl MapOptions {
     /// The client retries a job if the instance ends, the connection is lost, or no response comes
     /// within the idle timeout. An instance may have executed the job before that. Use 1 for jobs
     /// that must not run twice.
-    pub fn max_attempts(self, attempts: usize) -> Self {
-        Self {
-            max_attempts: Some(attempts.max(1)),
-            ..self
-        }
+    pub fn max_attempts(mut self, attempts: usize) -> Self {
+        self.max_attempts = Some(attempts.max(1));
+        self
     }
 
     /// Sets how many jobs an instance gets before it responds to the first of them. 1 by default.
@@ -56,11 +54,9 @@ impl MapOptions {
     ///
     /// If an instance ends, only its oldest job counts an attempt. The client always retries the
     /// others.
-    pub fn pipelined(self, depth: usize) -> Self {
-        Self {
-            depth: Some(depth.max(1)),
-            ..self
-        }
+    pub fn pipelined(mut self, depth: usize) -> Self {
+        self.depth = Some(depth.max(1));
+        self
     }
 
     /// Sets if the results come in the order of the jobs. `false` by default: results come as they
@@ -70,11 +66,9 @@ impl MapOptions {
     }
 
     /// Calls a function after each job. The calls come from any thread, but never two at a time.
-    pub fn on_progress(self, callback: impl FnMut(&MapProgress) + Send + 'static) -> Self {
-        Self {
-            on_progress: Some(Box::new(callback)),
-            ..self
-        }
+    pub fn on_progress(mut self, callback: impl FnMut(&MapProgress) + Send + 'static) -> Self {
+        self.on_progress = Some(Box::new(callback));
+        self
     }
 }
 
