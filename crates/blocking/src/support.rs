@@ -2,6 +2,7 @@
 
 pub(crate) mod chain;
 pub(crate) mod drop_guard;
+pub(crate) mod monitor;
 pub(crate) mod panics;
 pub(crate) mod small_file;
 pub(crate) mod sync;

@@ -19,10 +19,10 @@ use crate::error::{Error, ErrorKind};
 use crate::limits::call_limits::StopReason;
 use crate::limits::cancel::CancelToken;
 use crate::patterns::channel::codec::Format;
-use crate::patterns::channel::lines::state::{Shared, StreamEnd};
+use crate::patterns::channel::lines::state::{State, StreamEnd};
 use crate::streams::pipe::PipeWriter;
+use crate::support::monitor::Monitor;
 use crate::support::panics::in_drop;
-use crate::support::sync::wait;
 use crate::transport::error::Phase;
 
 /// Time that the first response may take before the client probes the input for a refusal.
@@ -40,7 +40,7 @@ pub(crate) struct LineChannel {
     call: CallContext,
     idle: Option<Duration>,
     pipe: Option<PipeWriter>,
-    shared: Arc<Shared>,
+    shared: Arc<Monitor<State>>,
     /// Cancels the input.
     input_token: CancelToken,
     /// Cancels the output.
@@ -75,7 +75,7 @@ impl LineChannel {
 
     /// Returns `true` if the next [`send`](Self::send) would fail.
     pub(crate) fn is_broken(&self) -> bool {
-        let state = self.shared.state();
+        let state = self.shared.lock();
         let ended = state.output.is_some() || state.input.is_some();
         self.broken.is_some() || state.unexpected_line || ended
     }
@@ -101,7 +101,7 @@ impl LineChannel {
             }
             Some(_) => self.wait_for_repeat()?,
         }
-        let mut state = self.shared.state();
+        let mut state = self.shared.lock();
         if state.unexpected_line {
             drop(state);
             return Err(self.out_of_step(UNEXPECTED_LINE));
@@ -129,7 +129,7 @@ impl LineChannel {
         }
         let idle_at = self.idle_at();
         let shared = Arc::clone(&self.shared);
-        let mut state = shared.state();
+        let mut state = shared.lock();
         loop {
             if let Some(response) = state.responses.pop_front() {
                 self.in_flight -= 1;
@@ -149,7 +149,7 @@ impl LineChannel {
             let probe_at = self.probe_if_due(&state);
             let limits = idle_at.into_iter().chain(probe_at);
             let until = limits.chain(state.input_end_counts_at()).min();
-            state = wait(&shared.changed, state, until);
+            state = shared.wait(state, until);
         }
     }
 
@@ -163,7 +163,7 @@ impl LineChannel {
         }
         self.pipe = None;
         let shared = Arc::clone(&self.shared);
-        let mut state = shared.state();
+        let mut state = shared.lock();
         loop {
             if state.unexpected_line {
                 drop(state);
@@ -175,7 +175,7 @@ impl LineChannel {
                     drop(state);
                     return Err(self.fail(end));
                 }
-                None => state = wait(&shared.changed, state, None),
+                None => state = shared.wait(state, None),
             }
         }
     }
@@ -203,21 +203,21 @@ impl LineChannel {
     /// Waits for the reason that the input accepts no more data, and returns the error.
     fn wait_for_end(&mut self) -> Error {
         let shared = Arc::clone(&self.shared);
-        let mut state = shared.state();
+        let mut state = shared.lock();
         loop {
             if let Some(end) = state.take_end() {
                 drop(state);
                 return self.fail(end);
             }
             let until = state.input_end_counts_at();
-            state = wait(&shared.changed, state, until);
+            state = shared.wait(state, until);
         }
     }
 
     /// Returns `true` if the instance may still write a line for this channel. A new channel would
     /// mistake it for a response to its own request.
     fn is_unclean(&self) -> bool {
-        let state = self.shared.state();
+        let state = self.shared.lock();
         let no_repeat_after = state.no_repeat_after(self.first_request);
         let may_repeat = state.may_repeat && no_repeat_after.is_some_and(|at| at > Instant::now());
         self.failed || self.in_flight > 0 || state.unexpected_line || may_repeat

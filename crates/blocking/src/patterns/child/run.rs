@@ -4,8 +4,6 @@ use scramjet_client_core::StartOptions;
 
 use crate::body::input::Input;
 use crate::error::Error;
-#[cfg(doc)]
-use crate::error::ErrorKind;
 use crate::handles::sequence::SequenceClient;
 use crate::patterns::child::Child;
 use crate::patterns::child::collector::OutputCollector;

@@ -1,8 +1,8 @@
 //! Uploads a package so that no sequence is left on the hub if the caller's limits are reached.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::handles::host::HostClient;
 use crate::handles::sequence::SequenceClient;
 use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::limits::cancel::CancelToken;
-use crate::support::sync::{lock, wait};
+use crate::support::monitor::Monitor;
 use crate::support::threads;
 use crate::transport::error::Phase;
 
@@ -25,10 +25,7 @@ use crate::transport::error::Phase;
 const BACKGROUND_LIMIT: Duration = Duration::from_secs(20);
 
 /// An upload on a thread of its own.
-struct BackgroundUpload {
-    state: Mutex<State>,
-    changed: Condvar,
-}
+struct BackgroundUpload(Monitor<State>);
 
 /// Result of an upload. The outer error is a panic of the caller's reader.
 type UploadResult = thread::Result<Result<SequenceClient, Error>>;
@@ -43,16 +40,12 @@ enum State {
 }
 
 impl BackgroundUpload {
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
     /// Waits until an abandoned upload has finished. Returns `false` after `limit`.
     fn wait_finished(&self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
-        let mut state = self.state();
+        let mut state = self.0.lock();
         while !matches!(*state, State::Finished) && Instant::now() < until {
-            state = wait(&self.changed, state, Some(until));
+            state = self.0.wait(state, Some(until));
         }
         matches!(*state, State::Finished)
     }
@@ -60,20 +53,19 @@ impl BackgroundUpload {
     /// Passes the result to the caller. If the caller has abandoned the upload, deletes the
     /// sequence.
     fn complete(&self, client: &Client, result: UploadResult) {
-        let mut state = self.state();
-        let abandoned = matches!(*state, State::Abandoned);
-        if abandoned {
+        let mut state = self.0.lock();
+        if matches!(*state, State::Abandoned) {
             drop(state);
             if let Ok(Ok(sequence)) = result {
                 // The caller has returned, so the error cannot be reported.
                 let _ = kill::delete_or_hand_over(client, sequence.id());
             }
-            *self.state() = State::Finished;
+            self.0.change(|state| *state = State::Finished);
         } else {
             *state = State::Complete(Box::new(result));
             drop(state);
+            self.0.notify();
         }
-        self.changed.notify_all();
     }
 }
 
@@ -87,10 +79,7 @@ pub(super) fn send_sequence(host: &HostClient, package: Upload) -> Result<Sequen
         return host.send_sequence(package);
     }
     let (sent, is_whole, token) = (package.sent(), package.whole(), CancelToken::new());
-    let upload = Arc::new(BackgroundUpload {
-        state: Mutex::new(State::Running),
-        changed: Condvar::new(),
-    });
+    let upload = Arc::new(BackgroundUpload(Monitor::new(State::Running)));
     let mut unlimited = limited.clone();
     unlimited.client.options = CallOptions {
         cancel: Some(token.clone()),
@@ -144,14 +133,13 @@ fn wait_for_result(
     let weak = Arc::downgrade(upload);
     let wake = move || {
         if let Some(upload) = weak.upgrade() {
-            // Taking the lock prevents a lost wake-up: the caller checks the token under it.
-            drop(upload.state());
-            upload.changed.notify_all();
+            // Takes the lock, so that a caller that has just checked its token does not miss this.
+            upload.0.change(|_| ());
         }
     };
     let _hook = limits.cancel.as_ref().map(|token| token.on_cancel(wake));
     let mut last = (progress(), Instant::now());
-    let mut state = upload.state();
+    let mut state = upload.0.lock();
     loop {
         if matches!(*state, State::Complete(_)) {
             if let State::Complete(result) = std::mem::replace(&mut *state, State::Finished) {
@@ -163,13 +151,11 @@ fn wait_for_result(
         }
         let end = limits.end_of_wait(last.1);
         let expired = end.filter(|(end, _)| *end <= Instant::now());
-        if let Err(reason) = limits
-            .check()
-            .and(expired.map_or(Ok(()), |(_, why)| Err(why)))
-        {
+        let expired = expired.map(|(_, reason)| reason);
+        if let Some(reason) = limits.check().err().or(expired) {
             *state = State::Abandoned;
             return Err(reason);
         }
-        state = wait(&upload.changed, state, end.map(|(end, _)| end));
+        state = upload.0.wait(state, end.map(|(end, _)| end));
     }
 }

@@ -24,7 +24,6 @@ use crate::patterns::pool::map::job_runner::JobRunner;
 use crate::patterns::pool::map::options::MapOptions;
 use crate::patterns::pool::members::Shared;
 use crate::support::panics::in_drop;
-use crate::support::sync::wait;
 use crate::support::threads;
 use crate::transport::error::Phase;
 
@@ -130,7 +129,7 @@ impl<R: Send + 'static> Map<R> {
         let runner = Arc::new(JobRunner::new(pool, format, decode, options, total)?);
         let weak = Arc::downgrade(&runner);
         let hook = runner.cancel.on_cancel(move || {
-            // Changing the state takes the lock, which prevents a lost wake-up.
+            // Takes the lock, so that a thread that has just checked the token does not miss this.
             let wake = |runner: Arc<JobRunner<R>>| runner.change(|_| ());
             weak.upgrade().into_iter().for_each(wake);
         });
@@ -169,7 +168,7 @@ impl<R> Iterator for Map<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let runner = &*self.runner;
-        let mut state = runner.state();
+        let mut state = runner.state.lock();
         loop {
             let result = match runner.in_order {
                 true => {
@@ -181,7 +180,7 @@ impl<R> Iterator for Map<R> {
             if result.is_some() {
                 state.handed_out += 1;
                 drop(state);
-                runner.changed.notify_all();
+                runner.state.notify();
                 return result;
             }
             if state.stopped || state.finished == state.taken {
@@ -201,7 +200,7 @@ impl<R> Iterator for Map<R> {
                 }
             }
             let deadline = runner.limits.deadline.filter(|at| *at > Instant::now());
-            state = wait(&runner.changed, state, deadline);
+            state = runner.state.wait(state, deadline);
         }
     }
 }
@@ -211,7 +210,7 @@ impl<R> FusedIterator for Map<R> {}
 impl<R> Drop for Map<R> {
     fn drop(&mut self) {
         // Threads that have finished all jobs close their channels themselves.
-        if !self.runner.state().is_finished() {
+        if !self.runner.state.lock().is_finished() {
             in_drop(|| self.runner.stop(None));
         }
     }
@@ -219,7 +218,7 @@ impl<R> Drop for Map<R> {
 
 impl<R> fmt::Debug for Map<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.runner.state();
+        let state = self.runner.state.lock();
         f.debug_struct("Map")
             .field("taken", &state.taken)
             .field("finished", &state.finished)

@@ -9,7 +9,6 @@ use crate::handles::instance::input::send;
 use crate::limits::call_limits::StopReason;
 use crate::patterns::channel::lines::LineChannel;
 use crate::patterns::channel::lines::state::{State, StreamEnd};
-use crate::support::sync::wait;
 use crate::support::threads;
 
 /// Time without data before the first request, so that earlier lines are noticed.
@@ -21,13 +20,13 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 impl LineChannel {
     /// Waits until lines that the instance wrote before the first request would have arrived.
     pub(super) fn wait_for_early_lines(&self) {
-        let mut state = self.shared.state();
+        let mut state = self.shared.lock();
         while !state.unexpected_line && state.output.is_none() {
             let until = state.reading_since.map(|since| since + QUIET_TIME);
             if until.is_some_and(|until| until <= Instant::now()) {
                 return;
             }
-            state = wait(&self.shared.changed, state, until);
+            state = self.shared.wait(state, until);
         }
     }
 
@@ -35,7 +34,7 @@ impl LineChannel {
     pub(super) fn wait_for_repeat(&mut self) -> Result<(), Error> {
         let idle_at = self.idle_at();
         let shared = Arc::clone(&self.shared);
-        let mut state = shared.state();
+        let mut state = shared.lock();
         // If no response can arrive any more, the next write reports the reason.
         while state.may_repeat && state.output.is_none() && state.input.is_none() {
             let probe_at = self.probe_if_due(&state);
@@ -49,7 +48,7 @@ impl LineChannel {
                 self.client.watchdog().note_listening(&self.id);
             } else {
                 let until = until.into_iter().chain(probe_at).min();
-                state = wait(&shared.changed, state, until);
+                state = shared.wait(state, until);
             }
         }
         Ok(())

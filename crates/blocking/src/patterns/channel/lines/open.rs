@@ -12,8 +12,9 @@ use crate::handles::instance::output::{HEAD_LIMIT, open_until_ended};
 use crate::patterns::channel::codec::Format;
 use crate::patterns::channel::lines::LineChannel;
 use crate::patterns::channel::lines::reader::read;
-use crate::patterns::channel::lines::state::{Shared, StreamEnd};
+use crate::patterns::channel::lines::state::{State, StreamEnd};
 use crate::streams::pipe::pipe;
+use crate::support::monitor::Monitor;
 use crate::support::threads;
 
 impl LineChannel {
@@ -31,8 +32,10 @@ impl LineChannel {
         let idle = client.options.idle;
         let outer = client.options.cancel.take().unwrap_or_default();
         let (input_token, output_token) = (outer.child(), outer.child());
-        let shared = Arc::<Shared>::default();
-        shared.state().may_repeat = may_repeat;
+        let shared = Arc::new(Monitor::new(State {
+            may_repeat,
+            ..State::default()
+        }));
 
         let mut reader = client.clone();
         reader.options.cancel = Some(output_token.clone());

@@ -10,14 +10,15 @@ use crate::error::{Error, ErrorKind};
 use crate::handles::instance::transform::check_completed;
 use crate::handles::instance::wait::explain_loss;
 use crate::patterns::channel::codec::Format;
-use crate::patterns::channel::lines::state::{Shared, StreamEnd};
+use crate::patterns::channel::lines::state::{State, StreamEnd};
+use crate::support::monitor::Monitor;
 
 /// Upper bound for the requests that find out how an instance has ended.
 const STATE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Reads responses until the output ends, or a line arrives without a request.
 pub(super) fn read(
-    shared: &Shared,
+    shared: &Monitor<State>,
     output: &mut ByteStream,
     format: Format,
     client: &Client,

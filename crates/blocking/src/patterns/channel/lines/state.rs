@@ -1,13 +1,11 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use scramjet_client_core::ReplyError;
 
 use crate::error::Error;
-use crate::support::sync::lock;
 
 /// Time that the output has to tell the reason if the input fails or ends first.
 const REASON_TIMEOUT: Duration = Duration::from_secs(1);
@@ -16,12 +14,6 @@ const REASON_TIMEOUT: Duration = Duration::from_secs(1);
 const MIN_REPEAT_WAIT: Duration = Duration::from_millis(100);
 
 /// The state of a channel that its threads share.
-#[derive(Default)]
-pub(super) struct Shared {
-    state: Mutex<State>,
-    pub(super) changed: Condvar,
-}
-
 #[derive(Default)]
 pub(super) struct State {
     pub(super) responses: VecDeque<Result<Vec<u8>, ReplyError>>,
@@ -57,19 +49,6 @@ impl StreamEnd {
     /// Returns `true` if the hub has refused the request.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self, Self::Failed(error) if error.api().is_some())
-    }
-}
-
-impl Shared {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    /// Changes the state, and wakes all threads.
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let result = change(&mut self.state());
-        self.changed.notify_all();
-        result
     }
 }
 

@@ -2,7 +2,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scramjet_client_core::ReplyError;
@@ -15,7 +15,8 @@ use crate::limits::cancel::CancelToken;
 use crate::patterns::channel::codec::Format;
 use crate::patterns::pool::map::options::{MapOptions, MapProgress, OnProgress};
 use crate::patterns::pool::members::Shared;
-use crate::support::sync::{lock, wait};
+use crate::support::monitor::Monitor;
+use crate::support::sync::lock;
 
 /// Upper bound for the number of jobs that are taken from the iterator before their results are
 /// handed out, as a multiple of the jobs that all instances together can have.
@@ -43,8 +44,7 @@ pub(super) struct JobRunner<R> {
     /// Cancelled when no job is left.
     finished: CancelToken,
     reporter: Mutex<Reporter>,
-    state: Mutex<State<R>>,
-    pub(super) changed: Condvar,
+    pub(super) state: Monitor<State<R>>,
 }
 
 struct Reporter {
@@ -130,7 +130,7 @@ impl<R> JobRunner<R> {
                     total,
                 },
             }),
-            state: Mutex::new(State {
+            state: Monitor::new(State {
                 queue: VecDeque::new(),
                 results: BTreeMap::new(),
                 taken: 0,
@@ -142,21 +142,16 @@ impl<R> JobRunner<R> {
                 no_instance: None,
                 panic: None,
             }),
-            changed: Condvar::new(),
         })
-    }
-
-    pub(super) fn state(&self) -> MutexGuard<'_, State<R>> {
-        lock(&self.state)
     }
 
     /// Changes the state, and wakes all threads.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State<R>) -> T) -> T {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let result = change(&mut state);
         let finished = state.is_finished();
         drop(state);
-        self.changed.notify_all();
+        self.state.notify();
         if finished {
             self.finished.cancel();
         }
@@ -168,7 +163,7 @@ impl<R> JobRunner<R> {
         &self,
         mut find: impl FnMut(&mut State<R>) -> Option<T>,
     ) -> Option<T> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         loop {
             if state.stopped {
                 return None;
@@ -179,7 +174,7 @@ impl<R> JobRunner<R> {
             if state.is_finished() {
                 return None;
             }
-            state = wait(&self.changed, state, None);
+            state = self.state.wait(state, None);
         }
     }
 

@@ -90,7 +90,7 @@ impl<R> JobRunner<R> {
         match self.limits.check() {
             Err(reason) => self.call.stopped(reason, Phase::Connect),
             Ok(()) => {
-                let reason = self.state().no_instance.clone().flatten();
+                let reason = self.state.lock().no_instance.clone().flatten();
                 self.call.failed(ErrorKind::NoInstance(reason))
             }
         }
@@ -112,7 +112,7 @@ impl<R> JobRunner<R> {
                 let job = if channel.is_some() && jobs.is_empty() {
                     self.wait_for(|state| state.queue.pop_front())
                 } else {
-                    self.state().queue.pop_front()
+                    self.state.lock().queue.pop_front()
                 };
                 if let Some(job) = job {
                     let opened = match channel.take() {
