@@ -1,5 +1,4 @@
-//! Errors. A [`RequestError`] is reported before anything is sent. A [`ReplyError`] is about the
-//! response.
+//! Errors: a [`RequestError`] before the request is sent, and a [`ReplyError`] for the response.
 
 mod api;
 mod code;
@@ -156,7 +155,7 @@ impl From<core::convert::Infallible> for RequestError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplyError {
-    /// The hub, or a proxy in front of it, refused the request.
+    /// The hub, or a proxy in front of it, refused the request: the status is not a success (2xx).
     #[error(transparent)]
     Api(#[from] Box<ApiError>),
 
@@ -191,7 +190,7 @@ pub enum ReplyError {
         limit: usize,
     },
 
-    /// The body is compressed, although the request did not allow that. It was not read. Turn off
+    /// The body is compressed, although the client did not request that. It was not read. Turn off
     /// compression in the proxy in front of the hub.
     #[error(
         "the response is encoded ({header}: {}), \
@@ -268,7 +267,7 @@ impl ReplyError {
 
 /// Removes secrets from an address. The text before an `@` may contain a password, also in a
 /// mistyped address (`user:secret@example.com` has the scheme `user`). The text after a `?` or `#`
-/// may be a token. If an `@` follows a `?` or `#`, nothing is left.
+/// may be a token. If an `@` follows a `?` or `#`, the whole address is replaced.
 pub(crate) fn redacted(address: &str) -> Cow<'_, str> {
     let end = address.find(['?', '#']).unwrap_or(address.len());
     let (place, rest) = address.split_at_checked(end).unwrap_or_default();
