@@ -9,7 +9,7 @@ use crate::{Dialect, InstanceId, Json, Operation, Path, RequestError, StopReply}
 /// Request: [`KillOptions`] as JSON. Response: [`StopReply`]. The hub responds at once; the process
 /// may take some seconds to end.
 ///
-/// quirk (after 1.0.1): the hub refuses the request with 400 (`Instance not running`) unless the
+/// Quirk (after 1.0.1): the hub refuses the request with 400 (`Instance not running`) unless the
 /// status of the instance is `running`. Right after its start, the status is still `starting`.
 #[derive(Clone, Copy, Debug)]
 pub struct KillInstance<'a> {

@@ -40,7 +40,7 @@ pub enum OutputStream {
     /// The output of the sequence: objects as JSON lines, text and bytes unchanged. Ends with the
     /// output of the sequence.
     Output,
-    /// The log of the instance in JSON lines ([`LogLine`](crate::LogLine)). quirk (1.x): never
+    /// The log of the instance in JSON lines ([`LogLine`](crate::LogLine)). Quirk (1.x): never
     /// ends, not even when the instance does.
     Log,
 }

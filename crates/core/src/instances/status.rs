@@ -46,7 +46,7 @@ known_text! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RunnerExit {
-    /// 0: the sequence completed. quirk (1.x): reported as `-1`.
+    /// 0: the sequence completed. Quirk (1.x): reported as `-1`.
     Completed,
     /// 10: the runner could not unpack the package.
     UnpackFailed,

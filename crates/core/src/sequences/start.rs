@@ -20,7 +20,7 @@ use crate::{
 /// instance has connected to the hub.
 ///
 /// A success does not mean that the sequence runs. If the sequence throws while it loads, the hub
-/// still responds with a success, and the instance ends at once. quirk (0.18.7): the hub never
+/// still responds with a success, and the instance ends at once. Quirk (0.18.7): the hub never
 /// responds if the `main` of the package does not exist, or if the package has two `engines`.
 #[derive(Clone, Copy, Debug)]
 pub struct StartSequence<'a> {
