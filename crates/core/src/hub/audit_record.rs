@@ -82,7 +82,7 @@ pub enum AuditState {
     End,
     /// The request failed.
     Error,
-    /// The record is an event and no request. Hubs write an empty text.
+    /// The record is an event, not a request. Hubs write an empty text.
     Happened,
     /// Any other state, as the hub wrote it.
     Other(String),

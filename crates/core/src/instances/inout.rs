@@ -24,8 +24,8 @@ use crate::{Chunks, ContentType, InstanceId, Operation, Path, RequestError, Stre
 pub struct InOut<'a> {
     /// The instance.
     pub id: &'a InstanceId,
-    /// The content type of the data. The first request to an input fixes its content type. A first
-    /// request without one would disable the input, so it is not optional.
+    /// The content type of the data. The first request to an input fixes its content type. It is
+    /// not optional, because a first request without a content type would disable the input.
     pub content_type: ContentType,
 }
 

@@ -9,6 +9,8 @@ use crate::{Chunks, InstanceId, Operation, Path};
 /// Response: the stream as bytes. The hub buffers data until the first client reads the stream. If
 /// several clients read it, each gets all data from its request on, and a slow one blocks the
 /// others.
+///
+/// Quirk (1.x): after an uncaught exception in the sequence, all streams stay open for 195 seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadStream<'a> {
     /// The instance.

@@ -8,7 +8,11 @@ use crate::{ContentType, InstanceId, Operation, Path, Receipt, RequestError, Str
 ///
 /// Request: the data. Response: an empty body. The hub sends the response head at once, and ends
 /// the body when it has accepted all data. Read the response to its end before you rely on the
-/// delivery. Quirk (0.18.7, 1.x): the response may never end if the input has already ended.
+/// delivery.
+///
+/// Quirk (0.18.7, 1.x): the response may never end if the input has already ended, or if the
+/// instance has ended. Quirk (1.x): after an uncaught exception in the sequence, the hub accepts
+/// the data and discards it.
 #[derive(Clone, Copy, Debug)]
 pub struct SendInput<'a> {
     /// The instance.

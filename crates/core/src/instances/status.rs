@@ -12,7 +12,8 @@ use crate::known_text::known_text;
 pub enum InstanceStatus {
     /// Declared by hubs, but never observed.
     Initializing,
-    /// The process runs, but the sequence does not yet. 1.x refuses to kill such an instance.
+    /// The process runs, but the sequence does not yet. Some hubs of 1.x refuse to kill such an
+    /// instance, see [`KillInstance`](crate::KillInstance).
     Starting,
     /// The sequence runs.
     Running,

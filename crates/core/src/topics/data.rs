@@ -18,7 +18,7 @@ pub struct SendTopic<'a> {
     pub name: &'a TopicName,
     /// The content type of the data. 1.x refuses another type than the topic's (500).
     pub content_type: ContentType,
-    /// `Some(true)` ends the topic permanently after this data. 1.x ignores it.
+    /// `Some(true)` ends the topic permanently after this data. 1.x ignores this option.
     pub end: Option<bool>,
 }
 
