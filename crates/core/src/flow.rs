@@ -114,7 +114,8 @@ pub struct Send {
     pub id: ExchangeId,
     /// The name of the operation for error messages, such as `get instance`.
     pub operation: &'static str,
-    /// The request. For `GET` and `DELETE`, an empty body means no body.
+    /// The request. For `GET` and `DELETE`, an empty body means no body. For other methods, it
+    /// means `Content-Length: 0`.
     pub request: Request<Vec<u8>>,
     /// Timeout for the whole exchange, after which it has [failed](Input::Failed). `None` means no
     /// timeout.
@@ -128,7 +129,7 @@ pub struct ExchangeId(u32);
 /// An input from the network.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
-    /// The head of the response.
+    /// The head of the response. Skip interim responses (1xx).
     Head {
         /// The exchange.
         id: ExchangeId,

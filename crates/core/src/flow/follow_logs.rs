@@ -60,7 +60,9 @@ impl FollowLogs {
 
     /// Follows the logs of the instances `ids`, and ends when all of them have ended.
     ///
-    /// If the hub does not list one of them at first, the flow ends with the hub's `404`.
+    /// If the hub does not list one of them at first, the flow ends with the hub's `404`. On hubs
+    /// since 0.27.0, the flow waits for late lines at the end: until the log of the hub was idle
+    /// for half a second, and at most 5 seconds.
     ///
     /// # Errors
     /// [`RequestError::DialectUnknown`] if the version of the hub is not known.

@@ -42,7 +42,8 @@ flow! {
     ///
     /// The flow never starts a second instance if the first start may have succeeded. On hubs since
     /// 0.31.4, it chooses the id of the instance. If the response to a start is lost, it looks for
-    /// an instance with that id. On older hubs, it does not retry such a start.
+    /// an instance with that id for up to 20 seconds. On older hubs, it does not retry such a
+    /// start.
     ///
     /// If an instance does not become ready, the flow kills it before it retries or ends. If the
     /// flow is cancelled, it kills an instance that it has started.
