@@ -206,7 +206,8 @@ impl Endpoint {
         Ok(uri.try_into().map_err(http::Error::from)?)
     }
 
-    /// Starts reading the response to an operation, after its head was received.
+    /// Starts reading the response to an operation, after its head was received. Skip the heads of
+    /// interim responses (1xx).
     ///
     /// `reason` is the reason phrase of the status line. Some errors of hubs have their only text
     /// there. A transport that does not know the phrase passes an empty string.

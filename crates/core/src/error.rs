@@ -159,27 +159,29 @@ pub enum ReplyError {
     #[error(transparent)]
     Api(#[from] Box<ApiError>),
 
-    /// The status is a success, but the body is not the expected JSON.
+    /// The status is a success, but the body or a line of it is not the expected JSON. Also the
+    /// error of [`Event::data_as`](crate::Event::data_as).
     #[error("the response is not the expected JSON; it begins with {start:?}")]
     #[non_exhaustive]
     Body {
-        /// The beginning of the body, at most 120 characters.
+        /// The beginning of the body or of the line, at most 120 characters.
         start: String,
         /// The error of the parser.
         source: serde_json::Error,
     },
 
-    /// The status is a success, but the body is not UTF-8 text.
+    /// The status is a success, but the body or a line of it is not UTF-8 text.
     #[error("the response is not UTF-8 text; it begins with {start:?}")]
     #[non_exhaustive]
     Text {
-        /// The beginning of the body, or of the line, at most 120 characters.
+        /// The beginning of the body or of the line, at most 120 characters.
         start: String,
         /// The position of the first invalid byte.
         source: Utf8Error,
     },
 
-    /// The body is longer than any response to this operation. The rest was not read.
+    /// The body, or a line of it, is longer than hubs send. The rest of it was not read. A decoder
+    /// of lines then continues with the next line.
     #[error(
         "the response is longer than {limit} bytes, more than a hub sends here; \
          the rest was not read"

@@ -21,10 +21,10 @@ macro_rules! name {
         impl $name {
             pub(crate) const WHAT: &'static str = $what;
 
-            #[doc = concat!("Creates a ", $what, " from text.")]
+            #[doc = concat!("Returns the ", $what, " with this text.")]
             ///
             /// # Errors
-            /// [`RequestError::PathSegment`] if hubs cannot find the text in a path.
+            /// [`RequestError::PathSegment`] if the text cannot be part of a path.
             pub fn new(text: impl Into<String>) -> Result<Self, RequestError> {
                 let text = text.into();
                 $check(Self::WHAT, &text)?;

@@ -50,7 +50,7 @@ pub enum ErrorCode {
 }
 
 known_text! {
-    ErrorCode, "The code":
+    ErrorCode, "the code":
     BadParameters = "BAD_PARAMETERS",
     NeedAuthentication = "NEED_AUTHENTICATION",
     NotAuthorized = "NOT_AUTHORIZED",

@@ -89,7 +89,7 @@ pub enum AuditState {
 }
 
 known_text! {
-    AuditState, "The state":
+    AuditState, "the state":
     Start = "START",
     Active = "ACTIVE",
     End = "END",

@@ -32,7 +32,7 @@ pub enum InstanceStatus {
 }
 
 known_text! {
-    InstanceStatus, "The status":
+    InstanceStatus, "the status":
     Initializing = "initializing",
     Starting = "starting",
     Running = "running",
