@@ -59,8 +59,8 @@ pub trait Operation {
     /// Adds the headers of this operation to those of the [`Endpoint`](crate::Endpoint).
     ///
     /// If the operation builds its body, and the method is not `GET` or `HEAD`, the headers already
-    /// contain `Content-Type: application/json`. Hubs require it, even on a `DELETE` without a body.
-    /// An operation with a [`Streamed`] body adds the type of that body.
+    /// contain `Content-Type: application/json`. Hubs require it, even on a `DELETE` without a
+    /// body. An operation with a [`Streamed`] body adds the type of that body.
     ///
     /// # Errors
     /// A value that the caller supplied cannot be sent as a header.

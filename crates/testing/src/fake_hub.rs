@@ -205,7 +205,8 @@ impl FakeHub {
         self.with(|state| state.network.add_fault(fault));
     }
 
-    /// Returns the faults that can still apply to a request. Empty if each fault has met its requests.
+    /// Returns the faults that can still apply to a request. Empty if each fault has met its
+    /// requests.
     #[must_use]
     pub fn pending_faults(&self) -> Vec<Fault> {
         self.with(|state| state.network.pending_faults())
