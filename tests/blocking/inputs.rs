@@ -343,7 +343,10 @@ fn send_input_delivers_the_lines_before_a_null_line_and_none_after_it(host: Host
         (error, values)
     });
     assert_eq!(null_line(&error), 3);
-    assert!(error.to_string().contains("cannot upload the data"), "{error}");
+    assert!(
+        error.to_string().contains("cannot upload the data"),
+        "{error}"
+    );
     let number = |n: u8| json!({ "t": "number", "v": n });
     assert_eq!(
         values,
