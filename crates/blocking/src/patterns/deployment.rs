@@ -8,7 +8,6 @@ use crate::body::upload::Upload;
 use crate::client::kill;
 use crate::error::Error;
 use crate::handles::host::HostClient;
-use crate::handles::into_id::IntoId;
 use crate::handles::sequence::SequenceClient;
 use crate::support::drop_guard::DropGuard;
 
