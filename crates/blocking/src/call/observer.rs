@@ -20,9 +20,9 @@ use crate::transport::Timings;
 ///
 /// 1. [`Built`](RequestEvent::Built), once.
 /// 2. For each attempt: [`Attempt`](RequestEvent::Attempt), then [`Head`](RequestEvent::Head) if
-///   there is a response. [`Retry`](RequestEvent::Retry) comes between two attempts.
+///    there is a response. [`Retry`](RequestEvent::Retry) comes between two attempts.
 /// 3. [`Body`](RequestEvent::Body) or [`Failed`](RequestEvent::Failed). For a stream, this comes
-///   when the stream ends or is dropped.
+///    when the stream ends or is dropped.
 ///
 /// There are no events for invalid arguments, because no request is built.
 ///
