@@ -176,7 +176,7 @@ impl InstanceClient {
         };
         let flow = WaitForEvent::new(endpoint, id.clone(), names, since, client.patience())?;
         let call = call.unwrap_or_else(|| client.describe(&GetInstance { id }));
-        let hides = |dialect: Dialect| !dialect.supports_empty_event_data();
+        let hides = |dialect: Dialect| !dialect.keeps_event_data();
         let event = client.drive(call, flow).map_err(|error| {
             let hidden = since == Since::Start && client.endpoint().dialect().is_some_and(hides);
             match hidden && error.is_timeout() {
