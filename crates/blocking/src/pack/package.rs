@@ -199,21 +199,16 @@ impl Package {
         let folder = fs::canonicalize(folder_of(file))?;
         let name = file.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         if let Ok(folder) = folder.strip_prefix(root) {
-            let parts = folder
-                .iter()
-                .chain([name])
-                .map(|part| part.to_string_lossy());
-            let path = parts.collect::<Vec<_>>().join("/");
-            let is_included = |source: &Source| match source.entry.path.strip_prefix(&path) {
+            let names = folder.iter().chain([name]);
+            let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
+            let path = names.join("/");
+            let is_kept = |source: &Source| match source.entry.path.strip_prefix(&path) {
                 Some("" | ".lock") => false,
-                Some(rest) => {
-                    !(rest.starts_with('.') && rest.ends_with(".tmp") && !rest.contains('/'))
-                }
+                Some(end) => !end.starts_with('.') || !end.ends_with(".tmp") || end.contains('/'),
                 None => true,
             };
-            Arc::make_mut(&mut package.contents)
-                .sources
-                .retain(is_included);
+            let contents = Arc::make_mut(&mut package.contents);
+            contents.sources.retain(is_kept);
         }
         Ok(package)
     }
