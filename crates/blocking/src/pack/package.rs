@@ -19,13 +19,14 @@ use crate::body::upload::Upload;
 
 /// A sequence folder that is checked and ready to be packed.
 ///
-/// It lists the files of the folder, and holds none of their content. The archive is generated
-/// while it is sent or written: a gzip-compressed tar, which hubs of all versions accept. It is an
-/// [`Upload`], for example for [`HostClient::send_sequence`](crate::HostClient::send_sequence).
+/// It lists the files of the folder, and holds none of their content. The archive is a
+/// gzip-compressed tar, which hubs of all versions accept, and is generated while it is sent or
+/// written. A `&Package` converts into an [`Upload`], for example for
+/// [`HostClient::send_sequence`](crate::HostClient::send_sequence).
 ///
-/// Archives are reproducible. Entries are sorted. Times, owners and permissions are left out,
-/// except if a file is executable. The bytes depend on the version of this library and of its
-/// compression library; the [`digest`](Self::digest) does not.
+/// Archives are reproducible. Entries are sorted, and have no times, owners or permissions, except
+/// for a flag that a file is executable. (On Windows, it is never set.) The bytes depend on the
+/// version of this library and of its compression library; the [`digest`](Self::digest) does not.
 ///
 /// ```no_run
 /// use scramjet_client_blocking::{HostClient, Package};
