@@ -6,14 +6,15 @@ use crate::limits::call_limits::StopReason;
 use crate::support::chain::BoxError;
 use crate::support::threads::NoThread;
 
-/// Why there is no response: how far the request got, and what happened.
+/// A failure of a [`Transport`](super::Transport): it received no response, or could not read its
+/// body.
 #[derive(Debug)]
 pub struct TransportError {
-    /// How far the request got.
+    /// The phase in which the exchange failed. It tells how far the request got.
     pub phase: Phase,
-    /// What kind of failure it is.
+    /// The kind of the failure.
     pub kind: TransportErrorKind,
-    /// What happened.
+    /// The cause.
     pub source: BoxError,
     io_kind: Option<io::ErrorKind>,
 }
@@ -26,38 +27,39 @@ pub enum TransportErrorKind {
     Io,
     /// The TLS handshake failed.
     Tls,
-    /// A proxy is at fault, and not the hub.
+    /// Connecting through a proxy failed, or the proxy refused the request.
     Proxy,
-    /// The limits of the caller ended the exchange.
+    /// A limit of the call ended the exchange.
     Stopped(StopReason),
     /// A thread that the exchange needs could not be created. Nothing was sent.
     Thread,
-    /// Something else.
+    /// Another failure.
     Other,
 }
 
-/// The part of an exchange in which something happened, in their order.
+/// A phase of an exchange. Later phases are greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Finding the host's address. Nothing of the request was sent.
+    /// Resolving the host name. Nothing of the request was sent.
     Resolve,
-    /// Connecting, or finding that a connection is of no use. Nothing of the request was sent.
+    /// Connecting, or beginning to send on a connection that turns out to be closed. Nothing of the
+    /// request was sent.
     Connect,
-    /// Agreeing on encryption. Nothing of the request was sent.
+    /// The TLS handshake. Nothing of the request was sent.
     Tls,
     /// Sending the request. The hub may have received a part of it.
     Send,
-    /// Waiting for the head of the answer. The hub has the request, and may have acted upon it.
+    /// Waiting for the head of the response. The hub may have processed the request.
     Wait,
-    /// Reading the body of the answer.
+    /// Reading the body of the response.
     Read,
 }
 
 impl TransportError {
-    /// An error in this phase. The source decides on the kind: a [`StopReason`], an
-    /// [`io::Error`] or one of this crate's errors for TLS and proxies, also inside an
-    /// [`io::Error`].
+    /// Creates an error. The type of `source` determines the kind: a [`StopReason`], this crate's
+    /// TLS or proxy error, or an [`io::Error`] that may contain one of these. All other types have
+    /// the kind [`Other`](TransportErrorKind::Other).
     pub fn new(phase: Phase, source: impl Into<BoxError>) -> Self {
         let source = source.into();
         let io_error = source.downcast_ref::<io::Error>();
