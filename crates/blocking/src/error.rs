@@ -176,8 +176,8 @@ impl Error {
         self
     }
 
-    /// Makes the error of the previous attempt the source of a timeout or a cancellation, which have
-    /// no source of their own.
+    /// Makes the error of the previous attempt the source of a timeout or a cancellation, which
+    /// have no source of their own.
     pub(crate) fn after(mut self, before: &mut Option<Self>) -> Self {
         if matches!(
             self.0.kind,

@@ -56,7 +56,8 @@ impl Error {
         }
     }
 
-    /// Returns `true` for a 404 of the hub itself, and not of a gateway that does not reach the hub.
+    /// Returns `true` for a 404 of the hub itself, and not of a gateway that does not reach the
+    /// hub.
     pub(crate) fn is_hubs_not_found(&self) -> bool {
         self.api()
             .is_some_and(|refusal| refusal.is_not_found() && refusal.is_from_hub())

@@ -23,8 +23,8 @@
 //!    ```
 //!
 //! 4. The bytes of the response pass the same layers upwards. The agent parses the head, and `send`
-//!    returns. The caller reads the body through `body::ResponseBody`. Then the connection returns to
-//!    the pool.
+//!    returns. The caller reads the body through `body::ResponseBody`. Then the connection returns
+//!    to the pool.
 //!
 //! # Why each part exists
 //!
@@ -95,10 +95,10 @@ use crate::support::threads;
 /// needs the feature `rustls` or `native-tls`.
 ///
 /// A connection is reused for up to 3 seconds after the start of its last response, because hubs
-/// close idle connections after 5 seconds. If the server announces another time
-/// (`Keep-Alive: timeout`), three fifths of it apply, but no more than 3 seconds. The pool keeps at
-/// most 64 idle connections by default, see [`UreqConfig::max_idle_connections`]. Proxy variables of the
-/// environment are ignored unless the configuration says [`Proxy::Environment`].
+/// close idle connections after 5 seconds. If the server announces another time with `Keep-Alive`,
+/// three fifths of it apply, but no more than 3 seconds. The pool keeps at most 64 idle connections
+/// by default, see [`UreqConfig::max_idle_connections`]. The transport ignores the proxy variables of
+/// the environment unless the configuration has [`Proxy::Environment`].
 #[derive(Debug)]
 pub struct UreqTransport {
     agent: Agent,

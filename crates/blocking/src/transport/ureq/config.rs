@@ -31,9 +31,9 @@ pub struct UreqConfig {
     pub max_idle_connections: usize,
     /// Time without data after which the operating system probes the other end of a connection (TCP
     /// keep-alive). If three probes (ten on Windows) remain unanswered, the connection is lost. So
-    /// calls without a timeout also detect an interrupted link, after twice this time. 15 seconds by
-    /// default. Times below 1 second or above 32,767 seconds are raised or lowered to these. `None`
-    /// disables the probes.
+    /// calls without a timeout also detect an interrupted link, after twice this time. 15 seconds
+    /// by default. Times below 1 second or above 32,767 seconds are raised or lowered to these.
+    /// `None` disables the probes.
     pub tcp_keep_alive: Option<Duration>,
 }
 

@@ -117,8 +117,8 @@ const MAX_KEEP_ALIVE: Duration = Duration::from_secs(32_767);
 ))]
 const PROBES: u32 = if cfg!(windows) { 10 } else { 3 };
 
-/// Makes the operating system probe the connection after `idle` without data. Without probes, a read
-/// would wait forever after the link was interrupted.
+/// Makes the operating system probe the connection after `idle` without data. Without probes, a
+/// read would wait forever after the link was interrupted.
 fn enable_keep_alive(stream: &TcpStream, idle: Duration) -> io::Result<()> {
     // The operating system counts in whole seconds.
     let idle = idle.clamp(Duration::from_secs(1), MAX_KEEP_ALIVE);

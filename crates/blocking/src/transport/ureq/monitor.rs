@@ -136,9 +136,9 @@ impl<In: Transport> ExchangeMonitor<In> {
 
     /// Waits for `100 Continue` or a final response.
     ///
-    /// ureq recognizes a `100 Continue` only if it has no headers and arrives in one piece. It would
-    /// treat all other input as the final response. So this function consumes interim responses. It
-    /// reports a `100 Continue` as a timeout, after which ureq sends the upload.
+    /// ureq recognizes a `100 Continue` only if it has no headers and arrives in one piece. It
+    /// would treat all other input as the final response. So this function consumes interim
+    /// responses. It reports a `100 Continue` as a timeout, after which ureq sends the upload.
     fn await_continue(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let begin = Instant::now();
         loop {

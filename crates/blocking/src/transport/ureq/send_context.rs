@@ -52,7 +52,8 @@ impl Default for SendContext {
 }
 
 impl SendContext {
-    /// Records the duration of the current phase of connecting until `now`, and begins the next one.
+    /// Records the duration of the current phase of connecting until `now`, and begins the next
+    /// one.
     pub(super) fn enter(&mut self, next: Phase, now: Instant) {
         let took = Some(now.saturating_duration_since(self.since));
         match self.phase {

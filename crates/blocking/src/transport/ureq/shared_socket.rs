@@ -15,8 +15,8 @@ use crate::limits::cancel::OnCancel;
 use crate::support::sync::lock;
 use crate::transport::is_closed;
 
-/// A socket and its state. The `Socket` below TLS, the `ExchangeMonitor` above TLS and the hook of a
-/// [`CancelToken`](crate::CancelToken) share it.
+/// A socket and its state. The `Socket` below TLS, the `ExchangeMonitor` above TLS and the hook of
+/// a [`CancelToken`](crate::CancelToken) share it.
 #[derive(Debug)]
 pub(super) struct SharedSocket {
     stream: TimedStream,

@@ -70,8 +70,8 @@ mod system {
     use super::{Duration, TcpStream, WRITE_TICK, io};
 
     /// Upper bound for one wait of a read with a limit. With it, most waits have the same timeout,
-    /// so the socket's timeout needs no change. A change is a system call. One for each wait makes a
-    /// small request with a deadline 1.4 to 2.1 µs slower (of 15 µs).
+    /// so the socket's timeout needs no change. A change is a system call. One for each wait makes
+    /// a small request with a deadline 1.4 to 2.1 µs slower (of 15 µs).
     pub(super) const READ_TICK: Duration = Duration::from_secs(1);
 
     /// The timeout of one direction of a socket, as last set.
@@ -79,8 +79,8 @@ mod system {
     pub(in super::super) struct Timer(Option<Duration>);
 
     impl Timer {
-        /// Ensures that a wait ends within `left`, or may last at least `tick` if that is `None`.
-        /// Makes a system call only if the current timeout is unsuitable.
+        /// Ensures that a wait ends within `left`. For `None`, any timeout of at least `tick` is
+        /// suitable. Makes a system call only if the current timeout is unsuitable.
         fn set(
             &mut self,
             left: Option<Duration>,
