@@ -6,15 +6,14 @@ use crate::limits::call_limits::StopReason;
 use crate::support::chain::BoxError;
 use crate::support::threads::NoThread;
 
-/// A failure of a [`Transport`](super::Transport): it received no response, or could not read its
-/// body.
+/// The error of an exchange: no response was received, or reading its body failed.
 #[derive(Debug)]
 pub struct TransportError {
-    /// The phase in which the exchange failed. It tells how far the request got.
+    /// Part of the exchange that failed. It says how far the request got.
     pub phase: Phase,
-    /// The kind of the failure.
+    /// Kind of the failure.
     pub kind: TransportErrorKind,
-    /// The cause.
+    /// Cause of the failure.
     pub source: BoxError,
     io_kind: Option<io::ErrorKind>,
 }
@@ -29,28 +28,27 @@ pub enum TransportErrorKind {
     Tls,
     /// Connecting through a proxy failed, or the proxy refused the request.
     Proxy,
-    /// A limit of the call ended the exchange.
+    /// A limit of the caller ended the exchange.
     Stopped(StopReason),
     /// A thread that the exchange needs could not be created. Nothing was sent.
     Thread,
-    /// Another failure.
+    /// Any other failure.
     Other,
 }
 
-/// A phase of an exchange. Later phases are greater.
+/// The parts of an exchange. Later parts are greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Resolving the host name. Nothing of the request was sent.
+    /// Name resolution. Nothing of the request was sent.
     Resolve,
-    /// Connecting, or beginning to send on a connection that turns out to be closed. Nothing of the
-    /// request was sent.
+    /// Connecting, or checking an idle connection. Nothing of the request was sent.
     Connect,
-    /// The TLS handshake. Nothing of the request was sent.
+    /// TLS handshake. Nothing of the request was sent.
     Tls,
     /// Sending the request. The hub may have received a part of it.
     Send,
-    /// Waiting for the head of the response. The hub may have processed the request.
+    /// Waiting for the head of the response. The hub has the request, and may have processed it.
     Wait,
     /// Reading the body of the response.
     Read,
@@ -84,7 +82,7 @@ impl TransportError {
         Self::new(Phase::Connect, source)
     }
 
-    /// The kind of the source, if it is an [`io::Error`].
+    /// Returns the kind of the source, if it is an [`io::Error`].
     #[must_use]
     pub fn io_kind(&self) -> Option<io::ErrorKind> {
         self.io_kind
