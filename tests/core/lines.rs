@@ -19,7 +19,7 @@ fn outcome<D: Decode + Default>(
                 Ok(Step::Item(item)) => outcome.push(Ok(item)),
                 Ok(Step::NeedData) => return false,
                 Ok(Step::End) => return true,
-                Err(error) => outcome.push(Err(said(&error))),
+                Err(error) => outcome.push(Err(error_text(&error))),
             }
             assert!(outcome.len() < 1000, "it does not end");
         }
@@ -36,7 +36,7 @@ fn outcome<D: Decode + Default>(
     outcome
 }
 
-fn said(error: &ReplyError) -> String {
+fn error_text(error: &ReplyError) -> String {
     match error {
         ReplyError::TooLarge { limit, .. } => format!("longer than {limit}"),
         other => other

@@ -13,6 +13,7 @@ mod ndjson;
 mod odd_values;
 
 mod replies;
+mod reply;
 mod requests;
 mod retry;
 mod sans_io;

@@ -75,13 +75,13 @@ impl Hub {
                     _ => HubError::Start(format!("cannot run node: {error}")),
                 }
             })?;
-        let told = process.announcement().and_then(|told| {
-            match (told["url"].as_str(), told["dir"].as_str()) {
+        let announced = process.announcement().and_then(|announced| {
+            match (announced["url"].as_str(), announced["dir"].as_str()) {
                 (Some(url), Some(dir)) => Ok((url.to_owned(), dir.into())),
-                _ => Err(format!("not what it should print: {told}")),
+                _ => Err(format!("not what it should print: {announced}")),
             }
         });
-        match told {
+        match announced {
             Ok((url, dir)) => Ok(Self { url, dir, process }),
             Err(what) => {
                 let _ = process.end();

@@ -39,7 +39,7 @@ fn connection_ends() -> [ConnectionEnd; 7] {
             end: closes,
         },
         ConnectionEnd {
-            name: "closes in the midst of it",
+            name: "closes during the upload",
             reads: 10 << 20,
             end: closes,
         },
@@ -54,7 +54,7 @@ fn connection_ends() -> [ConnectionEnd; 7] {
             end: |_, over| over.wait(),
         },
         ConnectionEnd {
-            name: "keeps open and does not read on",
+            name: "keeps open and stops reading",
             reads: 10 << 20,
             end: |_, over| over.wait(),
         },
@@ -353,10 +353,13 @@ fn upload_returns_an_api_error_that_arrives_in_pieces() {
         for pieces in pieces {
             for chunked in [true, false] {
                 let (took, error) = within(pieces[0], move || {
-                    let (stopped, said, over) = (Mailbox::new(), Mailbox::new(), Signal::new());
+                    let (stopped, sent_at, over) = (Mailbox::new(), Mailbox::new(), Signal::new());
                     let server = scheme.serve({
-                        let (stopped, said, over) =
-                            (Arc::clone(&stopped), Arc::clone(&said), Arc::clone(&over));
+                        let (stopped, sent_at, over) = (
+                            Arc::clone(&stopped),
+                            Arc::clone(&sent_at),
+                            Arc::clone(&over),
+                        );
                         move |connection| {
                             connection.read_head().unwrap();
                             for piece in pieces {
@@ -364,7 +367,7 @@ fn upload_returns_an_api_error_that_arrives_in_pieces() {
                                 stopped.take();
                                 let _ = connection.send(piece.as_bytes());
                             }
-                            said.put(Instant::now());
+                            sent_at.put(Instant::now());
                             over.wait();
                         }
                     });
@@ -385,7 +388,7 @@ fn upload_returns_an_api_error_that_arrives_in_pieces() {
                         .send(&SendSequence, upload)
                         .map(drop)
                         .unwrap_err();
-                    let took = said.take().elapsed();
+                    let took = sent_at.take().elapsed();
                     telling.join().unwrap();
                     over.set();
                     (took, error)

@@ -144,160 +144,122 @@ fn unchecked<T: serde::de::DeserializeOwned>(value: &str) -> T {
     serde_json::from_value(json!(value)).expect("any text")
 }
 
-/// Checks that a path segment was sent if it is valid, and that the error names it otherwise.
-fn check_segment<T>(sent: Result<T, RequestError>, good: bool, bad: &str) {
-    match sent {
-        Ok(_) => assert!(good, "{bad:?} was sent"),
-        Err(RequestError::PathSegment { value, .. }) => {
-            assert!(!good && value == bad, "{value:?} was refused")
+/// A value in the path of requests.
+struct Segment<'a> {
+    hub: &'a Hub,
+    text: &'a str,
+    good: bool,
+}
+
+impl Segment<'_> {
+    /// Builds a request with the value at its place in `route`.
+    fn check<O: Operation<Payload: Body>>(
+        &self,
+        operation: &O,
+        route: &[&str],
+        own: &[(&str, &str)],
+    ) {
+        self.assert_sent(self.hub.sent(operation, route, own));
+    }
+
+    /// Checks that a valid value was sent, and that the error names an invalid one.
+    fn assert_sent<T>(&self, sent: Result<T, RequestError>) {
+        let Self { text, good, .. } = *self;
+        match sent {
+            Ok(_) => assert!(good, "{text:?} was sent"),
+            Err(RequestError::PathSegment { value, .. }) => {
+                assert!(!good && value == text, "{value:?} was refused")
+            }
+            // The URL is too long.
+            Err(RequestError::Http(_)) => assert!(text.len() > 60_000, "{text:?} is no request"),
+            Err(error) => panic!("{text:?}: {error}"),
         }
-        // The URL is too long.
-        Err(RequestError::Http(_)) => assert!(bad.len() > 60_000, "{bad:?} is no request"),
-        Err(error) => panic!("{bad:?}: {error}"),
     }
 }
 
 pub(crate) fn check_sequence_id(hub: &Hub, text: &str) {
     let good = is_addressable(text);
+    let segment = Segment { hub, text, good };
     assert_eq!(SequenceId::new(text).is_ok(), good, "{text:?}");
     let id = &unchecked(text);
     let options = &StartOptions::new();
-    check_segment(
-        hub.sent(&GetSequence { id }, &["sequence", text], &[]),
-        good,
-        text,
+    segment.check(&GetSequence { id }, &["sequence", text], &[]);
+    segment.check(
+        &ListSequenceInstances { id },
+        &["sequence", text, "instances"],
+        &[],
     );
-    check_segment(
-        hub.sent(
-            &ListSequenceInstances { id },
-            &["sequence", text, "instances"],
-            &[],
-        ),
-        good,
-        text,
+    segment.check(&OverwriteSequence { id }, &["sequence", text], &[BYTES]);
+    segment.check(
+        &DeleteSequence { id, force: false },
+        &["sequence", text],
+        &[JSON],
     );
-    check_segment(
-        hub.sent(&OverwriteSequence { id }, &["sequence", text], &[BYTES]),
-        good,
-        text,
+    segment.check(
+        &DeleteSequence { id, force: true },
+        &["sequence", text],
+        &[JSON, ("x-seq-kill-inst", "true")],
     );
-    check_segment(
-        hub.sent(
-            &DeleteSequence { id, force: false },
-            &["sequence", text],
-            &[JSON],
-        ),
-        good,
-        text,
-    );
-    check_segment(
-        hub.sent(
-            &DeleteSequence { id, force: true },
-            &["sequence", text],
-            &[JSON, ("x-seq-kill-inst", "true")],
-        ),
-        good,
-        text,
-    );
-    check_segment(
-        hub.sent(
-            &StartSequence { id, options },
-            &["sequence", text, "start"],
-            &[JSON],
-        ),
-        good,
-        text,
+    segment.check(
+        &StartSequence { id, options },
+        &["sequence", text, "start"],
+        &[JSON],
     );
 }
 
 pub(crate) fn check_instance_id(hub: &Hub, text: &str) {
     let good = is_instance_id(text);
+    let segment = Segment { hub, text, good };
     assert_eq!(InstanceId::new(text).is_ok(), good, "{text:?}");
     let id = &unchecked(text);
     let event = &EventName::new("e").expect("a name");
     let below = |last| ["instance", text, last];
-    check_segment(
-        hub.sent(&GetInstance { id }, &["instance", text], &[]),
-        good,
-        text,
+    segment.check(&GetInstance { id }, &["instance", text], &[]);
+    segment.check(&GetInstanceHealth { id }, &below("health"), &[]);
+    segment.check(
+        &StopInstance {
+            id,
+            options: &StopOptions::default(),
+        },
+        &below("_stop"),
+        &[JSON],
     );
-    check_segment(
-        hub.sent(&GetInstanceHealth { id }, &below("health"), &[]),
-        good,
-        text,
+    segment.check(
+        &KillInstance {
+            id,
+            options: &KillOptions::new(),
+        },
+        &below("_kill"),
+        &[JSON],
     );
-    check_segment(
-        hub.sent(
-            &StopInstance {
-                id,
-                options: &StopOptions::default(),
-            },
-            &below("_stop"),
-            &[JSON],
-        ),
-        good,
-        text,
+    segment.check(
+        &SetMonitoringRate { id, rate: 1 },
+        &below("_monitoring_rate"),
+        &[JSON],
     );
-    check_segment(
-        hub.sent(
-            &KillInstance {
-                id,
-                options: &KillOptions::new(),
-            },
-            &below("_kill"),
-            &[JSON],
-        ),
-        good,
-        text,
+    segment.check(
+        &SendEvent {
+            id,
+            name: "e",
+            data: &json!("x"),
+        },
+        &below("_event"),
+        &[JSON],
     );
-    check_segment(
-        hub.sent(
-            &SetMonitoringRate { id, rate: 1 },
-            &below("_monitoring_rate"),
-            &[JSON],
-        ),
-        good,
-        text,
+    segment.check(
+        &NextEvent { id, name: event },
+        &["instance", text, "once", "e"],
+        &[],
     );
-    check_segment(
-        hub.sent(
-            &SendEvent {
-                id,
-                name: "e",
-                data: &json!("x"),
-            },
-            &below("_event"),
-            &[JSON],
-        ),
-        good,
-        text,
+    segment.check(
+        &LastEvent { id, name: event },
+        &["instance", text, "event", "e"],
+        &[],
     );
-    check_segment(
-        hub.sent(
-            &NextEvent { id, name: event },
-            &["instance", text, "once", "e"],
-            &[],
-        ),
-        good,
-        text,
-    );
-    check_segment(
-        hub.sent(
-            &LastEvent { id, name: event },
-            &["instance", text, "event", "e"],
-            &[],
-        ),
-        good,
-        text,
-    );
-    check_segment(
-        hub.sent(
-            &ReadEvents { id, name: event },
-            &["instance", text, "events", "e"],
-            &[],
-        ),
-        good,
-        text,
+    segment.check(
+        &ReadEvents { id, name: event },
+        &["instance", text, "events", "e"],
+        &[],
     );
     for stream in [
         OutputStream::Stdout,
@@ -306,11 +268,7 @@ pub(crate) fn check_instance_id(hub: &Hub, text: &str) {
         OutputStream::Log,
     ] {
         let last = format!("{stream:?}").to_lowercase();
-        check_segment(
-            hub.sent(&ReadStream { id, stream }, &["instance", text, &last], &[]),
-            good,
-            text,
-        );
+        segment.check(&ReadStream { id, stream }, &["instance", text, &last], &[]);
     }
     for content_type in [
         ContentType::Text,
@@ -319,89 +277,63 @@ pub(crate) fn check_instance_id(hub: &Hub, text: &str) {
         ContentType::TextNdjson,
     ] {
         let own = ("content-type", content_type.as_str());
-        check_segment(
-            hub.sent(
-                &SendInput {
-                    id,
-                    content_type,
-                    end: None,
-                },
-                &below("input"),
-                &[own],
-            ),
-            good,
-            text,
+        segment.check(
+            &SendInput {
+                id,
+                content_type,
+                end: None,
+            },
+            &below("input"),
+            &[own],
         );
         let end = Some(true);
-        check_segment(
-            hub.sent(
-                &SendInput {
-                    id,
-                    content_type,
-                    end,
-                },
-                &below("input"),
-                &[own, ("x-end-stream", "true")],
-            ),
-            good,
-            text,
-        );
-        check_segment(
-            hub.sent(&InOut { id, content_type }, &below("inout"), &[own]),
-            good,
-            text,
-        );
-    }
-    check_segment(
-        hub.sent(
-            &SendStdin {
+        segment.check(
+            &SendInput {
                 id,
-                end: Some(false),
+                content_type,
+                end,
             },
-            &below("stdin"),
-            &[BYTES, ("x-end-stream", "false")],
-        ),
-        good,
-        text,
+            &below("input"),
+            &[own, ("x-end-stream", "true")],
+        );
+        segment.check(&InOut { id, content_type }, &below("inout"), &[own]);
+    }
+    segment.check(
+        &SendStdin {
+            id,
+            end: Some(false),
+        },
+        &below("stdin"),
+        &[BYTES, ("x-end-stream", "false")],
     );
 }
 
 pub(crate) fn check_event_name(hub: &Hub, text: &str) {
     let good = is_addressable(text);
+    let segment = Segment { hub, text, good };
     assert_eq!(EventName::new(text).is_ok(), good, "{text:?}");
     let id = &InstanceId::new("i").expect("an id");
     let name = &unchecked(text);
-    check_segment(
-        hub.sent(
-            &NextEvent { id, name },
-            &["instance", "i", "once", text],
-            &[],
-        ),
-        good,
-        text,
+    segment.check(
+        &NextEvent { id, name },
+        &["instance", "i", "once", text],
+        &[],
     );
-    check_segment(
-        hub.sent(
-            &LastEvent { id, name },
-            &["instance", "i", "event", text],
-            &[],
-        ),
-        good,
-        text,
+    segment.check(
+        &LastEvent { id, name },
+        &["instance", "i", "event", text],
+        &[],
     );
-    check_segment(
-        hub.sent(
-            &ReadEvents { id, name },
-            &["instance", "i", "events", text],
-            &[],
-        ),
-        good,
-        text,
+    segment.check(
+        &ReadEvents { id, name },
+        &["instance", "i", "events", text],
+        &[],
     );
 }
 
 pub(crate) fn check_topic_name(hub: &Hub, text: &str) {
     let good = is_addressable(text);
+    let segment = Segment { hub, text, good };
     assert_eq!(TopicName::new(text).is_ok(), good, "{text:?}");
     let name = &unchecked(text);
     for content_type in [
@@ -411,24 +343,16 @@ pub(crate) fn check_topic_name(hub: &Hub, text: &str) {
         ContentType::TextNdjson,
     ] {
         let own = ("content-type", content_type.as_str());
-        check_segment(
-            hub.sent(
-                &SendTopic {
-                    name,
-                    content_type,
-                    end: None,
-                },
-                &["topic", text],
-                &[own],
-            ),
-            good,
-            text,
+        segment.check(
+            &SendTopic {
+                name,
+                content_type,
+                end: None,
+            },
+            &["topic", text],
+            &[own],
         );
-        check_segment(
-            hub.sent(&ReadTopic { name, content_type }, &["topic", text], &[own]),
-            good,
-            text,
-        );
+        segment.check(&ReadTopic { name, content_type }, &["topic", text], &[own]);
         let body = hub
             .json(&CreateTopic { name, content_type }, &["topics"], &[JSON])
             .expect("it is not in the route");
@@ -437,103 +361,72 @@ pub(crate) fn check_topic_name(hub: &Hub, text: &str) {
             json!({ "id": text, "content-type": content_type.as_str() })
         );
     }
-    check_segment(
-        hub.sent(&DeleteTopic { name }, &["topics", text], &[JSON]),
-        good,
-        text,
-    );
+    segment.check(&DeleteTopic { name }, &["topics", text], &[JSON]);
 }
 
 /// The IDs of the platform, in its own routes and in base URLs below it.
 pub(crate) fn check_platform_id(hub: &Hub, text: &str) {
     let good = is_addressable(text);
+    let segment = Segment { hub, text, good };
     assert_eq!(HubId::new(text).is_ok(), good, "{text:?}");
     assert_eq!(ManagerId::new(text).is_ok(), good, "{text:?}");
     assert_eq!(SpaceId::new(text).is_ok(), good, "{text:?}");
     assert_eq!(StoreItemId::new(text).is_ok(), good, "{text:?}");
     for force in [true, false] {
         let own = ("x-force", if force { "true" } else { "false" });
-        check_segment(
-            hub.sent(
-                &DeleteHub {
-                    id: &unchecked(text),
-                    force,
-                },
-                &["sth", text],
-                &[JSON, own],
-            ),
-            good,
-            text,
+        segment.check(
+            &DeleteHub {
+                id: &unchecked(text),
+                force,
+            },
+            &["sth", text],
+            &[JSON, own],
         );
     }
     let item = &unchecked(text);
-    check_segment(
-        hub.sent(&PutStoreItem { id: Some(item) }, &["s3", text], &[BYTES]),
-        good,
-        text,
-    );
-    check_segment(
-        hub.sent(&DeleteStoreItem { id: item }, &["s3", text], &[JSON]),
-        good,
-        text,
-    );
+    segment.check(&PutStoreItem { id: Some(item) }, &["s3", text], &[BYTES]);
+    segment.check(&DeleteStoreItem { id: item }, &["s3", text], &[JSON]);
     let space = &unchecked(text);
     let keys = ["space", text, "apikey"];
-    check_segment(
-        hub.sent(&ListAccessKeys { space }, &keys, &[JSON]),
-        good,
-        text,
+    segment.check(&ListAccessKeys { space }, &keys, &[JSON]);
+    segment.check(
+        &CreateAccessKey {
+            space,
+            description: None,
+        },
+        &keys,
+        &[JSON],
     );
-    check_segment(
-        hub.sent(
-            &CreateAccessKey {
-                space,
-                description: None,
-            },
-            &keys,
-            &[JSON],
-        ),
-        good,
-        text,
+    segment.check(
+        &RevokeAccessKey { space, key: "k" },
+        &keys,
+        &[JSON, ("x-revoke", "k")],
     );
-    check_segment(
-        hub.sent(
-            &RevokeAccessKey { space, key: "k" },
-            &keys,
-            &[JSON, ("x-revoke", "k")],
-        ),
-        good,
-        text,
-    );
-    check_segment(
-        hub.sent(
-            &RevokeAllAccessKeys { space },
-            &keys,
-            &[JSON, ("x-revoke-all", "true")],
-        ),
-        good,
-        text,
+    segment.check(
+        &RevokeAllAccessKeys { space },
+        &keys,
+        &[JSON, ("x-revoke-all", "true")],
     );
 
     let endpoint = &hub.endpoint;
-    let ways = [
+    let nested = [
         (endpoint.hub_of_manager(&unchecked(text)), "sth"),
         (endpoint.manager_of_multi_manager(&unchecked(text)), "cpm"),
         (endpoint.manager_of_space(&unchecked(text)), "space"),
     ];
-    for (behind, first) in ways {
-        let sent = behind.and_then(|behind| {
+    for (endpoint_below, first) in nested {
+        let sent = endpoint_below.and_then(|below| {
             assert_eq!(
-                behind.base_url(),
+                below.base_url(),
                 format!("{}/{first}/{text}/api/v1", endpoint.base_url())
             );
-            let behind = Hub {
-                endpoint: behind,
+            let below = Hub {
+                endpoint: below,
                 headers: hub.headers.clone(),
             };
-            behind.sent(&GetVersion, &["version"], &[])
+            below.sent(&GetVersion, &["version"], &[])
         });
-        check_segment(sent, good, text);
+        segment.assert_sent(sent);
     }
 }
 

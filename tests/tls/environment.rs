@@ -90,10 +90,10 @@ fn invalid_proxy_variable_is_named_and_affects_only_hubs_behind_it() {
                 "socks",
                 HostClient::builder(format!("https://{NAME}/api/v1")).proxy_from_environment(),
             );
-            let told = error.proxy().unwrap();
-            assert_eq!(told.problem(), ProxyProblem::Setting);
+            let proxy = error.proxy().unwrap();
+            assert_eq!(proxy.problem(), ProxyProblem::Setting);
             assert_eq!(
-                told.to_string(),
+                proxy.to_string(),
                 "invalid environment variable ALL_PROXY: socks5:// proxies are not supported, only http:// proxies"
             );
             assert!(!format!("{error:?} {:?}", error.kind()).contains("secret"));

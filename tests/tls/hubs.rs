@@ -96,10 +96,11 @@ pub(crate) fn fails(what: &str, builder: HostClientBuilder) -> Error {
     // No two layers have the same message.
     let causes =
         std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string);
-    let told: Vec<String> = [error.to_string()].into_iter().chain(causes).collect();
-    for (position, one) in told.iter().enumerate() {
+    let messages: Vec<String> = [error.to_string()].into_iter().chain(causes).collect();
+    for (position, one) in messages.iter().enumerate() {
         assert!(
-            told.iter()
+            messages
+                .iter()
                 .skip(position + 1)
                 .all(|other| !one.contains(other.as_str()) && !other.contains(one.as_str())),
             "{error:?}"

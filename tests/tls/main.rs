@@ -12,5 +12,6 @@ mod environment;
 mod helpers;
 mod hubs;
 mod proxies;
+mod proxy_errors;
 mod remedies;
 mod settings;

@@ -1,134 +1,21 @@
 //! `deploy_if_changed` on a real hub, and on fake ones with and without `overwrite`.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::abort;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{env, thread};
 
 use scramjet_client_blocking::pack::{DeployChange, DeployError, Deployed};
 use scramjet_client_blocking::{DeployKey, ErrorKind, HostClient, Package, StartOptions, Version};
-use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::package;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
-use serde_json::{Value, json};
 
 use crate::helpers::{Folder, in_child_that_exits, serving, within};
 use crate::package_folder::{add, sequence};
-
-/// A hub that stores packages and records requests. It supports `overwrite` if its version is 0.38
-/// or later.
-struct StoringHub {
-    server: ScriptedServer,
-    state: Arc<Mutex<HubState>>,
-}
-
-#[derive(Default)]
-struct HubState {
-    seen: Vec<String>,
-    sent: usize,
-    sequences: BTreeMap<String, Vec<u8>>,
-    in_use: Vec<String>,
-    /// Requests that begin with this text fail with 500.
-    failing: Option<&'static str>,
-}
-
-impl StoringHub {
-    fn start(version: &'static str) -> Self {
-        let state = Arc::<Mutex<HubState>>::default();
-        let server = serving({
-            let state = Arc::clone(&state);
-            move |request| state.lock().unwrap().answer(version, request)
-        });
-        Self { server, state }
-    }
-
-    fn host(&self) -> HostClient {
-        HostClient::new(self.server.url()).unwrap()
-    }
-
-    fn change(&self, change: impl FnOnce(&mut HubState)) {
-        change(&mut self.state.lock().unwrap());
-    }
-
-    /// Returns the requests since the last call.
-    fn seen(&self) -> Vec<String> {
-        std::mem::take(&mut self.state.lock().unwrap().seen)
-    }
-
-    fn ids(&self) -> Vec<String> {
-        self.state
-            .lock()
-            .unwrap()
-            .sequences
-            .keys()
-            .cloned()
-            .collect()
-    }
-}
-
-impl HubState {
-    fn answer(&mut self, version: &str, request: &ReceivedRequest) -> Vec<u8> {
-        let words = format!(
-            "{} {}",
-            request.method,
-            request.target.strip_prefix("/api/v1/").unwrap()
-        );
-        self.seen.push(words.clone());
-        let says = |status, body: Value| {
-            response(
-                status,
-                &[("content-type", "application/json")],
-                body.to_string().as_bytes(),
-            )
-        };
-        if self
-            .failing
-            .is_some_and(|failing| words.starts_with(failing))
-        {
-            return says("500 Internal Server Error", json!({ "error": "it failed" }));
-        }
-        let (method, path) = words.split_once(' ').unwrap();
-        let id = path
-            .strip_prefix("sequence/")
-            .unwrap_or_default()
-            .to_owned();
-        let unknown = || says("404 Not Found", json!({ "error": "not found" }));
-        match method {
-            "GET" if path == "version" => says("200 OK", json!({ "version": version })),
-            "POST" => {
-                self.sent += 1;
-                let id = format!("s{}", self.sent);
-                self.sequences.insert(id.clone(), request.body.clone());
-                says("200 OK", json!({ "id": id }))
-            }
-            _ if !self.sequences.contains_key(&id) => unknown(),
-            "GET" => {
-                let size = self.sequences[&id].len();
-                says(
-                    "200 OK",
-                    json!({ "id": id, "config": { "name": "a-package", "version": "1", "packageSize": size } }),
-                )
-            }
-            "PUT" | "DELETE" if self.in_use.contains(&id) => {
-                says("409 Conflict", json!({ "error": "in use" }))
-            }
-            "PUT" => {
-                self.sequences.insert(id.clone(), request.body.clone());
-                says("200 OK", json!({ "id": id }))
-            }
-            "DELETE" => {
-                self.sequences.remove(&id);
-                says("200 OK", json!({ "id": id }))
-            }
-            _ => unknown(),
-        }
-    }
-}
+use crate::storing_hub::StoringHub;
 
 /// A folder to deploy, and the path of its state file.
 struct Setup {
@@ -170,12 +57,12 @@ impl Setup {
 }
 
 fn assert_deployed(deployed: &Deployed, id: &str, change: DeployChange, left: &[&str]) {
-    let told: Vec<_> = deployed.left.iter().map(|id| id.as_str()).collect();
+    let remaining: Vec<_> = deployed.left.iter().map(|id| id.as_str()).collect();
     assert_eq!(
         (
             deployed.sequence.id().as_str(),
             deployed.change,
-            told.as_slice()
+            remaining.as_slice()
         ),
         (id, change, left)
     );

@@ -18,4 +18,5 @@ mod package;
 mod package_folder;
 mod progress;
 mod siignore;
+mod storing_hub;
 mod written_files;

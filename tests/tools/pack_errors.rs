@@ -99,21 +99,21 @@ fn from_dir_refuses_an_invalid_package_json() {
     );
 
     let folder = sequence("no-manifest", &[(".siignore", "package.json")]);
-    let told = |error: PackError| {
+    let manifest_error = |error: PackError| {
         error
             .to_string()
-            .split_once("cannot be used: ")
+            .split_once("package.json: ")
             .unwrap()
             .1
             .to_owned()
     };
     assert_eq!(
-        told(refused(&folder)),
+        manifest_error(refused(&folder)),
         "it is excluded by .siignore or by the options, but hubs need it"
     );
     fs::remove_file(folder.0.join("package.json")).unwrap();
     assert_eq!(
-        told(refused(&folder)),
+        manifest_error(refused(&folder)),
         "it does not exist; a sequence needs one with a name and a \"main\""
     );
 
@@ -126,7 +126,7 @@ fn from_dir_refuses_an_invalid_package_json() {
     );
     add(&folder, &[(".siignore", "*.js")]);
     assert_eq!(
-        told(refused(&folder)),
+        manifest_error(refused(&folder)),
         r#""main" is "index.js": its target is not in the package"#
     );
 }
@@ -329,7 +329,7 @@ fn from_dir_over_a_limit_names_the_largest_folder() {
     let size = Package::from_dir(&folder.0).unwrap().size();
     let with = |options: PackOptions| Package::from_dir_with(&folder.0, &options);
     assert!(with(PackOptions::new().max_bytes(size).max_files(9)).is_ok());
-    let told = |unit, limit, most| {
+    let over_limit = |unit, limit, most| {
         let remedy = "exclude something in .siignore, or raise the limit in PackOptions";
         format!(
             "{} contains more than {limit} {unit}, most of them in {most:?}; {remedy}",
@@ -340,13 +340,13 @@ fn from_dir_over_a_limit_names_the_largest_folder() {
         with(PackOptions::new().max_bytes(size - 1))
             .unwrap_err()
             .to_string(),
-        told("bytes", size - 1, "big")
+        over_limit("bytes", size - 1, "big")
     );
     assert_eq!(
         with(PackOptions::new().max_files(8))
             .unwrap_err()
             .to_string(),
-        told("files", 8, "many")
+        over_limit("files", 8, "many")
     );
     assert!(with(PackOptions::new().max_files(5).ignore("/many")).is_ok());
 }

@@ -84,12 +84,12 @@ fn upload_progress_reports_bytes_and_total() {
     );
 }
 
-fn assert_cancelled(error: &Error, said: &str) {
+fn assert_cancelled(error: &Error, text: &str) {
     assert!(
         error.is_cancelled() && matches!(error.kind(), ErrorKind::Cancelled { .. }),
         "{error:?}"
     );
-    assert!(error.to_string().contains(said), "{error}");
+    assert!(error.to_string().contains(text), "{error}");
 }
 
 #[test]

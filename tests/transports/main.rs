@@ -2,6 +2,7 @@
 
 mod conformance;
 mod conformance_faults;
+mod drivers;
 mod flows;
 mod record_replay;
 mod same_values;

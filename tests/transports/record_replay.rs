@@ -322,7 +322,7 @@ fn in_any_order_plays_the_matching_exchange() {
             format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{{\"id\":\"{id}\"}}"),
         );
     }
-    let asked = |replay: &Replay| {
+    let found = |replay: &Replay| {
         let host = replay.client().build().unwrap();
         ["b", "a"].map(|id| {
             host.instance(id)
@@ -333,10 +333,10 @@ fn in_any_order_plays_the_matching_exchange() {
         })
     };
     let replay = Replay::open(&folder.0).unwrap().in_any_order();
-    assert_eq!(asked(&replay), [true, true]);
+    assert_eq!(found(&replay), [true, true]);
     replay.assert_done();
     let replay = Replay::open(&folder.0).unwrap();
-    assert_eq!(asked(&replay), [false, false]);
+    assert_eq!(found(&replay), [false, false]);
     assert!(complaints(replay).contains("1: the request differs"));
 }
 

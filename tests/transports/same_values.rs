@@ -1,19 +1,15 @@
 //! The same operations return the same values with every transport and every driver of core.
 
 use std::fmt::Debug;
-use std::io::{self, Read};
-use std::pin::pin;
 use std::sync::Arc;
 
-use futures_util::{TryStreamExt, stream};
-use scramjet_client_blocking::core::{Decode, Operation};
-use scramjet_client_blocking::error::ReplyError;
+use scramjet_client_blocking::core::Operation;
 use scramjet_client_blocking::http::Method;
-use scramjet_client_blocking::{Error, ErrorKind, HostClient, Transport, Upload};
+use scramjet_client_blocking::{HostClient, Transport};
 use scramjet_client_core::{
     Dialect, Endpoint, EventName, GetInstance, GetSequence, GetVersion, InstanceId, Json,
     KillInstance, KillOptions, LastEvent, ListSequences, OutputStream, Path, ReadEvents,
-    ReadStream, SendSequence, SequenceId, SingleItem, StartOptions, StartSequence, Streamed,
+    ReadStream, SendSequence, SequenceId, SingleItem, StartOptions, StartSequence,
 };
 use scramjet_client_testing::script::{Answer, Script};
 use scramjet_client_tests::hub::{SharedHub, shared};
@@ -22,6 +18,7 @@ use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 use crate::conformance::is_curl_here;
 use crate::curl_transport::Curl;
+use crate::drivers::{Async, Blocking, Driver, OverTcp, core_error};
 use crate::tcp_transport::Tcp;
 use crate::{core_reqwest, core_small_transport, core_tcp};
 
@@ -123,191 +120,6 @@ fn serve() -> ScriptedServer {
             }
         }
     })
-}
-
-/// A driver or transport that runs operations.
-trait Driver {
-    fn call<O: Operation<Payload = Vec<u8>, Decoder: SingleItem>>(
-        &self,
-        operation: &O,
-    ) -> Result<<O::Decoder as Decode>::Item, String>;
-    fn send<O: Operation<Payload = Streamed, Decoder: SingleItem>>(
-        &self,
-        operation: &O,
-        pieces: Vec<Vec<u8>>,
-    ) -> Result<<O::Decoder as Decode>::Item, String>;
-    fn events(&self, operation: &ReadEvents<'_>) -> Result<Vec<String>, String>;
-    /// Returns the bytes, and the error that ended the stream.
-    fn bytes(&self, operation: &ReadStream<'_>) -> Result<(Vec<u8>, Option<String>), String>;
-}
-
-/// Formats an error of core.
-fn core_error(error: &(dyn std::error::Error + 'static)) -> String {
-    format!(
-        "{:?}",
-        error
-            .downcast_ref::<ReplyError>()
-            .unwrap_or_else(|| panic!("no error of core: {error:?}"))
-    )
-}
-
-struct Blocking(HostClient);
-
-fn inner(error: &Error) -> String {
-    match error.kind() {
-        ErrorKind::Reply(error) => core_error(error),
-        _ => panic!("no error of core: {error:?}"),
-    }
-}
-
-impl Driver for Blocking {
-    fn call<O: Operation<Payload = Vec<u8>, Decoder: SingleItem>>(
-        &self,
-        operation: &O,
-    ) -> Result<<O::Decoder as Decode>::Item, String> {
-        self.0.call(operation).map_err(|error| inner(&error))
-    }
-
-    fn send<O: Operation<Payload = Streamed, Decoder: SingleItem>>(
-        &self,
-        operation: &O,
-        pieces: Vec<Vec<u8>>,
-    ) -> Result<<O::Decoder as Decode>::Item, String> {
-        let upload = Upload::reader(io::Cursor::new(pieces.concat()));
-        self.0
-            .send(operation, upload)
-            .map(|(item, _)| item)
-            .map_err(|error| inner(&error))
-    }
-
-    fn events(&self, operation: &ReadEvents<'_>) -> Result<Vec<String>, String> {
-        let events = self
-            .0
-            .instance(operation.id.as_str())
-            .unwrap()
-            .event_stream(operation.name.as_str());
-        events
-            .map_err(|error| inner(&error))?
-            .map(|event| {
-                event
-                    .map(|event| format!("{event:?}"))
-                    .map_err(|error| inner(&error))
-            })
-            .collect()
-    }
-
-    fn bytes(&self, operation: &ReadStream<'_>) -> Result<(Vec<u8>, Option<String>), String> {
-        let mut stream = self.0.open(operation).map_err(|error| inner(&error))?;
-        let mut bytes = Vec::new();
-        let end = stream.read_to_end(&mut bytes).err();
-        let end = end.map(|error| {
-            inner(
-                error
-                    .get_ref()
-                    .and_then(|error| error.downcast_ref())
-                    .expect("the library's own"),
-            )
-        });
-        Ok((bytes, end))
-    }
-}
-
-struct Async(tokio::runtime::Runtime, core_reqwest::Hub);
-
-impl Driver for Async {
-    fn call<O: Operation<Payload = Vec<u8>, Decoder: SingleItem>>(
-        &self,
-        operation: &O,
-    ) -> Result<<O::Decoder as Decode>::Item, String> {
-        self.0
-            .block_on(self.1.call(operation))
-            .map_err(|error| core_error(&*error))
-    }
-
-    fn send<O: Operation<Payload = Streamed, Decoder: SingleItem>>(
-        &self,
-        operation: &O,
-        pieces: Vec<Vec<u8>>,
-    ) -> Result<<O::Decoder as Decode>::Item, String> {
-        let pieces = stream::iter(pieces.into_iter().map(Ok::<_, core_reqwest::Failure>));
-        self.0
-            .block_on(self.1.send(operation, reqwest::Body::wrap_stream(pieces)))
-            .map_err(|error| core_error(&*error))
-    }
-
-    fn events(&self, operation: &ReadEvents<'_>) -> Result<Vec<String>, String> {
-        let events = self.0.block_on(async {
-            self.1
-                .stream(operation)
-                .await?
-                .map_ok(|event| format!("{event:?}"))
-                .try_collect()
-                .await
-        });
-        events.map_err(|error: core_reqwest::Failure| core_error(&*error))
-    }
-
-    fn bytes(&self, operation: &ReadStream<'_>) -> Result<(Vec<u8>, Option<String>), String> {
-        self.0.block_on(async {
-            let mut pieces = pin!(
-                self.1
-                    .stream(operation)
-                    .await
-                    .map_err(|error| core_error(&*error))?
-            );
-            let mut bytes = Vec::new();
-            loop {
-                match pieces.try_next().await {
-                    Ok(Some(piece)) => bytes.extend(piece),
-                    Ok(None) => return Ok((bytes, None)),
-                    Err(error) => return Ok((bytes, Some(core_error(&*error)))),
-                }
-            }
-        })
-    }
-}
-
-struct OverTcp(Endpoint);
-
-impl Driver for OverTcp {
-    fn call<O: Operation<Payload = Vec<u8>, Decoder: SingleItem>>(
-        &self,
-        operation: &O,
-    ) -> Result<<O::Decoder as Decode>::Item, String> {
-        core_tcp::call(&self.0, operation).map_err(|error| core_error(&*error))
-    }
-
-    fn send<O: Operation<Payload = Streamed, Decoder: SingleItem>>(
-        &self,
-        operation: &O,
-        pieces: Vec<Vec<u8>>,
-    ) -> Result<<O::Decoder as Decode>::Item, String> {
-        core_tcp::send(&self.0, operation, &mut pieces.concat().as_slice())
-            .map_err(|error| core_error(&*error))
-    }
-
-    fn events(&self, operation: &ReadEvents<'_>) -> Result<Vec<String>, String> {
-        let events = core_tcp::items(&self.0, operation).map_err(|error| core_error(&*error))?;
-        events
-            .map(|event| {
-                event
-                    .map(|event| format!("{event:?}"))
-                    .map_err(|error| core_error(&*error))
-            })
-            .collect()
-    }
-
-    fn bytes(&self, operation: &ReadStream<'_>) -> Result<(Vec<u8>, Option<String>), String> {
-        let mut bytes = Vec::new();
-        for piece in core_tcp::items(&self.0, operation).map_err(|error| core_error(&*error))? {
-            match piece {
-                Ok(piece) => bytes.extend(piece),
-                Err(error) if bytes.is_empty() => return Err(core_error(&*error)),
-                Err(error) => return Ok((bytes, Some(core_error(&*error)))),
-            }
-        }
-        Ok((bytes, None))
-    }
 }
 
 /// `GET /sequences`, decoded as a wrong type.

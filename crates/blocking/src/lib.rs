@@ -202,6 +202,7 @@ pub mod platform {
 /// Values that requests take and responses contain.
 pub mod types {
     pub use crate::handles::dry_run::{DryRun, DryRunBody};
+    pub use crate::handles::into_id::IntoId;
     #[doc(inline)]
     pub use scramjet_client_core::flow::Deleted;
     #[doc(inline)]

@@ -33,7 +33,7 @@
 //! - `now` is the time since the start of the flow. It must not decrease.
 //! - Send each request once. Retries are the flow's decision.
 //! - At the caller's own timeout, call [`cancel`](Flow::cancel) and continue to drive the flow. It
-//!   then cleans up what it has started on the hub, which takes at most some seconds. The driver
+//!   then cleans up what it has started on the hub, which takes at most 20 seconds. The driver
 //!   may do this in the background.
 
 mod delete;

@@ -34,7 +34,7 @@ pub(crate) fn end_stream(headers: &mut HeaderMap, end: Option<bool>) {
     }
 }
 
-/// The content or transfer encoding of a response. No request accepts one.
+/// A content or transfer encoding that this crate cannot decode. Requests do not ask for one.
 #[derive(Debug)]
 pub(crate) struct Encoding {
     /// The name of the header.
@@ -44,7 +44,7 @@ pub(crate) struct Encoding {
 }
 
 impl Encoding {
-    /// Returns `None` if the body has no encoding other than `chunked`.
+    /// Returns `None` if the body has no encoding other than `identity` and `chunked`.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let of = |header, plain: &[&str]| {
             let values = headers.get_all(header).iter();

@@ -1,11 +1,12 @@
-//! Serves a fake hub of 0.18 or 1.x, whose sequences live and die in the eighteen scenarios of
-//! `tests/fixtures/timelines-*.json`, until standard input ends. It prints the URL of the hub.
+//! Serves a fake hub of 0.18 or 1.x that runs the eighteen scenarios of
+//! `tests/fixtures/timelines-*.json`. It prints the URL of the hub, and runs until standard input
+//! ends.
 //!
 //! `cargo run -p scramjet-client-testing --example timelines -- 1.x`
 //!
-//! A line with the id of an instance ends the process of the instance, like `SIGKILL`.
+//! An instance id on standard input ends the process of that instance, like `SIGKILL`.
 
-#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+#![allow(clippy::print_stdout, reason = "an example prints its results")]
 
 #[path = "../tests/model/timelines/scenarios.rs"]
 #[allow(dead_code, reason = "the test uses all of it")]
@@ -33,13 +34,13 @@ fn main() -> io::Result<()> {
     for id in io::stdin().lines() {
         let id = id?;
         if !hub.crash(id.trim()) {
-            println!("there is no instance {id}");
+            println!("instance {id} does not exist");
         }
     }
     Ok(())
 }
 
-/// Does the steps of a scenario, and then stays.
+/// Runs the steps of a scenario, and then stays.
 fn run(process: &mut Process, steps: &[Step]) -> ProgramResult {
     for step in steps {
         match step {

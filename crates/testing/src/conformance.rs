@@ -43,17 +43,19 @@ const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Capability {
-    /// Ends a request at its [`deadline`](scramjet_client_blocking::transport::CallLimits::deadline).
+    /// Ends a request at its
+    /// [`deadline`](scramjet_client_blocking::transport::CallLimits::deadline).
     Deadline,
-    /// Ends a wait after the [`idle`](scramjet_client_blocking::transport::CallLimits::idle) timeout, and can
-    /// continue afterwards.
+    /// Ends a wait after the [`idle`](scramjet_client_blocking::transport::CallLimits::idle)
+    /// timeout, and can continue afterwards.
     Idle,
-    /// Ends a request when its [`cancel`](scramjet_client_blocking::transport::CallLimits::cancel) token is
-    /// canceled.
+    /// Ends a request when its [`cancel`](scramjet_client_blocking::transport::CallLimits::cancel)
+    /// token is canceled.
     Cancel,
     /// Reuses connections for several requests.
     Reuse,
-    /// Reports the [`ReasonPhrase`](scramjet_client_blocking::transport::ReasonPhrase) of a response.
+    /// Reports the [`ReasonPhrase`](scramjet_client_blocking::transport::ReasonPhrase) of a
+    /// response.
     Reason,
     /// Returns an error response during an upload even if the server resets the connection right
     /// after it. A close without a reset does not need this.

@@ -1,15 +1,19 @@
-//! Test programs that use [Scramjet Transform Hub](https://github.com/scramjetorg/transform-hub)
-//! with `scramjet-client-blocking`, without a hub. The [`guide`] shows tests of common cases.
+//! Test programs that use `scramjet-client-blocking` without a
+//! [Scramjet Transform Hub](https://github.com/scramjetorg/transform-hub).
 //!
-//! - [`fake_hub`] has a hub in the process of the test, which runs programs that are closures.
-//! - [`script`] has a transport without a network: the test says which requests it expects, and how
-//!   each is answered.
-//! - [`replay`] records what a real hub answers, and plays it in tests, in the same process or over
-//!   the loopback interface.
-//! - [`server`] has a server on the loopback interface whose connections the test handles, byte by
-//!   byte if need be.
-//! - [`conformance`] checks that a [`Transport`](scramjet_client_blocking::Transport) keeps its
-//!   contract.
+//! The [`guide`] has tests of common cases.
+//!
+//! - [`fake_hub`]: a hub in the process of the test, whose programs are Rust closures.
+//! - [`script`]: a transport without a network, for tests that list each request and its answer.
+//! - [`replay`]: a recorder of the exchanges with a real hub, and a transport and a server that
+//!   play them in tests.
+//! - [`server`]: a server on the loopback interface, whose connections the test handles itself.
+//! - [`conformance`]: a test suite for implementations of
+//!   [`Transport`](scramjet_client_blocking::Transport).
+//! - [`model`]: the fake hub as a state machine without IO, for tests in virtual time. [`network`]
+//!   adds faults and a proxy to it.
+//!
+//! The following example tests how a program handles errors:
 //!
 //! ```
 //! use scramjet_client_blocking::HostClient;
@@ -27,13 +31,17 @@
 //! let host = script.client().build()?;
 //! assert!(names(&host)?.is_empty());
 //! assert_eq!(names(&host).unwrap_err().api().unwrap().status, 503);
-//! assert!(names(&host).unwrap_err().to_string().contains("cut off"));
+//! assert!(names(&host).unwrap_err().to_string().contains("connection lost"));
 //! script.assert_done();
 //! # Ok::<(), scramjet_client_blocking::Error>(())
 //! ```
 
 pub mod conformance;
 pub mod fake_hub;
+// The names that the guide links to.
+#[cfg(doc)]
+use crate::{fake_hub::*, script::*};
+
 #[doc = include_str!("guide.md")]
 pub mod guide {}
 mod http1;

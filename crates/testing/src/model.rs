@@ -4,8 +4,8 @@
 #![doc = include_str!("model/rules.md")]
 
 mod control_routes;
-mod death;
 mod dispatch;
+mod ends;
 mod events;
 mod exchange;
 mod generation;
@@ -14,7 +14,6 @@ mod instance;
 mod instance_routes;
 mod items;
 mod javascript;
-mod life;
 mod log;
 mod negotiate;
 mod package;
@@ -25,9 +24,11 @@ mod record;
 mod reply;
 mod routes;
 mod sequences;
+mod starts;
 mod steps;
 mod stream_routes;
 mod text;
+mod timer_events;
 mod timers;
 mod topics;
 mod upload;
@@ -50,10 +51,10 @@ pub use self::steps::{Step, Steps};
 
 use self::exchange::Exchange;
 use self::instance::Instances;
-use self::life::TimerEvent;
 use self::pipe::{PipeId, Pipes, Retention};
 use self::sequences::{PendingDeletion, Sequence};
 use self::text::IdGenerator;
+use self::timer_events::TimerEvent;
 use self::timers::Timers;
 use self::topics::Topic;
 
@@ -269,7 +270,7 @@ impl Model {
 
     /// Ends the process of an instance from outside, like `SIGKILL`.
     pub fn crash(&mut self, key: InstanceKey) {
-        self.process_died(key, instance::ProcessEnd::Exited);
+        self.process_ended(key, instance::ProcessEnd::Exited);
         self.settle();
     }
 

@@ -83,9 +83,9 @@ impl Network {
 
     /// Makes the hub unreachable, or reachable again. An unreachable hub loses all connections and
     /// refuses new ones, and keeps its state.
-    pub fn set_unreachable(&mut self, away: bool) {
-        self.unreachable = away;
-        if away {
+    pub fn set_unreachable(&mut self, unreachable: bool) {
+        self.unreachable = unreachable;
+        if unreachable {
             for connection in self.connections.values_mut() {
                 if let Some(exchange) = connection.exchange.take() {
                     self.hub.disconnect(exchange);
@@ -164,7 +164,7 @@ impl Network {
                 .as_ref()
                 .map(|proxy| ProxyState::new(proxy, method, now)),
         };
-        let mut reaches = true;
+        let mut reaches_hub = true;
         match kind {
             None => {}
             Some(FaultKind::Refuse {
@@ -173,18 +173,18 @@ impl Network {
                 headers,
             }) => {
                 connection.ready = whole_response(status, &body, headers);
-                reaches = false;
+                reaches_hub = false;
             }
             Some(FaultKind::LoseRequest) => {
                 connection.ready.push_back(Piece::Cut);
-                reaches = false;
+                reaches_hub = false;
             }
             Some(FaultKind::Delay(by)) => connection.not_before = now.saturating_add(by),
             Some(FaultKind::CutAfter(bytes)) => connection.cut_after = Some(bytes),
             Some(FaultKind::LoseResponse) => connection.loses_response = true,
             Some(FaultKind::Silence) => connection.silent = true,
         }
-        if self.unreachable && reaches {
+        if self.unreachable && reaches_hub {
             let Some(proxy) = &self.proxy else {
                 return Err(ConnectionRefused);
             };
@@ -195,9 +195,9 @@ impl Network {
                 }
                 None => bad_gateway(),
             };
-            reaches = false;
+            reaches_hub = false;
         }
-        if reaches {
+        if reaches_hub {
             connection.exchange = Some(self.hub.request(request));
         }
         self.next += 1;

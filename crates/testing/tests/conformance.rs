@@ -1,5 +1,5 @@
-//! Runs the conformance suite on `Replay`. All other transports, `Script` included, are checked by
-//! the test `transports` of the workspace, which takes longer.
+//! Runs the conformance suite on `Replay`. The test `transports` of the workspace runs it on all
+//! other transports, including `Script`, which takes longer.
 
 use scramjet_client_testing::conformance::{Outcome, Suite};
 

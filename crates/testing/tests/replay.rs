@@ -1,5 +1,5 @@
-//! Tests of a `Replay` that is served over HTTP. The bytes on the wire matter, so there is no
-//! client.
+//! Tests of a `Replay` that is served over HTTP. They use raw sockets, because they check the
+//! bytes.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
@@ -103,7 +103,7 @@ fn serve_sends_interim_responses_before_the_body_arrives() {
 }
 
 #[test]
-fn serve_closes_the_connection_where_the_recording_ends() {
+fn serve_closes_the_connection_at_the_end_of_the_recording() {
     let cut =
         RecordedExchange::from_bytes("cut", get("version"), &VERSION[..VERSION.len() - 3]).unwrap();
     let replay = Replay::new([cut]);
@@ -185,7 +185,7 @@ fn assert_done_reports_missing_and_additional_requests() {
 }
 
 #[test]
-fn a_request_that_breaks_off_is_reported() {
+fn assert_done_reports_a_truncated_request() {
     let replay = Replay::new([kill()]);
     let server = replay.serve().unwrap();
     let mut client = connect(&server);

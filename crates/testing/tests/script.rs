@@ -1,4 +1,4 @@
-//! Tests of `Script`, through a client.
+//! Tests of `Script` through a client.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
@@ -18,7 +18,7 @@ use scramjet_client_blocking::{
 };
 use scramjet_client_testing::script::{Answer, Script};
 
-/// Asks for the next event in one request, where `InstanceClient::next_event` makes several.
+/// Waits for the next event with a single request. `InstanceClient::next_event` makes several.
 fn next_event(instance: &InstanceClient, name: &str) -> Result<Event, Error> {
     instance.host().call(&NextEvent {
         id: instance.id(),
@@ -28,7 +28,7 @@ fn next_event(instance: &InstanceClient, name: &str) -> Result<Event, Error> {
 
 const VERSION: &str = r#"{"version":"1.0.1"}"#;
 
-/// Upper bound for what must not take long, even on a busy machine.
+/// Upper bound for short waits, even on a busy machine.
 const SOON: Duration = Duration::from_secs(5);
 
 /// Returns the panic message of `assert_done`.
@@ -39,20 +39,19 @@ fn report(script: &Script) -> String {
         .unwrap()
 }
 
-/// Returns the parts of the report after its first line. A line that is indented belongs to the one
-/// before it.
-fn complaints(script: &Script) -> Vec<String> {
+/// Returns the problems in the report. An indented line belongs to the one before.
+fn problems(script: &Script) -> Vec<String> {
     let report = report(script);
     let mut lines = report.lines();
     assert_eq!(lines.next().unwrap(), "the script did not go as planned");
-    let mut complaints = Vec::<String>::new();
+    let mut problems = Vec::<String>::new();
     for line in lines {
-        match complaints.last_mut() {
+        match problems.last_mut() {
             Some(last) if line.starts_with(' ') => *last += &format!("\n{line}"),
-            _ => complaints.push(line.to_owned()),
+            _ => problems.push(line.to_owned()),
         }
     }
-    complaints
+    problems
 }
 
 /// Returns the last cause of an error.
@@ -131,7 +130,7 @@ fn unexpected_request_fails_and_lists_what_is_expected() {
          always answers GET version"
     );
     assert_eq!(script.requests().len(), 4, "with the unexpected ones");
-    assert_eq!(complaints(&script), [first, second]);
+    assert_eq!(problems(&script), [first, second]);
 }
 
 #[test]
@@ -150,21 +149,21 @@ instance/x/event/ready, and always answers GET instance/x
     event_stream: GET instance/:id/events/:name
     follow_events: GET instance/:id/events/:name, GET instance/:id (after a silence)
     next_event, wait_next_event, wait_next_any: GET instance/:id/events/:name, GET instance/:id
-    event, wait_event, wait_any: GET instance/:id/event/:name, GET instance/:id/events/:name (since \
-0.38.0), GET instance/:id
+    last_event, wait_event, wait_any: GET instance/:id/event/:name, GET instance/:id/events/:name \
+(since 0.38.0), GET instance/:id
     start_and_wait, start_with_retry: POST sequence/:id/start, GET instance/:id/event/:name, GET \
 instance/:id/events/:name (since 0.38.0), GET instance/:id, POST instance/:id/_kill (if it does \
 not get ready)
     PoolOptions::start: GET load-check (with Placement::LeastLoaded), POST sequence/:id/start, GET \
 instance/:id/event/:name (with a readiness), GET instance/:id/events/:name (with a readiness, \
-since 0.38.0), GET instance/:id (with a readiness), GET instances (each second), POST instance/:id/_kill \
-(at the end)";
-    let complaints = complaints(&script);
-    assert_eq!(complaints.first().unwrap(), expected);
+since 0.38.0), GET instance/:id (with a readiness), GET instances (each second), \
+POST instance/:id/_kill (at the end)";
+    let problems = problems(&script);
+    assert_eq!(problems.first().unwrap(), expected);
 }
 
 #[test]
-fn unexpected_request_of_an_operation_of_ones_own_lists_no_calls() {
+fn unexpected_request_to_an_unknown_route_lists_no_calls() {
     let script = Script::new();
     let request = Request::get("http://a-hub/api/v1/a/route/of/ones/own");
     let request = request.body(RequestBody::Empty).unwrap();
@@ -172,11 +171,11 @@ fn unexpected_request_of_an_operation_of_ones_own_lists_no_calls() {
     let expected = "GET a/route/of/ones/own: unexpected request; the script expects no \
                     more requests";
     assert_eq!(cause(&error), expected);
-    assert_eq!(complaints(&script), [expected]);
+    assert_eq!(problems(&script), [expected]);
 }
 
 #[test]
-fn unexpected_request_for_the_version_says_why_it_comes() {
+fn unexpected_request_for_the_version_explains_its_cause() {
     let script = Script::new().always("POST", "sequence/s/start", |_| Answer::ok("{}"));
     let host = HostClient::builder(Script::URL).transport(Arc::new(script.clone()));
     let host = host.retry(None).build().unwrap();
@@ -197,7 +196,7 @@ GET instance/:id/log (before 0.27.0)
   Many other calls make it if the client does not know the version of the hub. \
 HostClientBuilder::hub_version sets it.
   This request came 3 times.";
-    assert_eq!(complaints(&script), [expected]);
+    assert_eq!(problems(&script), [expected]);
 }
 
 #[test]
@@ -211,7 +210,7 @@ fn unexpected_request_lists_a_bounded_number_of_expected_ones() {
         error.contains(", then GET instance/9, then 90 more\n"),
         "{error}"
     );
-    assert_eq!(complaints(&script).len(), 101);
+    assert_eq!(problems(&script).len(), 101);
 }
 
 #[test]
@@ -230,16 +229,16 @@ fn assert_done_reports_an_expected_request_that_did_not_come() {
 }
 
 #[test]
-fn dropping_the_last_clone_reports_what_went_wrong() {
+fn dropping_the_last_clone_reports_problems() {
     let script = Script::new().then("GET", "version", Answer::ok("{}"));
     let clone = script.clone();
     drop(script);
     assert!(catch_unwind(AssertUnwindSafe(|| drop(clone))).is_err());
-    // Not a second time.
+    // The script reports its problems once.
     let script = Script::new().then("GET", "version", Answer::ok("{}"));
     assert!(catch_unwind(AssertUnwindSafe(|| script.assert_done())).is_err());
     drop(script);
-    // Nor if the test is failing anyway.
+    // A test that already panics keeps its own message.
     let panic = catch_unwind(|| {
         let _script = Script::new().then("GET", "version", Answer::ok("{}"));
         std::panic::resume_unwind(Box::new("the test's own"));
@@ -313,7 +312,7 @@ fn refusals_leave_the_rest_of_an_upload_unread() {
             Answer::status(422, "")
         });
     let host = host(&script);
-    // The readers have no end, so to read all of one would hang.
+    // The readers are endless, so the test hangs if one is read to its end.
     assert_eq!(
         host.send(&SendSequence, Upload::reader(io::repeat(0)))
             .unwrap_err()
@@ -336,7 +335,7 @@ fn refusals_leave_the_rest_of_an_upload_unread() {
 }
 
 #[test]
-fn answer_error_is_the_cause_of_the_clients_error() {
+fn answer_error_is_the_cause_of_the_client_error() {
     let refused = TransportError::new(Phase::Connect, "connection refused");
     let script = Script::new()
         .then("GET", "version", Answer::error(refused))
@@ -418,7 +417,7 @@ fn time_limit_ends_the_wait_for_a_head() {
     assert!(is_lost_in_wait(&error) && !error.is_timeout(), "{error:?}");
     assert!(response.is_dropped());
     drop(response);
-    assert_eq!(complaints(&script), [expected]);
+    assert_eq!(problems(&script), [expected]);
 }
 
 #[test]
@@ -437,7 +436,7 @@ fn time_limit_ends_the_wait_for_a_piece() {
     let expected = "GET instance/x/output: no piece came within 30ms; the test has not called \
                     ResponseHandle::piece or end";
     assert_eq!(cause(&error), expected);
-    assert_eq!(complaints(&script), [expected]);
+    assert_eq!(problems(&script), [expected]);
     drop(output);
 }
 
@@ -449,7 +448,7 @@ fn time_limit_applies_to_each_wait_and_can_be_removed() {
         .then("GET", "version", answer);
     let host = host(&script);
     let caller = thread::spawn(move || host.version());
-    // Longer than the limit in total, but not for one piece.
+    // The total time exceeds the limit, but no single wait does.
     for piece in [r#"{"ver"#, r#"sion":"#, r#""1.0"#, r#".1"}"#] {
         thread::sleep(Duration::from_millis(150));
         response.piece(piece);
@@ -478,7 +477,7 @@ fn the_callers_limit_counts_if_it_is_shorter_than_the_time_limit() {
     let script = Script::new().then("GET", "version", answer);
     let host = host(&script).with_deadline(Duration::from_millis(30));
     assert!(host.version().unwrap_err().is_timeout());
-    // The client has given up, so the handle may go.
+    // The client no longer waits, so the handle may be dropped.
     drop(response);
     script.assert_done();
 }
@@ -499,12 +498,12 @@ fn dropping_a_response_handle_is_an_error_of_the_body() {
     let error = output.read_to_end(&mut received).unwrap_err();
     assert_eq!(received, b"a line\n");
     assert_eq!(cause(&error), format!("GET instance/x/output: {DROPPED}"));
-    // Before the head, and before the request.
+    // The handle is dropped before the headers and before the request.
     drop(unused);
     let error = host.version().unwrap_err();
     assert_eq!(cause(&error), format!("GET version: {DROPPED}"));
     assert_eq!(
-        complaints(&script),
+        problems(&script),
         [
             format!("GET instance/x/output: {DROPPED}"),
             format!("GET version: {DROPPED}")

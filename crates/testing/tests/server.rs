@@ -1,4 +1,4 @@
-//! Tests of `Server`. The bytes on the wire matter, so there is no client.
+//! Tests of `Server`. They use raw sockets, because they check the bytes.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -13,7 +13,7 @@ use std::time::Duration;
 use scramjet_client_testing::script::Answer;
 use scramjet_client_testing::server::{Connection, Server, Stream, plain, refused_url};
 
-/// Upper bound for what must happen, even on a busy machine.
+/// Upper bound for waits, even on a busy machine.
 const SOON: Duration = Duration::from_secs(10);
 
 const GET: &[u8] = b"GET /x HTTP/1.1\r\n\r\n";
@@ -78,7 +78,7 @@ fn respond_sends_a_chunk_for_each_piece() {
 }
 
 #[test]
-fn respond_fails_for_answers_that_are_cut_off() {
+fn respond_fails_for_truncated_answers() {
     let answers: [fn() -> Answer; 4] = [
         || Answer::pieces(["one"]).lost(),
         || Answer::ok("one").header("content-length", "9"),
@@ -102,7 +102,7 @@ fn respond_fails_for_answers_that_are_cut_off() {
 }
 
 #[test]
-fn respond_sends_a_live_answer_as_it_comes() {
+fn respond_sends_a_live_answer_in_pieces() {
     let (sender, handles) = channel();
     let sender = Mutex::new(sender);
     let server = answering(move || {
@@ -137,7 +137,7 @@ fn respond_blocks_with_a_silent_answer_until_the_client_closes() {
 }
 
 #[test]
-fn read_body_keeps_what_came_before_the_client_closed() {
+fn read_body_keeps_the_bytes_before_the_client_closed() {
     let (server, requests) = reporting(|connection| {
         let mut request = connection.read_head().unwrap();
         let error = connection.read_body(&mut request).unwrap_err();
@@ -157,7 +157,7 @@ fn read_body_keeps_what_came_before_the_client_closed() {
 }
 
 #[test]
-fn read_head_fails_for_what_is_not_a_request() {
+fn read_head_fails_if_the_client_sends_no_request() {
     let (server, results) = reporting(|connection| connection.read_head().map(drop));
     let mut stream = connect(&server);
     stream.write_all(b"not HTTP\r\nat all\r\n\r\n").unwrap();
@@ -168,7 +168,7 @@ fn read_head_fails_for_what_is_not_a_request() {
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
 }
 
-/// A protocol that writes in capitals.
+/// A protocol that writes in upper case.
 struct Capitals(Box<dyn Stream>);
 
 impl Read for Capitals {

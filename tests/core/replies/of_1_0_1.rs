@@ -198,11 +198,11 @@ fn replies() {
     });
     let ended = |exitcode, reason: &'static str| {
         move |info: &scramjet_client_core::InstanceInfo| {
-            let said = info
+            let terminated = info
                 .terminated
                 .as_ref()
                 .map(|how| (how.exitcode, how.reason.as_deref()));
-            said == Some((Some(exitcode), Some(reason)))
+            terminated == Some((Some(exitcode), Some(reason)))
         }
     };
     t.decodes("instance-info-completed", get_instance, |info| {

@@ -80,7 +80,7 @@ impl Table {
     ) {
         let row = self.row(name);
         let event: Event = row.item(&self.hub, &operation(&row));
-        let asked = row
+        let requested = row
             .exchange
             .request
             .target
@@ -89,7 +89,7 @@ impl Table {
             .unwrap_or_default();
         assert_eq!(
             (event.name.as_str(), &event.data),
-            (asked, &data),
+            (requested, &data),
             "{}",
             row.place
         );

@@ -131,7 +131,7 @@ fn from_env_error_names_the_variable() {
     run_in_child(
         NAME,
         &[url, ("SCRAMJET_CA_FILE", empty.as_os_str())],
-        "empty.pem: there is no certificate in it",
+        "empty.pem: it contains no certificate",
     );
     run_in_child(
         NAME,

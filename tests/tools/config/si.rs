@@ -96,7 +96,7 @@ fn si_profile_current_selects_like_si() {
         &[home, ("SI_CONFIG", "".as_ref())],
         "staging staging.json",
     );
-    // A path needs no home.
+    // A path needs no home folder.
     run_in_child(NAME, &[path], "- cloud.json");
     let there = "/.si/profiles; available: cloud, default, staging";
     run_in_child(
@@ -160,12 +160,12 @@ fn si_profile_current_creates_nothing() {
 fn si_profile_named_returns_its_settings() {
     const NAME: &str = "config::si::si_profile_named_returns_its_settings";
     if case().is_none() {
-        let home = home("si-told");
+        let home = home("si-named");
         fs::write(home.0.join(".si/profiles/README"), "").unwrap();
         return run_in_child(NAME, &[("HOME", home.0.as_os_str())], "in its home");
     }
     assert_eq!(SiProfile::names().unwrap(), ["cloud", "default", "staging"]);
-    let told = |name| {
+    let named = |name| {
         let profile = SiProfile::named(name).unwrap();
         assert_eq!(profile.name(), Some(name));
         assert_eq!(
@@ -176,7 +176,7 @@ fn si_profile_named_returns_its_settings() {
         assert!(debug.contains(name) && !debug.contains(TOKEN), "{debug}");
         profile
     };
-    let default = told("default");
+    let default = named("default");
     let rest = |profile: &SiProfile| {
         let [middleware, scope, token] = [
             profile.middleware_api_url(),
@@ -188,10 +188,10 @@ fn si_profile_named_returns_its_settings() {
     };
     assert_eq!(default.api_url(), "http://127.0.0.1:8000/api/v1");
     assert_eq!(rest(&default), (false, None, None, None));
-    let staging = told("staging");
+    let staging = named("staging");
     assert_eq!(staging.api_url(), "http://127.0.0.1:9000/api/v1");
     assert_eq!(rest(&staging), (false, None, None, Some(TOKEN.into())));
-    let cloud = told("cloud");
+    let cloud = named("cloud");
     assert_eq!(
         rest(&cloud),
         (

@@ -11,21 +11,21 @@ use crate::body::response::Body;
 use crate::body::watchdog::Watch;
 use crate::error::Error;
 
-/// The bytes of a stream, as they come.
+/// A stream of bytes from the hub.
 ///
-/// A read waits until there is at least one byte, for ever unless a limit was set, and does not wait for more. The end of the stream
-/// is `Ok(0)`, and only if the hub ended it: a connection that is lost is an error, whose inner
-/// error is an [`Error`], and remains one however often it is read on. After an idle timeout it can
-/// be read on.
+/// A read blocks until at least one byte arrives, without a limit by default. It returns `Ok(0)`
+/// only if the hub has ended the stream. A lost connection is an [`io::Error`] that contains an
+/// [`Error`], and further reads fail as well. After an idle timeout, the stream can be read again.
 ///
-/// A hub of 1.x ends the streams of an instance only 195 seconds after an uncaught exception.
-/// Streams of a [`Child`](crate::Child), and those opened by
-/// [`stream_until_ended`](crate::InstanceClient::stream_until_ended), do not wait for that.
+/// After an uncaught exception, a hub of 1.x keeps the streams of the instance open for 195
+/// seconds. The streams of a [`Child`](crate::Child) and of
+/// [`stream_until_ended`](crate::InstanceClient::stream_until_ended) end with the instance.
 ///
-/// [`lines`](Self::lines) and [`json_lines`](Self::json_lines) make an iterator of it. Dropping it closes the connection.
+/// [`lines`](Self::lines) and [`json_lines`](Self::json_lines) return iterators. Dropping the
+/// stream closes the connection.
 pub struct ByteStream {
     body: Body,
-    /// Counts the bytes, which the stream's reader gets as they are.
+    /// Counts the bytes. They are passed on unchanged.
     reply: Reply<Discard>,
 }
 
@@ -37,32 +37,33 @@ impl ByteStream {
         }
     }
 
-    /// Ends it with the instance that the watch is for.
+    /// Ends the stream when the watched instance ends.
     pub(crate) fn ending_with(mut self, watch: Watch) -> Self {
         self.body.end_with(watch);
         self
     }
 
-    /// Waits for the head of the response; no longer than until this time, if one is given.
+    /// Waits for the head of the response, or until a time if there is one.
     pub(crate) fn await_head(&mut self, until: Option<Instant>) -> Result<(), Error> {
         self.body.await_head(until)
     }
 
-    /// Its body, before anything of it was read.
+    /// Returns the body, before anything was read.
     pub(crate) fn into_body(self) -> Body {
         self.body
     }
 
-    /// Tells how far it has come: once before the first byte is waited for, and after each piece that came. The total is known where the hub
-    /// announced it, which it does for none of its own streams. `Break` ends the stream; it then fails with an error of which
-    /// [`is_cancelled`](Error::is_cancelled) is true.
+    /// Sets a callback for progress. It is called before the first read and after each chunk. The
+    /// total is known only if the hub announces it, which it does not for streams of instances. If
+    /// the callback returns `Break`, the stream fails with an error that
+    /// [`is_cancelled`](Error::is_cancelled).
     ///
     /// ```no_run
     /// # use std::ops::ControlFlow;
     /// # use scramjet_client_blocking::HostClient;
     /// # let instance = HostClient::new("http://localhost:8000/api/v1")?.instance("x")?;
     /// let mut output = instance.output()?.progress(|progress| {
-    ///     // No more than 10 MB of it.
+    ///     // Stops after 10 MB.
     ///     if progress.bytes > 10_000_000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     /// });
     /// std::io::copy(&mut output, &mut std::fs::File::create("output")?)?;
@@ -77,21 +78,26 @@ impl ByteStream {
         self
     }
 
-    /// Its lines, without their ends (`\n` or `\r\n`).
+    /// Returns an iterator over lines of text, without line terminators (`\n` or `\r\n`).
     ///
-    /// A line that is not UTF-8 or longer than 1 MiB is an error of its own, and the next one comes as usual.
+    /// If a line is not UTF-8 or longer than 1 MiB, the iterator returns an error and then
+    /// continues with the next line.
     pub fn lines(self) -> Items<TextLines> {
         self.items(TextLines::default())
     }
 
-    /// Its lines as bytes. One that is longer than 1 MiB is an error of its own, and the next one comes as usual.
+    /// Returns an iterator over lines of bytes.
+    ///
+    /// If a line is longer than 1 MiB, the iterator returns an error and then continues with the
+    /// next line.
     pub fn byte_lines(self) -> Items<Lines> {
         self.items(Lines::default())
     }
 
-    /// Its lines as values. Empty lines are passed over.
+    /// Returns an iterator over the values of JSON lines. It skips empty lines.
     ///
-    /// A line that is not what was expected, or longer than 1 MiB, is an error of its own, and the next one comes as usual.
+    /// If a line cannot be deserialized or is longer than 1 MiB, the iterator returns an error and
+    /// then continues with the next line.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
@@ -106,17 +112,17 @@ impl ByteStream {
         self.items(JsonLines::default())
     }
 
-    /// What a decoder makes of it.
+    /// Returns an iterator over the items of a decoder.
     pub fn items<D: Decode>(self, decoder: D) -> Items<D> {
         Items::new(self.body, self.reply.with_decoder(decoder))
     }
 
-    /// Reads on. Like [`Read::read`], with the library's own error.
+    /// Like [`Read::read`], with this crate's error.
     pub(crate) fn pull(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
         self.body.read(&mut self.reply, buf)
     }
 
-    /// The error for a writer that does not take what came.
+    /// Returns the error for a writer that failed.
     pub(crate) fn unwritten(&self, error: io::Error) -> Error {
         self.body.unwritten(error)
     }

@@ -5,19 +5,20 @@ use scramjet_client_core::ContentType;
 
 use crate::body::upload::Upload;
 
-/// A stream that goes into an instance.
+/// A stream into an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum InputStream {
     /// The sequence's input.
     Input,
-    /// The standard input of its process.
+    /// The standard input of the process.
     Stdin,
 }
 
-/// Data for the input of an instance: what it is, where it comes from, and whether the input ends after it.
+/// Data for the input of an instance, with its content type.
 ///
-/// Text (`&str`, `String`) goes as `text/plain`, bytes as `application/octet-stream`; the constructors say it in so many words.
+/// Text (`&str`, `String`) is sent as `text/plain`, and bytes, files and readers are sent as
+/// `application/octet-stream`. [`content_type`](Self::content_type) changes that.
 ///
 /// ```
 /// # use scramjet_client_blocking::Input;
@@ -33,7 +34,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// UTF-8 text. The sequence gets a string for each piece that arrives, not for each line.
+    /// UTF-8 text. The sequence receives a string for each chunk, not for each line.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
         Self {
@@ -43,7 +44,7 @@ impl Input {
         }
     }
 
-    /// Bytes. Hubs of 0.18 damage what is not UTF-8.
+    /// Bytes. Hubs of 0.18 replace bytes that are not UTF-8 by U+FFFD.
     #[must_use]
     pub fn bytes(bytes: impl Into<Upload>) -> Self {
         Self {
@@ -53,8 +54,8 @@ impl Input {
         }
     }
 
-    /// Lines of JSON. A line `null`, by which hubs end an input without a word, is refused: before anything is sent where the data is
-    /// in memory, and otherwise when it is come upon.
+    /// JSON lines. A line `null` is an error, because hubs would end the input there and drop the
+    /// rest. Data in memory is checked before anything is sent, other data while it is sent.
     #[must_use]
     pub fn ndjson(lines: impl Into<Upload>) -> Self {
         Self {
@@ -64,7 +65,8 @@ impl Input {
         }
     }
 
-    /// What the data is, for data from a reader or a file. An input keeps the content type of the first data sent to it.
+    /// Sets the content type of the data. The first data sent to an input determines its content
+    /// type.
     #[must_use]
     pub fn content_type(self, content_type: ContentType) -> Self {
         Self {
@@ -73,7 +75,7 @@ impl Input {
         }
     }
 
-    /// Asks the hub whether it will take the data, see [`Upload::expect_continue`].
+    /// Sends `Expect: 100-continue`, see [`Upload::expect_continue`].
     #[must_use]
     pub fn expect_continue(self) -> Self {
         Self {
@@ -82,7 +84,7 @@ impl Input {
         }
     }
 
-    /// The data, checked for what would be lost.
+    /// Returns the data, with a check for `null` lines.
     pub(crate) fn into_upload(self) -> Upload {
         if self.content_type.is_ndjson() {
             self.upload.guarded()
@@ -91,7 +93,7 @@ impl Input {
         }
     }
 
-    /// Whether the input ends after this data. Where it is not said, it does.
+    /// Sets if the input ends after this data. `true` by default.
     #[must_use]
     pub fn end(self, end: bool) -> Self {
         Self {
@@ -155,10 +157,10 @@ impl From<&[u8]> for Input {
     }
 }
 
-/// What was sent to an instance, and taken by the hub.
+/// Data that the hub has accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sent {
-    /// How many bytes.
+    /// Number of bytes.
     pub bytes: u64,
 }

@@ -1,36 +1,37 @@
-//! JSON lines on their way out.
+//! Checks JSON lines while they are sent.
 
 use std::io::{self, ErrorKind, Read};
 
 use scramjet_client_core::{NdjsonGuard, NullLine};
 
-/// A reader of JSON lines that fails before it gives out a line `null`, by which a hub would end the input without a word.
-pub(crate) struct Guarded<R> {
+/// A reader of JSON lines that fails before a line `null`. The hub would end the input there
+/// without an error.
+pub(crate) struct NullLineGuard<R> {
     reader: R,
     guard: NdjsonGuard,
-    /// Read and let pass; given out up to `given`.
+    /// Checked bytes, of which `returned` were returned.
     passed: Vec<u8>,
-    given: usize,
+    returned: usize,
     ended: bool,
     refused: Option<NullLine>,
 }
 
-impl<R: Read> Guarded<R> {
+impl<R: Read> NullLineGuard<R> {
     pub(crate) fn new(reader: R) -> Self {
         Self {
             reader,
             guard: NdjsonGuard::default(),
             passed: Vec::new(),
-            given: 0,
+            returned: 0,
             ended: false,
             refused: None,
         }
     }
 }
 
-impl<R: Read> Read for Guarded<R> {
+impl<R: Read> Read for NullLineGuard<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        while self.given == self.passed.len() {
+        while self.returned == self.passed.len() {
             if let Some(null) = self.refused {
                 return Err(io::Error::new(ErrorKind::InvalidData, null));
             }
@@ -38,22 +39,22 @@ impl<R: Read> Read for Guarded<R> {
                 return Ok(0);
             }
             self.passed.clear();
-            self.given = 0;
+            self.returned = 0;
             let read = self.reader.read(buf)?;
             self.ended = read == 0;
             let passed = match buf.get(..read) {
                 Some(bytes) if read > 0 => self.guard.pass(bytes, &mut self.passed),
                 _ => self.guard.end(&mut self.passed),
             };
-            // What is before the line was let pass, and goes out first.
+            // `passed` has the bytes before the line. They are returned first.
             self.refused = passed.err();
         }
         let read = self
             .passed
-            .get(self.given..)
+            .get(self.returned..)
             .unwrap_or_default()
             .read(buf)?;
-        self.given += read;
+        self.returned += read;
         Ok(read)
     }
 }
@@ -63,10 +64,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_pass_up_to_one_that_is_null() {
+    fn guard_passes_lines_up_to_a_null_line() {
         let read = |text: &'static str| {
             let mut out = String::new();
-            let result = Guarded::new(text.as_bytes()).read_to_string(&mut out);
+            let result = NullLineGuard::new(text.as_bytes()).read_to_string(&mut out);
             (
                 out,
                 result

@@ -17,7 +17,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// How much of it is done, from 0 to 100, where the total is known. Nothing of nothing is all of it.
+    /// How much of it is done, from 0 to 100, where the total is known. Nothing of nothing is all
+    /// of it.
     #[must_use]
     pub fn percent(&self) -> Option<u8> {
         let percent = (u128::from(self.bytes) * 100)
@@ -47,7 +48,8 @@ impl Reporter {
         }
     }
 
-    /// Tells the first time that nothing has come yet, so that a bar knows its length before anything moves.
+    /// Tells the first time that nothing has come yet, so that a bar knows its length before
+    /// anything moves.
     pub(crate) fn begin(&mut self, total: Option<u64>) -> io::Result<()> {
         if replace(&mut self.begun, true) {
             Ok(())

@@ -68,9 +68,9 @@ impl Body {
         }
     }
 
-    /// The body of a stream that is being opened on a thread of its own: a proxy may keep the head of
-    /// a response back until the first byte of its body comes. The thread sends the body, and the
-    /// token ends it. `call` describes it in errors until then.
+    /// The body of a stream that is being opened on a thread of its own: a proxy may keep the head
+    /// of a response back until the first byte of its body comes. The thread sends the body, and
+    /// the token ends it. `call` describes it in errors until then.
     pub(crate) fn opening(call: CallContext, opened: Receiver<Opened>, token: CancelToken) -> Self {
         let mut body = Self::new(UserReader::new(Box::new(io::empty())), call);
         body.opening = Some(Opening { opened, token });

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::body::null_line_guard::Guarded;
+use crate::body::null_line_guard::NullLineGuard;
 use crate::body::progress::{Progress, Reporter};
 use crate::body::user_reader::{UserReader, read_on};
 use crate::limits::call_limits::CallLimits;
 
-/// Data on its way to a hub: bytes, a file, or anything that can be read. Nothing but the bytes is ever held in memory whole.
+/// Data to upload: bytes, a file, or a reader. Files and readers are streamed.
 ///
 /// ```
 /// # use scramjet_client_blocking::Upload;
@@ -28,13 +28,13 @@ pub struct Upload {
     reporter: Reporter,
 }
 
-/// Which data an upload refuses.
+/// The check of the data of an upload.
 #[derive(Clone, Copy)]
 enum Check {
     Nothing,
-    /// Lines of `null`.
+    /// Refuses lines of `null`.
     Input,
-    /// Data that does not begin like a gzip file.
+    /// Refuses data that is not gzip-compressed.
     Package,
 }
 
@@ -56,32 +56,34 @@ impl Upload {
         }
     }
 
-    /// These bytes.
+    /// Uploads bytes from memory.
     #[must_use]
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
         Self::of(Source::Bytes(bytes.into()))
     }
 
-    /// The content of a file. It is opened when it is needed, before a connection is made.
+    /// Uploads the content of a file. The call opens it before it connects.
     #[must_use]
     pub fn path(path: impl AsRef<Path>) -> Self {
         Self::of(Source::Path(path.as_ref().to_owned()))
     }
 
-    /// An open file from where it stands to where it ends now; a pipe or a device to its end.
+    /// Uploads an open file from its current position to its current end. Pipes and devices are
+    /// read until they end.
     #[must_use]
     pub fn file(mut file: File) -> Self {
-        let length = rest_of(&mut file);
+        let length = bytes_left(&mut file);
         Self::of(Source::Reader(UserReader::new(Box::new(file)), length))
     }
 
-    /// All that the reader gives, in chunks as it gives it: each `read` is sent at once.
+    /// Uploads the data of a reader with chunked encoding. Each `read` is sent without delay.
     #[must_use]
     pub fn reader(reader: impl Read + Send + 'static) -> Self {
         Self::of(Source::Reader(UserReader::new(Box::new(reader)), None))
     }
 
-    /// `length` bytes from the reader. Fewer are an error, and more are not read.
+    /// Uploads `length` bytes from a reader. If it has fewer, the upload fails. If it has more, the
+    /// rest is not read.
     #[must_use]
     pub fn sized_reader(reader: impl Read + Send + 'static, length: u64) -> Self {
         Self::of(Source::Reader(
@@ -90,10 +92,11 @@ impl Upload {
         ))
     }
 
-    /// Sends `Expect: 100-continue` and waits for the hub's word before the data is sent, but for no longer than a second.
+    /// Sends `Expect: 100-continue` and waits for the hub's permission before it sends the data,
+    /// for at most a second.
     ///
-    /// A hub refuses what it can refuse before it takes the data, and without being asked to: its answer is heard in the midst of an upload.
-    /// This saves something only where data is dear, and costs a round trip each time.
+    /// The hub refuses uploads early even without this, and the client stops sending then. So this
+    /// is useful only if sending data is expensive. It costs a round trip.
     #[must_use]
     pub fn expect_continue(self) -> Self {
         Self {
@@ -102,10 +105,9 @@ impl Upload {
         }
     }
 
-    /// Tells how far it has come: once before the first byte (where there is one), and after each piece that was handed to the connection.
-    /// `Break` cancels the upload; it then fails with an error of which [`is_cancelled`](crate::Error::is_cancelled) is true.
-    ///
-    /// It is called by the thread that sends, which waits for it.
+    /// Sets a callback for progress. The thread that sends calls it before the first byte and after
+    /// each chunk. If the callback returns `Break`, the upload fails with an error that
+    /// [`is_cancelled`](crate::Error::is_cancelled).
     ///
     /// ```no_run
     /// # use std::ops::ControlFlow;
@@ -128,7 +130,7 @@ impl Upload {
         }
     }
 
-    /// Refuses lines of `null`, which would cut an input.
+    /// Refuses lines of `null`, which would end an input.
     pub(crate) fn guarded(self) -> Self {
         Self {
             check: Check::Input,
@@ -144,17 +146,18 @@ impl Upload {
         }
     }
 
-    /// How many bytes were handed to the transport so far, for another thread to look at.
+    /// Returns the counter of bytes passed to the transport, for other threads.
     pub(crate) fn sent(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.sent)
     }
 
-    /// If all of it was handed to the transport, for another thread to look at.
+    /// Returns a flag that is set when all data was passed to the transport, for other threads.
     pub(crate) fn whole(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.whole)
     }
 
-    /// True if there is nothing in it. Opens a file, and reads the first data if the length is not known.
+    /// Returns `true` if there is no data. Opens a file, and reads the first chunk if the length is
+    /// unknown.
     pub(crate) fn is_empty(&mut self, limits: &CallLimits) -> io::Result<bool> {
         match &mut self.source {
             Source::Bytes(bytes) => Ok(bytes.is_empty()),
@@ -173,13 +176,13 @@ impl Upload {
         }
     }
 
-    /// Opens it for a call with these limits.
+    /// Opens the data for a call with these limits.
     pub(crate) fn open(self, limits: &CallLimits) -> io::Result<Opened> {
         let (reader, length): (Box<dyn Read + Send>, _) = match self.source {
             Source::Bytes(bytes) => {
                 if let Check::Input = self.check {
-                    // Before anything is sent.
-                    io::copy(&mut Guarded::new(&*bytes), &mut io::sink())?;
+                    // Checks data in memory before anything is sent.
+                    io::copy(&mut NullLineGuard::new(&*bytes), &mut io::sink())?;
                 }
                 let length = u64::try_from(bytes.len()).ok();
                 (Box::new(io::Cursor::new(bytes)), length)
@@ -191,7 +194,7 @@ impl Upload {
             }
         };
         let reader = match self.check {
-            Check::Input => Box::new(Guarded::new(reader)),
+            Check::Input => Box::new(NullLineGuard::new(reader)),
             Check::Package => gzip(reader, length, limits)?,
             Check::Nothing => reader,
         };
@@ -233,8 +236,8 @@ fn gzip(
     Err(io::Error::new(io::ErrorKind::InvalidData, text))
 }
 
-/// Reads `wanted` bytes or more, fewer only at the end of the data. The reader that is returned
-/// gives them again.
+/// Reads at least `wanted` bytes, or fewer at the end of the data. Returns them, and a reader that
+/// returns them again.
 fn peek(
     mut reader: Box<dyn Read + Send>,
     length: Option<u64>,
@@ -245,8 +248,8 @@ fn peek(
     let mut first = vec![0; length.map_or(8 << 10, |length| length.min(8 << 10))];
     let mut count = 0;
     while count < wanted {
-        let room = first.get_mut(count..).unwrap_or_default();
-        match read_on(&mut reader, room, limits)? {
+        let space = first.get_mut(count..).unwrap_or_default();
+        match read_on(&mut reader, space, limits)? {
             0 => break,
             read => count += read,
         }
@@ -256,7 +259,7 @@ fn peek(
     Ok((first, Box::new(again)))
 }
 
-/// The content of a file and its length, or an error with its name.
+/// Opens a file. Returns its content and length. Errors contain the path.
 fn open(path: &Path) -> io::Result<(UserReader, Option<u64>)> {
     let named =
         |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
@@ -264,18 +267,18 @@ fn open(path: &Path) -> io::Result<(UserReader, Option<u64>)> {
     if file.metadata().map_err(named)?.is_dir() {
         return Err(named(io::ErrorKind::IsADirectory.into()));
     }
-    let length = rest_of(&mut file);
+    let length = bytes_left(&mut file);
     Ok((UserReader::new(Box::new(file)), length))
 }
 
-/// What a regular file has left; other files do not know.
-fn rest_of(file: &mut File) -> Option<u64> {
+/// Returns the number of bytes after the position of a regular file. `None` for other files.
+fn bytes_left(file: &mut File) -> Option<u64> {
     let data = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
     data.len().checked_sub(file.stream_position().ok()?)
 }
 
-/// An upload that is being read. It keeps its promise of a length, and remembers its own error, which a transport passes on
-/// as if it were the connection's.
+/// An open upload. It returns exactly the announced number of bytes, or fails. It stores its error,
+/// because a transport cannot tell it from errors of the connection.
 pub(crate) struct Opened {
     reader: Box<dyn Read + Send>,
     limits: CallLimits,
@@ -290,7 +293,7 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Whether the other side is to be asked first.
+    /// Returns `true` if `Expect: 100-continue` is to be sent.
     pub(crate) fn expects(&self) -> bool {
         self.expects
     }
@@ -303,12 +306,12 @@ impl Opened {
         self.sent
     }
 
-    /// True if all of it was read.
+    /// Returns `true` if all data was read.
     pub(crate) fn is_whole(&self) -> bool {
         self.length == Some(self.sent) || self.whole.load(Ordering::SeqCst)
     }
 
-    /// Whether something of it was read, or could not be.
+    /// Returns `true` if a read was attempted.
     pub(crate) fn is_begun(&self) -> bool {
         self.begun
     }

@@ -80,8 +80,9 @@ impl Watchdog {
         lock(&self.state)
     }
 
-    /// Adds a call, or a stream with its `reading`. The token that is returned is cancelled together
-    /// with `outer`, and when the instance has ended. The work is for a thread that the caller starts.
+    /// Adds a call, or a stream with its `reading`. The token that is returned is cancelled
+    /// together with `outer`, and when the instance has ended. The work is for a thread that the
+    /// caller starts.
     pub(crate) fn add(
         self: &Arc<Self>,
         endpoint: &Endpoint,

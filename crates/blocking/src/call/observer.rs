@@ -13,16 +13,16 @@ use crate::transport::Timings;
 /// [`HostClientBuilder::observer`](crate::HostClientBuilder::observer). Functions are observers.
 ///
 /// The thread that makes the call or reads the stream calls the observer and waits for it, so it
-/// should be quick. Events contain neither headers nor bodies, so that no secrets get into logs. For
-/// panics and blocking see [`guide::your_code`](crate::guide::your_code).
+/// should be quick. Events contain neither headers nor bodies, so that no secrets get into logs.
+/// For panics and blocking see [`guide::your_code`](crate::guide::your_code).
 ///
 /// The events of a request are:
 ///
 /// 1. [`Built`](RequestEvent::Built), once.
-/// 2. For each attempt: [`Attempt`](RequestEvent::Attempt), then [`Head`](RequestEvent::Head) if there
-///    is a response. [`Retry`](RequestEvent::Retry) comes between two attempts.
-/// 3. [`Body`](RequestEvent::Body) or [`Failed`](RequestEvent::Failed). For a stream, this comes when
-///    the stream ends or is dropped.
+/// 2. For each attempt: [`Attempt`](RequestEvent::Attempt), then [`Head`](RequestEvent::Head) if
+///    there is a response. [`Retry`](RequestEvent::Retry) comes between two attempts.
+/// 3. [`Body`](RequestEvent::Body) or [`Failed`](RequestEvent::Failed). For a stream, this comes
+///    when the stream ends or is dropped.
 ///
 /// There are no events for invalid arguments, because no request is built.
 ///
@@ -55,7 +55,8 @@ impl<F: Fn(&RequestInfo<'_>, &RequestEvent<'_>) + Send + Sync> Observer for F {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RequestInfo<'a> {
-    /// Number of the request, unique in this process. Events of concurrent requests are interleaved.
+    /// Number of the request, unique in this process. Events of concurrent requests are
+    /// interleaved.
     pub number: u64,
     /// Name of the operation, for example `start sequence`.
     pub operation: &'static str,

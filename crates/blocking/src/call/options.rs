@@ -28,8 +28,8 @@ pub(crate) const DEFAULT_RETRY: RetryPolicy =
 pub(crate) enum Deadline {
     /// Each call may take this long.
     After(Duration),
-    /// Several requests share a deadline. The duration is the time that they have in total, for error
-    /// messages.
+    /// Several requests share a deadline. The duration is the time that they have in total, for
+    /// error messages.
     At(Instant, Duration),
 }
 

@@ -14,10 +14,11 @@ use crate::support::sync::{lock, wait};
 /// Cancels calls and streams from another thread.
 ///
 /// Pass a token to a handle, for example with
-/// [`InstanceClient::with_cancel`](crate::InstanceClient::with_cancel). After [`cancel`](Self::cancel),
-/// all calls and streams of this handle, and of the handles made from it, fail within milliseconds
-/// with an error that [`is_cancelled`](crate::Error::is_cancelled). A cancelled token stays cancelled:
-/// later calls fail before they connect. Other handles are not affected. Clones share the same state.
+/// [`InstanceClient::with_cancel`](crate::InstanceClient::with_cancel). After
+/// [`cancel`](Self::cancel), all calls and streams of this handle, and of the handles made from it,
+/// fail within milliseconds with an error that [`is_cancelled`](crate::Error::is_cancelled). A
+/// cancelled token stays cancelled: later calls fail before they connect. Other handles are not
+/// affected. Clones share the same state.
 ///
 /// ```no_run
 /// use std::thread;
@@ -65,8 +66,8 @@ impl Drop for Running<'_> {
 }
 
 impl Shared {
-    /// Checks the parent as well, because the parent's hook that cancels this token may not have run
-    /// yet.
+    /// Checks the parent as well, because the parent's hook that cancels this token may not have
+    /// run yet.
     fn is_cancelled(&self) -> bool {
         let parent = || self.parent.get();
         self.cancelled.load(Ordering::SeqCst)
@@ -160,9 +161,9 @@ impl CancelToken {
         self.is_cancelled()
     }
 
-    /// Registers a hook that runs when the token is cancelled, on the thread that cancels it. If the
-    /// token is already cancelled, the hook runs immediately. Transports use hooks to wake blocked
-    /// threads. A hook must be quick.
+    /// Registers a hook that runs when the token is cancelled, on the thread that cancels it. If
+    /// the token is already cancelled, the hook runs immediately. Transports use hooks to wake
+    /// blocked threads. A hook must be quick.
     ///
     /// Dropping the returned guard removes the hook, and waits for it if it is running on another
     /// thread.

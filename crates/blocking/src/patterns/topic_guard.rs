@@ -1,10 +1,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use scramjet_client_core::{ContentType, CreateTopic, DeleteTopic, RequestError, TopicName};
+use scramjet_client_core::{ContentType, DeleteTopic, TopicName};
 
 use crate::error::Error;
 use crate::handles::host::HostClient;
+use crate::handles::into_id::IntoId;
 use crate::support::drop_guard::DropGuard;
 
 /// Time that the hub has to delete a topic, so that clean-up never blocks on a hub that does not
@@ -51,14 +52,11 @@ impl HostClient {
     /// ```
     pub fn scoped_topic(
         &self,
-        name: impl TryInto<TopicName, Error: Into<RequestError>>,
+        name: impl IntoId<TopicName>,
         content_type: ContentType,
     ) -> Result<TopicGuard, Error> {
-        let name = name.try_into().map_err(Into::into)?;
-        self.call(&CreateTopic {
-            name: &name,
-            content_type,
-        })?;
+        let name = name.into_id()?;
+        self.create_topic(&name, content_type)?;
         let host = self.clone();
         let topic = Topic { host, name };
         // A destructor cannot report an error.

@@ -15,14 +15,14 @@ use crate::error::Error;
 /// A stream that reconnects when its connection is lost. It is an iterator over items and gaps.
 ///
 /// The iterator ends when the instance or the topic has ended, at most some seconds after the last
-/// item. The handle's deadline limits its whole duration, and the handle's token cancels it. Without
-/// them it tries to reconnect every 5 seconds, without an end. After an error response of the hub, the
-/// iterator returns the error and ends. An item that cannot be decoded is an error, after which the
-/// iterator continues, as in [`Items`](crate::stream::Items).
+/// item. The handle's deadline limits its whole duration, and the handle's token cancels it.
+/// Without them it tries to reconnect every 5 seconds, without an end. After an error response of
+/// the hub, the iterator returns the error and ends. An item that cannot be decoded is an error,
+/// after which the iterator continues, as in [`Items`](crate::stream::Items).
 ///
 /// To detect dead connections, the client sends a request during silence: after 2 seconds for the
-/// state of the instance, or after 15 seconds for the version of the hub if the stream is a topic or
-/// the log of a hub. If the hub does not respond, the client reconnects.
+/// state of the instance, or after 15 seconds for the version of the hub if the stream is a topic
+/// or the log of a hub. If the hub does not respond, the client reconnects.
 ///
 /// ```no_run
 /// use scramjet_client_blocking::Followed;
@@ -127,8 +127,8 @@ impl<D: Decode + 'static> Follow<D> {
 }
 
 impl Follow<Chunks> {
-    /// Returns an iterator over lines, like [`ByteStream::lines`](crate::ByteStream::lines). It skips
-    /// lines that a gap interrupted.
+    /// Returns an iterator over lines, like [`ByteStream::lines`](crate::ByteStream::lines). It
+    /// skips lines that a gap interrupted.
     #[must_use]
     pub fn lines(self) -> Follow<TextLines> {
         self.decode(TextLines::default)
@@ -167,13 +167,13 @@ impl<D: Decode> fmt::Debug for Follow<D> {
     }
 }
 
-/// The merged logs of many instances. It reconnects, and is an iterator over lines, each with the id
-/// of its instance, and gaps.
+/// The merged logs of many instances. It reconnects, and is an iterator over lines, each with the
+/// id of its instance, and gaps.
 ///
 /// [`HostClient::follow_logs`](crate::HostClient::follow_logs) follows all instances of a hub,
 /// including those that start later. It does not end.
-/// [`HostClient::follow_logs_of`](crate::HostClient::follow_logs_of) follows the given instances, and
-/// ends when all of them have ended.
+/// [`HostClient::follow_logs_of`](crate::HostClient::follow_logs_of) follows the given instances,
+/// and ends when all of them have ended.
 ///
 /// ```no_run
 /// use scramjet_client_blocking::Followed;
@@ -199,22 +199,22 @@ impl<D: Decode> fmt::Debug for Follow<D> {
 ///
 /// # Order
 /// Lines come in the order in which the hub sends them. Lines from the process of an instance and
-/// lines from the hub about it may be swapped within some milliseconds. On hubs before 0.27.0, lines of
-/// different instances are not ordered; compare `time_ms`.
+/// lines from the hub about it may be swapped within some milliseconds. On hubs before 0.27.0,
+/// lines of different instances are not ordered; compare `time_ms`.
 ///
 /// # Ends and gaps
-/// A lost connection is reported as a [`Gap`]. The client reconnects and drops repeated lines. On hubs
-/// before 0.27.0 each instance has its own stream, so an outage gives one gap per instance, with its
-/// id.
+/// A lost connection is reported as a [`Gap`]. The client reconnects and drops repeated lines. On
+/// hubs before 0.27.0 each instance has its own stream, so an outage gives one gap per instance,
+/// with its id.
 ///
-/// The end of an instance is detected within a second. On hubs since 0.27.0, it takes another second
-/// until its lines are complete, or up to 6 if other instances write continuously. After a restart of
-/// the hub, all its earlier instances have ended.
+/// The end of an instance is detected within a second. On hubs since 0.27.0, it takes another
+/// second until its lines are complete, or up to 6 if other instances write continuously. After a
+/// restart of the hub, all its earlier instances have ended.
 ///
 /// The handle's deadline limits the whole duration, and its token cancels it. If no line arrives
-/// within the idle timeout, `next` returns an error, and the following call continues. After an error
-/// response of the hub, the iterator ends. A line that cannot be decoded is an error, after which the
-/// iterator continues.
+/// within the idle timeout, `next` returns an error, and the following call continues. After an
+/// error response of the hub, the iterator ends. A line that cannot be decoded is an error, after
+/// which the iterator continues.
 ///
 /// # Costs
 /// | hub | connections and threads | requests |
@@ -223,12 +223,12 @@ impl<D: Decode> fmt::Debug for Follow<D> {
 /// | since 0.27.0, given instances | 1 | `GET instances` each second |
 /// | before | 1 for each running instance | `GET instances` each second |
 ///
-/// On hubs before 0.27.0, new instances are found within a second. Instances with a shorter life may
-/// be missed.
+/// On hubs before 0.27.0, new instances are found within a second. Instances with a shorter life
+/// may be missed.
 ///
 /// `follow_logs` returns when all streams are open, or after a second. Afterwards, the client sends
-/// requests and finds instances only during calls of `next`. If `next` is not called, buffers fill up
-/// and the hub stalls, also for other readers of the same logs.
+/// requests and finds instances only during calls of `next`. If `next` is not called, buffers fill
+/// up and the hub stalls, also for other readers of the same logs.
 pub struct FollowLogs(Following<flow::FollowLogs>);
 
 impl FollowLogs {

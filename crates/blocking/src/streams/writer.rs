@@ -57,14 +57,15 @@ impl From<ContentType> for WriteOptions {
 
 /// Writes to the input of an instance or to a topic. Each `write` is sent as a chunk without delay.
 ///
-/// `write` blocks while the hub accepts no more data. `flush` returns when the data was sent. When the
-/// hub has ended the request, writing fails with `BrokenPipe`, and [`finish`](Self::finish) returns the
-/// reason.
+/// `write` blocks while the hub accepts no more data. `flush` returns when the data was sent. When
+/// the hub has ended the request, writing fails with `BrokenPipe`, and [`finish`](Self::finish)
+/// returns the reason.
 ///
-/// Call `finish` at the end. Dropping the writer also ends the data, but waits at most 5 seconds for
-/// the hub's response and discards it. So does returning early with `?`: the instance gets the data
-/// written so far as if it were complete. [`abort`](Self::abort) closes the connection instead, and so
-/// does dropping the writer during a panic: the input stays open, and the instance gets what was sent.
+/// Call `finish` at the end. Dropping the writer also ends the data, but waits at most 5 seconds
+/// for the hub's response and discards it. So does returning early with `?`: the instance gets the
+/// data written so far as if it were complete. [`abort`](Self::abort) closes the connection
+/// instead, and so does dropping the writer during a panic: the input stays open, and the instance
+/// gets what was sent.
 ///
 /// If the instance ends, writing fails within three seconds, and `finish` returns how it ended. A
 /// thread sends the data. It ends with the writer or the instance.
@@ -198,7 +199,8 @@ impl fmt::Debug for StreamWriter {
     }
 }
 
-/// Writes values as lines of JSON. Each is sent without delay. Made by [`StreamWriter::json_lines`].
+/// Writes values as lines of JSON. Each is sent without delay. Made by
+/// [`StreamWriter::json_lines`].
 #[derive(Debug)]
 #[must_use = "dropping a writer loses the hub's response; call finish()"]
 pub struct JsonLinesWriter {
@@ -209,8 +211,9 @@ impl JsonLinesWriter {
     /// Writes one value, and returns when it was sent.
     ///
     /// # Errors
-    /// - `InvalidInput`: the value cannot be serialized to JSON, or is `null`. A line with `null` would
-    ///   end the input of an instance, and later lines would be lost. The next value can be written.
+    /// - `InvalidInput`: the value cannot be serialized to JSON, or is `null`. A line with `null`
+    ///   would end the input of an instance, and later lines would be lost. The next value can be
+    ///   written.
     /// - `BrokenPipe`: the request has ended, and [`finish`](Self::finish) returns the reason.
     pub fn send(&mut self, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
         let mut line = serde_json::to_vec(value)

@@ -17,7 +17,8 @@ pub(super) struct Text {
 }
 
 impl Text {
-    /// Returns the next line. A line that is not UTF-8 is an error, and the next line follows.
+    /// Returns the next line. After an error for a line that is not UTF-8, the next call returns
+    /// the line after it.
     #[inline]
     pub(super) fn next_line(&mut self) -> Result<Step<&str>, ReplyError> {
         if self.start >= self.text.len() {

@@ -10,7 +10,7 @@ use super::kill::Killer;
 use super::outage::{OutageTolerance, OutageTracker};
 use super::outbox::Outbox;
 use super::sub_flow::{RootFlow, SubFlow, flow};
-use super::{ExchangeId, FlowError, Input, Outcome};
+use super::{FlowError, Input, Outcome};
 use crate::{
     DeleteSequence, Discard, Endpoint, InstanceId, Json, ListSequenceInstances, Operation,
     RequestError, SequenceId,
@@ -34,11 +34,11 @@ flow! {
     /// A hub of 0.18 allows the deletion at once, a hub of 1.x 15 seconds after the last instance
     /// has ended. The flow retries until then.
     ///
-    /// Hubs since 0.34.4 also have a forced deletion (`X-Seq-Kill-Inst`). The flow uses it only
-    /// when it is cancelled or asked to [hand over](DeleteByForce::hand_over), for two reasons. It
-    /// takes 195 seconds if an instance was killed shortly before. And if one instance of the
-    /// sequence ended more than 15 seconds ago, it leaves the running ones alive. Its advantage is
-    /// that the hub continues even if the client disconnects.
+    /// Hubs since 0.34.4 also have a forced deletion (`X-Seq-Kill-Inst`), which continues even if
+    /// the client disconnects. The flow uses it only if it is cancelled or asked to
+    /// [hand over](DeleteByForce::hand_over), because it has two problems. It takes 195 seconds if
+    /// an instance was killed shortly before. And it leaves running instances alive if another
+    /// instance of the sequence ended more than 15 seconds ago.
     DeleteByForce(Deletion) -> Deleted
 }
 
@@ -112,7 +112,7 @@ struct Deletion {
     forcing: bool,
     /// The time at which the last deletion was sent.
     sent_at: Duration,
-    /// Timeout for a handed-over deletion, after which it has certainly reached the hub.
+    /// Time that a handed-over deletion gets to reach the hub.
     delivery_time: Duration,
     /// The hub may have processed a deletion whose response was lost.
     may_be_deleted: bool,
@@ -140,34 +140,28 @@ impl Deletion {
             State::ScheduledAt(time) if time <= now => {}
             _ => return Ok(()),
         }
-        let id = &self.id;
-        self.state = if self.forcing {
-            self.sent_at = now;
-            let delete = DeleteSequence { id, force: true };
-            State::Deleting(outbox.send(&delete, Some(self.delivery_time))?)
-        } else {
-            let list = ListSequenceInstances { id };
-            State::Listing(outbox.send(&list, Some(RESPONSE_TIMEOUT))?)
-        };
+        if self.forcing {
+            return self.delete(outbox, now);
+        }
+        let list = ListSequenceInstances { id: &self.id };
+        self.state = State::Listing(outbox.send(&list, Some(RESPONSE_TIMEOUT))?);
         Ok(())
     }
 
     fn delete(&mut self, outbox: &mut Outbox, now: Duration) -> Result<(), RequestError> {
-        let delete = DeleteSequence {
-            id: &self.id,
-            force: false,
+        let (id, force) = (&self.id, self.forcing);
+        let timeout = if force {
+            self.delivery_time
+        } else {
+            RESPONSE_TIMEOUT
         };
         self.sent_at = now;
-        self.state = State::Deleting(outbox.send(&delete, Some(RESPONSE_TIMEOUT))?);
+        let delete = DeleteSequence { id, force };
+        self.state = State::Deleting(outbox.send(&delete, Some(timeout))?);
         Ok(())
     }
 
-    fn on_delete_result(
-        &mut self,
-        now: Duration,
-        id: ExchangeId,
-        result: Result<(), ExchangeError>,
-    ) {
+    fn on_delete_result(&mut self, now: Duration, result: Result<(), ExchangeError>) {
         let handed_over = core::mem::take(&mut self.forcing);
         // If the connection was lost earlier, the deletion may not have reached the hub.
         let delivered = handed_over && now.saturating_sub(self.sent_at) >= self.delivery_time;
@@ -177,7 +171,7 @@ impl Deletion {
                 self.outcome = Some(Ok(Deleted::HandedOver));
             }
             Err(error) if error.has_status(409) => {
-                self.conflict = Some(error.into_flow_error(id));
+                self.conflict = Some(error.into());
                 self.forcing = self.hand_over && !handed_over;
                 if self.forcing {
                     // A new connection takes several round trips.
@@ -192,26 +186,22 @@ impl Deletion {
             }
             Err(error) => {
                 self.may_be_deleted |= error.may_have_been_processed();
-                self.on_error(now, id, error);
+                self.on_error(now, error);
             }
         }
     }
 
-    fn on_error(&mut self, now: Duration, id: ExchangeId, error: ExchangeError) {
+    fn on_error(&mut self, now: Duration, error: ExchangeError) {
         if error.is_not_found_from_hub() {
             // An earlier attempt may have succeeded although its response was lost.
-            let gone = if self.may_be_deleted {
-                Ok(Deleted::Gone)
-            } else {
-                Err(error.into_flow_error(id))
-            };
-            return self.outcome = Some(gone);
+            let gone = self.may_be_deleted.then_some(Deleted::Gone);
+            return self.outcome = Some(gone.ok_or_else(|| error.into()));
         }
         let transient = error.is_transient() || error.has_status(404);
         let delay = transient.then(|| self.outage.request_failed(now)).flatten();
         match delay {
             Some(delay) => self.state = State::ScheduledAt(now + delay),
-            None => self.outcome = Some(Err(error.into_flow_error(id))),
+            None => self.outcome = Some(Err(error.into())),
         }
     }
 
@@ -262,19 +252,15 @@ impl SubFlow for Deletion {
         match &mut self.state {
             State::ScheduledAt(_) => {}
             State::Deleting(exchange) => {
-                let id = exchange.id;
                 if let Some(result) = exchange.value(input) {
-                    self.on_delete_result(now, id, result);
+                    self.on_delete_result(now, result);
                 }
             }
-            State::Listing(exchange) => {
-                let id = exchange.id;
-                match exchange.value(input) {
-                    None => {}
-                    Some(Ok(ids)) => self.on_instances(now, ids),
-                    Some(Err(error)) => self.on_error(now, id, error),
-                }
-            }
+            State::Listing(exchange) => match exchange.value(input) {
+                None => {}
+                Some(Ok(ids)) => self.on_instances(now, ids),
+                Some(Err(error)) => self.on_error(now, error),
+            },
             State::Killing(killers) => {
                 killers
                     .iter_mut()

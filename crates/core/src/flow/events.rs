@@ -12,7 +12,7 @@ use super::outage::{OutageTolerance, OutageTracker};
 use super::outbox::Outbox;
 use super::status::StatusCheck;
 use super::sub_flow::{RootFlow, SubFlow, flow};
-use super::{ExchangeId, FlowError, Input, Outcome};
+use super::{FlowError, Input, Outcome};
 use crate::{Ended, Endpoint, Event, EventName, InstanceId, LastEvent, Operation, RequestError};
 
 /// Time until the first status request, because most events arrive sooner. Also the delay before a
@@ -86,7 +86,7 @@ pub(super) struct EventWait {
     bare_event: Option<(Event, Duration)>,
     grace_period: Option<GracePeriod>,
     /// A `404`, which may mean that the instance has ended.
-    not_found: Option<(ExchangeId, ExchangeError)>,
+    not_found: Option<ExchangeError>,
     outcome: Outcome<Event>,
 }
 

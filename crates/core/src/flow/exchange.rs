@@ -1,11 +1,11 @@
-//! Reading the response to one request of a flow.
+//! Reads the response to one request of a flow.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use http::{HeaderMap, StatusCode};
 
-use super::exchange_error::ExchangeError;
+use super::exchange_error::{ErrorKind, ExchangeError};
 use super::{ExchangeId, Input, Progress};
 use crate::{ApiError, Decode, Reply, ReplyError, Step};
 
@@ -21,13 +21,13 @@ enum State<D> {
     Done,
 }
 
-/// The operation's part in reading a response.
+/// The decoder and the error mapping of an operation.
 pub(super) struct ResponseReader<D> {
     pub(super) decoder: D,
     pub(super) map_api_error: fn(ApiError) -> ApiError,
 }
 
-/// A step in the life of an exchange.
+/// An event of an exchange.
 #[derive(Debug)]
 pub(super) enum ExchangeEvent<T> {
     /// The head of a successful response has arrived.
@@ -73,7 +73,7 @@ impl<D: Decode> OpenExchange<D> {
             (Input::Body { bytes, .. }, State::ReadingBody(reply)) => reply.feed(bytes),
             (Input::End { .. }, State::ReadingBody(reply)) => {
                 if let Err(error) = reply.end() {
-                    return self.fail(ExchangeError::Reply(error.into()));
+                    return self.fail(ErrorKind::Reply(error.into()));
                 }
             }
             (
@@ -84,7 +84,7 @@ impl<D: Decode> OpenExchange<D> {
                 },
                 State::AwaitingHead(_),
             ) => {
-                return self.fail(ExchangeError::Failed {
+                return self.fail(ErrorKind::Failed {
                     progress,
                     transient,
                 });
@@ -93,8 +93,8 @@ impl<D: Decode> OpenExchange<D> {
                 // A truncated refusal is still a refusal.
                 let error = reply.cut_off();
                 return self.fail(match error.api() {
-                    Some(_) => ExchangeError::TruncatedRefusal(error.into()),
-                    None => ExchangeError::Failed {
+                    Some(_) => ErrorKind::TruncatedRefusal(error.into()),
+                    None => ErrorKind::Failed {
                         progress: Progress::Answered,
                         transient,
                     },
@@ -135,15 +135,20 @@ impl<D: Decode> OpenExchange<D> {
                 }
                 Err(error) => {
                     self.state = State::Done;
-                    events.push(ExchangeEvent::Error(ExchangeError::Reply(error.into())));
+                    let error = self.error(ErrorKind::Reply(error.into()));
+                    events.push(ExchangeEvent::Error(error));
                 }
             }
         }
     }
 
-    fn fail(&mut self, error: ExchangeError) -> Vec<ExchangeEvent<D::Item>> {
+    fn error(&self, kind: ErrorKind) -> ExchangeError {
+        ExchangeError { id: self.id, kind }
+    }
+
+    fn fail(&mut self, kind: ErrorKind) -> Vec<ExchangeEvent<D::Item>> {
         self.state = State::Done;
-        Vec::from([ExchangeEvent::Error(error)])
+        Vec::from([ExchangeEvent::Error(self.error(kind))])
     }
 
     /// Reads the rest of the response with another decoder.
@@ -165,7 +170,7 @@ impl<D: Decode> OpenExchange<D> {
         let mut events = self.handle(input).into_iter();
         events.find_map(|event| match event {
             ExchangeEvent::Item(item) => Some(Ok(item)),
-            ExchangeEvent::BadItem(error) => Some(Err(ExchangeError::Reply(error))),
+            ExchangeEvent::BadItem(error) => Some(Err(self.error(ErrorKind::Reply(error)))),
             ExchangeEvent::Error(error) => Some(Err(error)),
             ExchangeEvent::Success | ExchangeEvent::End => None,
         })

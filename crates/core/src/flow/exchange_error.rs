@@ -1,4 +1,4 @@
-//! The failure of an exchange, and the conclusions that flows draw from it.
+//! The error of an exchange, and its classification.
 
 use alloc::boxed::Box;
 
@@ -7,7 +7,13 @@ use crate::{ApiError, ReplyError};
 
 /// The reason why an exchange yielded no value.
 #[derive(Debug)]
-pub(super) enum ExchangeError {
+pub(super) struct ExchangeError {
+    pub(super) id: ExchangeId,
+    pub(super) kind: ErrorKind,
+}
+
+#[derive(Debug)]
+pub(super) enum ErrorKind {
     /// The transport failed.
     Failed { progress: Progress, transient: bool },
     /// The response is a refusal or cannot be read.
@@ -18,25 +24,19 @@ pub(super) enum ExchangeError {
 
 impl ExchangeError {
     /// The error for a response that ended too early.
-    pub(super) fn connection_lost() -> Self {
-        Self::Failed {
+    pub(super) fn connection_lost(id: ExchangeId) -> Self {
+        let kind = ErrorKind::Failed {
             progress: Progress::Answered,
             transient: true,
-        }
-    }
-
-    pub(super) fn into_flow_error(self, id: ExchangeId) -> FlowError {
-        match self {
-            Self::Failed { .. } => FlowError::Failed(id),
-            Self::Reply(error) | Self::TruncatedRefusal(error) => FlowError::Reply(id, error),
-        }
+        };
+        Self { id, kind }
     }
 
     /// Returns the refusal if the response is one.
     pub(super) fn api(&self) -> Option<&ApiError> {
-        match self {
-            Self::Failed { .. } => None,
-            Self::Reply(error) | Self::TruncatedRefusal(error) => error.api(),
+        match &self.kind {
+            ErrorKind::Failed { .. } => None,
+            ErrorKind::Reply(error) | ErrorKind::TruncatedRefusal(error) => error.api(),
         }
     }
 
@@ -54,17 +54,20 @@ impl ExchangeError {
 
     /// Returns `true` if a proxy compressed the response.
     pub(super) fn is_encoded(&self) -> bool {
-        matches!(self, Self::Reply(error) if matches!(**error, ReplyError::Encoded { .. }))
+        match &self.kind {
+            ErrorKind::Reply(error) => matches!(**error, ReplyError::Encoded { .. }),
+            _ => false,
+        }
     }
 
     /// Returns `true` if the same request may succeed later: the connection was lost, or a gateway
     /// could not reach the hub.
     pub(super) fn is_transient(&self) -> bool {
-        match self {
-            Self::Failed { transient, .. } => *transient,
-            Self::Reply(error) => error.is_transient(),
+        match &self.kind {
+            ErrorKind::Failed { transient, .. } => *transient,
+            ErrorKind::Reply(error) => error.is_transient(),
             // The missing part of the body might have shown that a server error is transient.
-            Self::TruncatedRefusal(error) => {
+            ErrorKind::TruncatedRefusal(error) => {
                 let refusal = error.api();
                 error.is_transient() || refusal.is_some_and(|api| api.status.is_server_error())
             }
@@ -73,13 +76,22 @@ impl ExchangeError {
 
     /// Returns `true` if the hub may have processed the request.
     pub(super) fn may_have_been_processed(&self) -> bool {
-        match self {
-            Self::Failed { progress, .. } => *progress >= Progress::MayBeReceived,
-            Self::Reply(error) | Self::TruncatedRefusal(error) => match error.api() {
+        match &self.kind {
+            ErrorKind::Failed { progress, .. } => *progress >= Progress::MayBeReceived,
+            ErrorKind::Reply(error) | ErrorKind::TruncatedRefusal(error) => match error.api() {
                 // With these statuses, the gateway has forwarded the request and got no response.
                 Some(refusal) => matches!(refusal.received_status.as_u16(), 502 | 504 | 520..=530),
                 None => true,
             },
+        }
+    }
+}
+
+impl From<ExchangeError> for FlowError {
+    fn from(ExchangeError { id, kind }: ExchangeError) -> Self {
+        match kind {
+            ErrorKind::Failed { .. } => Self::Failed(id),
+            ErrorKind::Reply(error) | ErrorKind::TruncatedRefusal(error) => Self::Reply(id, error),
         }
     }
 }

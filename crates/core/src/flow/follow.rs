@@ -101,8 +101,9 @@ impl<T> Followed<T> {
 /// not the last result: a [`FlowError::Reply`] for an item that cannot be decoded.
 ///
 /// After a gap, the log of a hub starts again with its history. The flow skips the lines that it
-/// has already yielded. A hub since 0.27.0 writes the log of an instance only once, so after a gap
-/// the flow continues with the lines about the instance in the log of the hub.
+/// has already yielded. A hub since 0.27.0 sends the past lines of an instance only to the first
+/// reader of its log. So after a gap, the flow takes the lines about the instance from the log of
+/// the hub.
 pub struct Follow<D: Decode>(RootFlow<StreamFollower<D>>);
 
 impl Follow<JsonLines<LogLine>> {

@@ -119,7 +119,7 @@ struct MergedLogs {
     opening: BTreeSet<InstanceId>,
     list: InstanceList,
     has_list: bool,
-    /// The time at which all instances had ended and the log of the hub was requested or open.
+    /// The start of the grace period: all instances have ended, and the log of the hub is open.
     all_ended_at: Option<Duration>,
     /// A result was returned since the flow waited last.
     returned_result: bool,

@@ -7,7 +7,7 @@ use super::exchange_error::ExchangeError;
 use super::outbox::Outbox;
 use super::status::{StatusCheck, StatusResult};
 use super::sub_flow::{RootFlow, SubFlow, flow};
-use super::{ExchangeId, FlowError, Input, Outcome};
+use super::{FlowError, Input, Outcome};
 use crate::{
     Endpoint, InstanceId, InstanceStatus, Json, KillInstance, KillOptions, RequestError,
     StopInstance, StopOptions, StopReply,
@@ -54,7 +54,7 @@ pub(super) struct Killer {
     /// The number of kills that the hub refused with `400`.
     refusals: usize,
     deadline: Duration,
-    last_error: Option<(ExchangeId, ExchangeError)>,
+    last_error: Option<ExchangeError>,
     outcome: Outcome<()>,
 }
 
@@ -113,20 +113,20 @@ impl Killer {
         self.state = State::ScheduledAt(now + delay);
     }
 
-    fn on_error(&mut self, now: Duration, id: ExchangeId, error: ExchangeError) {
+    fn on_error(&mut self, now: Duration, error: ExchangeError) {
         if error.is_not_found_from_hub() {
             return self.outcome = Some(Ok(()));
         }
         let refused = error.has_status(400);
         self.refusals += usize::from(refused);
         if refused || error.has_status(404) || error.may_have_been_processed() {
-            self.last_error = Some((id, error));
+            self.last_error = Some(error);
             self.check_status(now);
         } else if error.is_transient() && self.attempts < RETRY_DELAYS.len() {
-            self.last_error = Some((id, error));
+            self.last_error = Some(error);
             self.schedule_retry(now);
         } else {
-            self.outcome = Some(Err(error.into_flow_error(id)));
+            self.outcome = Some(Err(error.into()));
         }
     }
 
@@ -136,7 +136,7 @@ impl Killer {
             StatusResult::Alive(info) if info.status == Some(InstanceStatus::Killing) => {
                 self.outcome = Some(Ok(()));
             }
-            StatusResult::Alive(_) | StatusResult::Unknown(..) => self.schedule_retry(now),
+            StatusResult::Alive(_) | StatusResult::Unknown(_) => self.schedule_retry(now),
         }
     }
 }
@@ -150,7 +150,7 @@ impl SubFlow for Killer {
         }
         if self.deadline <= now {
             return Some(Err(match self.last_error.take() {
-                Some((id, error)) => error.into_flow_error(id),
+                Some(error) => error.into(),
                 None => FlowError::TimedOut(KILL_TIMEOUT),
             }));
         }
@@ -170,14 +170,11 @@ impl SubFlow for Killer {
                     self.on_status(now, finding);
                 }
             }
-            State::Killing(exchange) | State::Stopping(exchange) => {
-                let (id, result) = (exchange.id, exchange.value(input));
-                match result {
-                    None => {}
-                    Some(Ok(_)) => self.outcome = Some(Ok(())),
-                    Some(Err(error)) => self.on_error(now, id, error),
-                }
-            }
+            State::Killing(exchange) | State::Stopping(exchange) => match exchange.value(input) {
+                None => {}
+                Some(Ok(_)) => self.outcome = Some(Ok(())),
+                Some(Err(error)) => self.on_error(now, error),
+            },
         }
     }
 

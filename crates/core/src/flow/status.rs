@@ -8,7 +8,7 @@ use super::exchange_error::ExchangeError;
 use super::outage::{OutageTolerance, OutageTracker};
 use super::outbox::Outbox;
 use super::sub_flow::{RootFlow, SubFlow, flow};
-use super::{ExchangeId, FlowError, Input, Outcome};
+use super::{FlowError, Input, Outcome};
 use crate::{
     Ended, Endpoint, GetInstance, GetVersion, HubVersion, InstanceId, InstanceInfo, Json,
     RequestError,
@@ -26,7 +26,7 @@ pub(super) enum StatusResult {
     Alive(Box<InstanceInfo>),
     Ended(Ended),
     /// This exchange failed or was refused, so the status is not known.
-    Unknown(ExchangeId, ExchangeError),
+    Unknown(ExchangeError),
 }
 
 /// Requests `GET instance/:id` at growing intervals.
@@ -124,15 +124,15 @@ impl StatusCheck {
         now: Duration,
         input: &Input<'_>,
     ) -> Option<StatusResult> {
-        let (id, result) = match &mut self.state {
+        let response = match &mut self.state {
             State::Idle => return None,
-            State::Requesting(exchange) => (exchange.id, exchange.value(input)?),
+            State::Requesting(exchange) => exchange.value(input)?,
             State::Confirming(exchange) => {
-                let (id, result) = (exchange.id, exchange.value(input)?);
-                return self.on_version_response(now, id, result.err());
+                let error = exchange.value(input)?.err();
+                return self.on_version_response(now, error);
             }
         };
-        let finding = match result {
+        let result = match response {
             Ok(info) => match Ended::of(info) {
                 Ok(ended) => StatusResult::Ended(ended),
                 Err(info) => StatusResult::Alive(info),
@@ -145,22 +145,21 @@ impl StatusCheck {
                 self.state = State::Confirming(exchange.ok()?);
                 return None;
             }
-            Err(error) => StatusResult::Unknown(id, error),
+            Err(error) => StatusResult::Unknown(error),
         };
         self.unconfirmed = 0;
-        self.finish(now, finding)
+        self.finish(now, result)
     }
 
     /// Decides what a `404` of unknown origin means. `error` is that of `GET version`.
     fn on_version_response(
         &mut self,
         now: Duration,
-        id: ExchangeId,
         error: Option<ExchangeError>,
     ) -> Option<StatusResult> {
         if let Some(error) = error {
             self.unconfirmed = 0;
-            return self.finish(now, StatusResult::Unknown(id, error));
+            return self.finish(now, StatusResult::Unknown(error));
         }
         self.unconfirmed += 1;
         if self.unconfirmed >= UNCONFIRMED_LIMIT {
@@ -171,11 +170,11 @@ impl StatusCheck {
         None
     }
 
-    fn finish(&mut self, now: Duration, finding: StatusResult) -> Option<StatusResult> {
+    fn finish(&mut self, now: Duration, result: StatusResult) -> Option<StatusResult> {
         self.state = State::Idle;
         self.next = now.saturating_add(self.interval);
         self.interval = (self.interval * 2).min(self.max_interval);
-        Some(finding)
+        Some(result)
     }
 }
 
@@ -225,11 +224,11 @@ impl SubFlow for EndWait {
             None => {}
             Some(StatusResult::Alive(_)) => self.outage.request_answered(),
             Some(StatusResult::Ended(ended)) => self.outcome = Some(Ok(ended)),
-            Some(StatusResult::Unknown(id, error)) => {
+            Some(StatusResult::Unknown(error)) => {
                 // A `404` of a gateway is transient.
                 let transient = error.is_transient() || error.has_status(404);
                 if !transient || self.outage.request_failed(now).is_none() {
-                    self.outcome = Some(Err(error.into_flow_error(id)));
+                    self.outcome = Some(Err(error.into()));
                 }
             }
         }

@@ -3,10 +3,10 @@
 use core::time::Duration;
 
 use super::exchange::OpenExchange;
-use super::exchange_error::ExchangeError;
+use super::exchange_error::{ErrorKind, ExchangeError};
 use super::outbox::Outbox;
 use super::sub_flow::{RootFlow, SubFlow, flow};
-use super::{ExchangeId, FlowError, Input, Outcome};
+use super::{FlowError, Input, Outcome};
 use crate::{Endpoint, GetVersion, HubVersion, Json};
 
 /// Timeout for one request.
@@ -54,7 +54,7 @@ struct VersionPoller {
 /// that a gateway sends while the hub is unreachable.
 fn may_be_starting(error: &ExchangeError) -> bool {
     match error.api() {
-        None => matches!(error, ExchangeError::Failed { .. }) || error.is_transient(),
+        None => matches!(error.kind, ErrorKind::Failed { .. }) || error.is_transient(),
         Some(refusal) => {
             let by_gateway =
                 matches!(refusal.received_status.as_u16(), 404 | 500) && !refusal.is_from_hub();
@@ -64,9 +64,9 @@ fn may_be_starting(error: &ExchangeError) -> bool {
 }
 
 impl VersionPoller {
-    fn on_error(&mut self, now: Duration, id: ExchangeId, error: ExchangeError) {
+    fn on_error(&mut self, now: Duration, error: ExchangeError) {
         let transient = may_be_starting(&error);
-        let error = error.into_flow_error(id);
+        let error = error.into();
         match self.first_error {
             None => self.first_error = Some(error),
             Some(_) => self.last_error = Some(error),
@@ -105,12 +105,13 @@ impl SubFlow for VersionPoller {
         let Some(exchange) = &mut self.exchange else {
             return;
         };
-        let (id, result) = (exchange.id, exchange.value(input));
-        let Some(result) = result else { return };
+        let Some(result) = exchange.value(input) else {
+            return;
+        };
         self.exchange = None;
         match result {
             Ok(version) => self.outcome = Some(Ok(version)),
-            Err(error) => self.on_error(now, id, error),
+            Err(error) => self.on_error(now, error),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Watches for the end of instances, in the background of other calls.
+//! Watches instances and reports their end.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;

@@ -63,7 +63,7 @@ pub(super) struct ParsedHead {
     /// The connection is closed after the response.
     pub(super) is_last: bool,
     /// The client understands chunks.
-    pub(super) takes_chunks: bool,
+    pub(super) accepts_chunks: bool,
 }
 
 /// Reads the head of the next request.
@@ -123,12 +123,12 @@ fn parse_header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
 }
 
 fn parse(first_line: &str, headers: HeaderMap) -> Result<ParsedHead, Rejection> {
-    let mut words = first_line.splitn(3, ' ');
-    let method = words.next().and_then(parse_method);
+    let mut parts = first_line.splitn(3, ' ');
+    let method = parts.next().and_then(parse_method);
     let method = method.ok_or(Rejection::BadRequest)?;
-    let target = words.next().unwrap_or_default();
+    let target = parts.next().unwrap_or_default();
     // HTTP/0.9 has no version in the first line.
-    let version = words.next().unwrap_or("HTTP/0.9");
+    let version = parts.next().unwrap_or("HTTP/0.9");
     let is_1_1 = version == "HTTP/1.1";
     if !is_1_1 && !matches!(version, "HTTP/0.9" | "HTTP/1.0" | "HTTP/2.0") {
         return Err(Rejection::BadRequest);
@@ -153,7 +153,7 @@ fn parse(first_line: &str, headers: HeaderMap) -> Result<ParsedHead, Rejection> 
         request,
         framing,
         is_last: closes || !is_1_1,
-        takes_chunks: is_1_1,
+        accepts_chunks: is_1_1,
     })
 }
 

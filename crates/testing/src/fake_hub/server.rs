@@ -34,7 +34,7 @@ struct PendingResponse {
     id: ConnectionId,
     is_head: bool,
     is_last: bool,
-    takes_chunks: bool,
+    accepts_chunks: bool,
 }
 
 /// The state of a connection, shared by its reader and its writer.
@@ -119,7 +119,7 @@ fn read_requests(
             request,
             framing,
             is_last,
-            takes_chunks,
+            accepts_chunks,
         } = match parser::read_head(connection.reader()) {
             Ok(parsed) => parsed,
             Err(rejection) => return Some(rejection),
@@ -136,7 +136,7 @@ fn read_requests(
             id,
             is_head: *request.method() == http::Method::HEAD,
             is_last,
-            takes_chunks,
+            accepts_chunks,
         });
         if read_body(shared, connection, id).is_err() {
             return Some(Rejection::BadRequest);
@@ -196,7 +196,7 @@ fn write_responses(
                 Piece::Continue => socket.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?,
                 Piece::Head(head) => {
                     begun = true;
-                    chunked = !response.is_head && response.takes_chunks && is_chunked(&head);
+                    chunked = !response.is_head && response.accepts_chunks && is_chunked(&head);
                     socket.write_all(&head_bytes(head, chunked, response.is_last))?;
                 }
                 Piece::Body(bytes) if chunked => socket.write_all(&http1::chunk(&bytes))?,
@@ -211,7 +211,7 @@ fn write_responses(
                     }
                     break;
                 }
-                // Closes the connection, so that the client notices that the response is cut off.
+                // Closes the connection, so that the client notices the truncated response.
                 Piece::Cut => return Ok(()),
                 Piece::Pending if begun => return Ok(()),
                 Piece::Pending => return reject(socket, progress),

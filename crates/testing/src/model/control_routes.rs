@@ -15,12 +15,12 @@ fn bad_request(error: &str) -> Reply {
 }
 
 /// Refuses a request with the message of an exception.
-fn thrown(message: &str) -> Reply {
+fn exception(message: &str) -> Reply {
     Reply::sized(500, message)
 }
 
 /// Returns the name of a missing value in the message of an exception: `null` or `undefined`.
-fn nothing(value: Option<&Value>) -> &'static str {
+fn missing_value_name(value: Option<&Value>) -> &'static str {
     value.map_or("undefined", |_| "null")
 }
 
@@ -30,8 +30,8 @@ fn encoded<'a>(
     member: &str,
 ) -> Result<(&'a Value, Option<&'a Value>), Reply> {
     let cannot_read = |value, name: &str| {
-        let nothing = nothing(value);
-        thrown(&format!(
+        let nothing = missing_value_name(value);
+        exception(&format!(
             "Cannot read properties of {nothing} (reading '{name}')"
         ))
     };
@@ -57,7 +57,7 @@ pub(super) fn kill(hub: &mut Model, request: &RouteRequest) -> Option<Reply> {
     let remove = match request.json.as_ref() {
         Some(Value::Null) => {
             let text = "Cannot read properties of null (reading 'removeImmediately')";
-            return Some(thrown(text));
+            return Some(exception(text));
         }
         json => json.and_then(|json| json.get("removeImmediately")),
     };
@@ -100,9 +100,9 @@ fn millis(timeout: f64) -> Duration {
 fn stop_v0_18(body: Option<&Value>) -> Result<(Duration, bool), Reply> {
     match body {
         None | Some(Value::Null) => {
-            let nothing = nothing(body);
+            let nothing = missing_value_name(body);
             let text = format!("message is not iterable (cannot read property {nothing})");
-            Err(thrown(&text))
+            Err(exception(&text))
         }
         Some(Value::Array(_) | Value::String(_)) => {
             let (data, timeout) = encoded(body, "timeout")?;
@@ -112,7 +112,7 @@ fn stop_v0_18(body: Option<&Value>) -> Result<(Duration, bool), Reply> {
         }
         Some(_) => {
             let text = "Spread syntax requires ...iterable[Symbol.iterator] to be a function";
-            Err(thrown(text))
+            Err(exception(text))
         }
     }
 }
@@ -148,7 +148,7 @@ pub(super) fn monitoring_rate(_: &mut Model, request: &RouteRequest) -> Option<R
     };
     Some(match rate {
         Some(rate) if rate >= 0.0 => Reply::json(202, &json!({ "accepted": true })),
-        _ => thrown("Bad message of type 4003"),
+        _ => exception("Bad message of type 4003"),
     })
 }
 
@@ -178,7 +178,7 @@ fn event_v0_18(body: Option<&Value>) -> Result<Message, Reply> {
     let message = event.get("message").filter(|message| message.is_string());
     match (name.and_then(Value::as_str), message) {
         (Some(name), Some(message)) => Ok(Message::Event(name.to_owned(), Some(message.clone()))),
-        _ => Err(thrown("Bad message of type 5001")),
+        _ => Err(exception("Bad message of type 5001")),
     }
 }
 
@@ -186,11 +186,11 @@ fn event_v1(body: Option<&Value>) -> Result<Message, Reply> {
     let Some(message) = body.filter(|body| body.is_array()) else {
         let kind = body.map_or("undefined", |_| "object");
         let text = format!("{kind} is not iterable (cannot read property Symbol(Symbol.iterator))");
-        return Err(thrown(&text));
+        return Err(exception(&text));
     };
     let Some(event) = message.get(1).filter(|event| event.is_object()) else {
         let text = "Cannot read properties of undefined (reading 'eventName')";
-        return Err(thrown(text));
+        return Err(exception(text));
     };
     match event.get("eventName").and_then(Value::as_str) {
         Some(name) => Ok(Message::Event(

@@ -19,7 +19,7 @@ pub(super) struct Handler {
     scope: Scope,
 }
 
-/// Ids that are members of every JavaScript object. Requests for them are never answered.
+/// Ids that are members of every JavaScript object. Requests for them never get a response.
 const FOUND_IN_OBJECTS: &[&str] = &[
     "__defineGetter__",
     "__defineSetter__",

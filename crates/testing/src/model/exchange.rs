@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use http::{HeaderMap, Method, Request};
 
 use super::Model;
-use super::life::TimerEvent;
 use super::pipe::{PipeId, PipeRead, ReaderId};
 use super::reply::{Piece, Reply};
+use super::timer_events::TimerEvent;
 use super::upload::Upload;
 
 /// The id of an exchange: a request and its response.
@@ -167,14 +167,14 @@ impl Model {
         self.attach(id, pipe, Some(head), true);
     }
 
-    fn attach(&mut self, id: ExchangeId, pipe: PipeId, head: Option<Piece>, endless: bool) {
+    fn attach(&mut self, id: ExchangeId, pipe: PipeId, head: Option<Piece>, never_ends: bool) {
         let reader = self.pipes.attach(pipe);
         if let Some(exchange) = self.exchanges.get_mut(&id) {
             exchange.source = Some(Source {
                 pipe,
                 reader,
                 head,
-                never_ends: endless,
+                never_ends,
             });
         }
         self.wake_users(pipe);

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::instance::Instance;
-use super::life::TimerEvent;
 use super::reply::{BYTES, Reply, stream_head};
 use super::routes::RouteRequest;
 use super::text::iso_8601;
+use super::timer_events::TimerEvent;
 use super::{Model, javascript};
 
 pub(super) fn version(hub: &mut Model, _: &RouteRequest) -> Option<Reply> {

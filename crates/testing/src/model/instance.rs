@@ -212,7 +212,7 @@ pub(super) struct EndReport {
     /// The info has the time of the end.
     pub(super) has_end: bool,
     /// The streams stay open until the instance is forgotten, and all input is lost.
-    pub(super) leaves_streams_open: bool,
+    pub(super) keeps_streams_open: bool,
     /// The hub forgets the instance after [`Times::lingering`](super::Times::lingering).
     pub(super) is_forgotten_soon: bool,
 }
@@ -236,7 +236,7 @@ impl ProcessEnd {
             reason,
             status,
             has_end: !at_once,
-            leaves_streams_open: self == Self::Uncaught,
+            keeps_streams_open: self == Self::Uncaught,
             is_forgotten_soon: at_once,
         }
     }
@@ -255,11 +255,11 @@ impl Instance {
         self.state == ProcessState::Dead
     }
 
-    pub(super) fn leaves_streams_open(&self, is_v1: bool) -> bool {
+    pub(super) fn keeps_streams_open(&self, is_v1: bool) -> bool {
         is_v1
             && self
                 .process_end
-                .is_some_and(|death| death.report().leaves_streams_open)
+                .is_some_and(|death| death.report().keeps_streams_open)
     }
 
     /// Returns `true` if it blocks the deletion of its sequence.

@@ -80,12 +80,12 @@ impl Model {
     }
 
     /// Writes a line to the log of an instance, and on 1.x to that of the hub as well.
-    pub(super) fn log_instance(&mut self, key: InstanceKey, words: [&str; 3], data: Option<Value>) {
+    pub(super) fn log_instance(&mut self, key: InstanceKey, parts: [&str; 3], data: Option<Value>) {
         let Some(instance) = self.instances.get(key) else {
             return;
         };
         let log = instance.log;
-        let line = self.log_line(words, data, Some(&instance.id));
+        let line = self.log_line(parts, data, Some(&instance.id));
         self.pipes.write(log, &line);
         if self.generation.is_v1() {
             self.pipes.write(self.log, &line);

@@ -82,20 +82,20 @@ pub(super) struct Pipes {
 }
 
 impl Pipes {
-    pub(super) fn new(joins_kept: bool) -> Self {
+    pub(super) fn new(joins_backlog: bool) -> Self {
         Self {
-            joins_backlog: joins_kept,
+            joins_backlog,
             ..Self::default()
         }
     }
 
-    pub(super) fn add(&mut self, keep: Retention, capacity: usize) -> PipeId {
+    pub(super) fn add(&mut self, retention: Retention, capacity: usize) -> PipeId {
         self.next += 1;
         let id = PipeId(self.next);
         let (kept, readers) = (Chunks::default(), BTreeMap::new());
         let (ended, orphaned, owner) = (false, false, None);
         let pipe = Pipe {
-            retention: keep,
+            retention,
             capacity,
             backlog: kept,
             readers,

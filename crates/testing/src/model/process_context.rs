@@ -237,11 +237,11 @@ impl ProcessContext<'_> {
         }
         match exit {
             Exit::Completed => self.model.sequence_completed(self.key),
-            Exit::FailedToLoad => self.model.process_died(self.key, ProcessEnd::FailedToLoad),
-            Exit::Threw => self.model.process_died(self.key, ProcessEnd::Threw),
-            Exit::Uncaught => self.model.process_died(self.key, ProcessEnd::Uncaught),
+            Exit::FailedToLoad => self.model.process_ended(self.key, ProcessEnd::FailedToLoad),
+            Exit::Threw => self.model.process_ended(self.key, ProcessEnd::Threw),
+            Exit::Uncaught => self.model.process_ended(self.key, ProcessEnd::Uncaught),
             Exit::Process(_) | Exit::Killed => {
-                self.model.process_died(self.key, ProcessEnd::Exited)
+                self.model.process_ended(self.key, ProcessEnd::Exited)
             }
         }
     }

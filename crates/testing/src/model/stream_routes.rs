@@ -46,7 +46,7 @@ fn pipe_to_process(
     let instance = hub.instances.get(request.key())?;
     let pipe = to(instance).pipe;
     // Rule 12: after an uncaught exception, the streams accept data and discard it.
-    let discards = instance.leaves_streams_open(is_v1);
+    let discards = instance.keeps_streams_open(is_v1);
     let accepts = hub.accepts_data(pipe);
     hub.push(request.id, stream_head(if ends { 200 } else { 202 }, None));
     if !accepts {

@@ -3,9 +3,9 @@
 use super::Model;
 use super::dispatch::Handler;
 use super::exchange::ExchangeId;
-use super::life::TimerEvent;
 use super::pipe::PipeId;
 use super::reply::Piece;
+use super::timer_events::TimerEvent;
 use super::utf8::Utf8;
 
 /// The destination of a request's body.
@@ -208,7 +208,7 @@ impl Model {
         let is_v1 = self.generation.is_v1();
         let owner = self.pipes.owner(pipe);
         let owner = owner.and_then(|owner| self.instances.get(owner));
-        let is_gone = owner.is_some_and(|one| one.is_dead() && !one.leaves_streams_open(is_v1));
+        let is_gone = owner.is_some_and(|one| one.is_dead() && !one.keeps_streams_open(is_v1));
         !self.pipes.is_ended(pipe) && !is_gone
     }
 }

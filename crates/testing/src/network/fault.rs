@@ -40,7 +40,7 @@ pub(super) enum FaultKind {
 }
 
 impl Fault {
-    /// Responds with this status and body. The request does not reach the hub.
+    /// Returns a fault that responds with this status and body. The request does not reach the hub.
     ///
     /// # Panics
     /// If the status is not between 200 and 999.
@@ -53,29 +53,31 @@ impl Fault {
         })
     }
 
-    /// Delays the response by this long in the hub's time. The hub still receives the request at
-    /// once.
+    /// Returns a fault that delays the response by this long in the hub's time. The hub receives
+    /// the request at once.
     pub fn delay(by: Duration) -> Self {
         Self::of(FaultKind::Delay(by))
     }
 
-    /// Closes the connection after this many bytes of the response body. 0 closes it right after
-    /// the headers. A response with a shorter body is complete.
+    /// Returns a fault that closes the connection after this many bytes of the response body, with
+    /// 0 right after the headers. A response with a shorter body is complete.
     pub fn cut_after(bytes: u64) -> Self {
         Self::of(FaultKind::CutAfter(bytes))
     }
 
-    /// Closes the connection before the request reaches the hub.
+    /// Returns a fault that closes the connection before the request reaches the hub.
     pub fn lose_request() -> Self {
         Self::of(FaultKind::LoseRequest)
     }
 
-    /// Closes the connection without a response, after the hub has handled the request.
+    /// Returns a fault that closes the connection without a response, after the hub has handled the
+    /// request.
     pub fn lose_response() -> Self {
         Self::of(FaultKind::LoseResponse)
     }
 
-    /// Sends no response, although the hub handles the request, like a broken network link.
+    /// Returns a fault that sends no response, although the hub handles the request. This is what a
+    /// broken network link looks like.
     ///
     /// The request ends at a timeout of the client, or when the client closes the connection.
     pub fn silence() -> Self {

@@ -17,255 +17,103 @@ struct ClientCall {
     requests: &'static [&'static str],
 }
 
+/// Lists client calls: their names, and the requests that they make.
+macro_rules! calls {
+    ($($names:literal => $($request:literal),*;)*) => {
+        &[$(ClientCall { names: $names, requests: &[$($request),*] }),*]
+    };
+}
+
 /// The calls of hosts, sequences and instances. Of calls with the same number of requests, the
 /// simpler ones come first.
-const CALLS: &[ClientCall] = &[
-    call("version, wait_ready, dialect", &["GET version"]),
-    call("status", &["GET status"]),
-    call("config", &["GET config"]),
-    call("load_check", &["GET load-check"]),
-    call("list_entities", &["GET entities"]),
-    call(
-        "list_sequences, sequence_named, sequence_ids",
-        &["GET sequences"],
-    ),
-    call("list_instances", &["GET instances"]),
-    call("log_stream, log_lines", &["GET log"]),
-    call(
-        "follow_log of a host",
-        &["GET log", "GET version (after a silence)"],
-    ),
-    call(
-        "follow_logs",
-        &[
-            "GET log (since 0.27.0)",
-            "GET version (after a silence, since 0.27.0)",
-            "GET instances (before 0.27.0)",
-            "GET instance/:id/log (before 0.27.0)",
-        ],
-    ),
-    call(
-        "follow_logs_of",
-        &[
-            "GET instances",
-            "GET instance/:id (if the list does not have it)",
-            "GET log (since 0.27.0)",
-            "GET version (after a silence, since 0.27.0)",
-            "GET instance/:id/log (before 0.27.0)",
-        ],
-    ),
-    call("audit_stream, audit_records", &["GET audit"]),
-    call("list_topics", &["GET topics"]),
-    call("create_topic", &["POST topics"]),
-    call("delete_topic", &["DELETE topics/:name"]),
-    call(
-        "scoped_topic",
-        &["POST topics", "DELETE topics/:name (at the end)"],
-    ),
-    call("send_topic, topic_writer", &["POST topic/:name"]),
-    call("topic, follow_topic", &["GET topic/:name"]),
-    call("send_sequence", &["POST sequence"]),
-    call("info of a sequence, sequence_info", &["GET sequence/:id"]),
-    call("overwrite", &["PUT sequence/:id"]),
-    call("delete, delete_sequence", &["DELETE sequence/:id"]),
-    call(
-        "list_instances of a sequence",
-        &["GET sequence/:id/instances"],
-    ),
-    call(
-        "force_delete, force_delete_sequence",
-        &[
-            "GET sequence/:id/instances",
-            "POST instance/:id/_kill",
-            "GET instance/:id (if the hub refuses to kill it)",
-            "DELETE sequence/:id",
-        ],
-    ),
-    call(
-        "deploy, deploy_and_run",
-        &[
-            "POST sequence",
-            "GET sequence/:id/instances (at the end)",
-            "POST instance/:id/_kill (at the end)",
-            "GET instance/:id (if the hub refuses to kill it)",
-            "DELETE sequence/:id (at the end)",
-        ],
-    ),
-    call(
-        "deploy_if_changed",
-        &[
-            "GET sequence/:id (of the sequence in the state file)",
-            "PUT sequence/:id (if it has changed, since 0.38.0)",
-            "POST sequence (if there is none to overwrite)",
-            "DELETE sequence/:id (with remove_old)",
-        ],
-    ),
-    call("start", &["POST sequence/:id/start"]),
-    call(
-        "start_when_available",
-        &[
-            "POST sequence/:id/start",
-            "GET instance/:id (if the response is lost)",
-            "POST instance/:id/_kill (if the call is canceled or times out)",
-        ],
-    ),
-    call(
-        "start_and_wait, start_with_retry",
-        &[
-            "POST sequence/:id/start",
-            "GET instance/:id/event/:name",
-            "GET instance/:id/events/:name (since 0.38.0)",
-            "GET instance/:id",
-            "POST instance/:id/_kill (if it does not get ready)",
-        ],
-    ),
-    call(
-        "spawn",
-        &[
-            "POST sequence/:id/start",
-            "GET instance/:id/output",
-            "GET instance/:id/stdout",
-            "GET instance/:id/stderr",
-            "GET instance/:id (if the response to the start is lost)",
-            "POST instance/:id/_kill (if the Child is dropped before its end)",
-        ],
-    ),
-    call(
-        "run",
-        &[
-            "POST sequence/:id/start",
-            "GET instance/:id/output",
-            "GET instance/:id/stdout",
-            "GET instance/:id/stderr",
-            "GET instance/:id/log (before 0.19.0)",
-            "POST instance/:id/input",
-            "GET instance/:id",
-            "POST instance/:id/_kill",
-        ],
-    ),
-    call(
-        "run_with",
-        &[
-            "POST sequence/:id/start",
-            "GET instance/:id/output",
-            "GET instance/:id/stdout",
-            "GET instance/:id/stderr",
-            "GET instance/:id/log (if the log is collected)",
-            "POST instance/:id/input",
-            "GET instance/:id",
-            "POST instance/:id/_kill",
-        ],
-    ),
-    call(
-        "PoolOptions::start",
-        &[
-            "GET load-check (with Placement::LeastLoaded)",
-            "POST sequence/:id/start",
-            "GET instance/:id/event/:name (with a readiness)",
-            "GET instance/:id/events/:name (with a readiness, since 0.38.0)",
-            "GET instance/:id (with a readiness)",
-            "GET instances (each second)",
-            "POST instance/:id/_kill (at the end)",
-        ],
-    ),
-    call(
-        "InstancePool::shutdown, Child::stop",
-        &[
-            "POST instance/:id/_stop",
-            "GET instance/:id",
-            "POST instance/:id/_kill (if it does not stop in time)",
-        ],
-    ),
-    call(
-        "Child::kill",
-        &[
-            "POST instance/:id/_kill",
-            "GET instance/:id (if the hub refuses to kill it)",
-        ],
-    ),
-    call(
-        "info of an instance, instance_info, Child::try_wait",
-        &["GET instance/:id"],
-    ),
-    call(
-        "wait_ended, Child::wait, Child::wait_with_output",
-        &["GET instance/:id"],
-    ),
-    call("health", &["GET instance/:id/health"]),
-    call("kill", &["POST instance/:id/_kill"]),
-    call("stop", &["POST instance/:id/_stop"]),
-    call(
-        "set_monitoring_rate",
-        &["POST instance/:id/_monitoring_rate"],
-    ),
-    call("send_event", &["POST instance/:id/_event"]),
-    call("event_stream", &["GET instance/:id/events/:name"]),
-    call(
-        "follow_events",
-        &[
-            "GET instance/:id/events/:name",
-            "GET instance/:id (after a silence)",
-        ],
-    ),
-    call(
-        "next_event, wait_next_event, wait_next_any",
-        &["GET instance/:id/events/:name", "GET instance/:id"],
-    ),
-    call(
-        "event, wait_event, wait_any",
-        &[
-            "GET instance/:id/event/:name",
-            "GET instance/:id/events/:name (since 0.38.0)",
-            "GET instance/:id",
-        ],
-    ),
-    call(
-        "send_input, input_writer",
-        &[
-            "POST instance/:id/input",
-            "GET instance/:id (to see if it has ended)",
-        ],
-    ),
-    call(
-        "send_stdin, stdin_writer",
-        &[
-            "POST instance/:id/stdin",
-            "GET instance/:id (to see if it has ended)",
-        ],
-    ),
-    call("output", &["GET instance/:id/output"]),
-    call(
-        "output_until_ended",
-        &[
-            "GET instance/:id/output",
-            "GET instance/:id (to see if it has ended)",
-        ],
-    ),
-    call("stdout", &["GET instance/:id/stdout"]),
-    call("stderr", &["GET instance/:id/stderr"]),
-    call("log, log_lines", &["GET instance/:id/log"]),
-    call(
-        "follow_log of an instance",
-        &[
-            "GET instance/:id/log",
-            "GET instance/:id (after a silence)",
-            "GET log (after a gap, since 0.27.0)",
-        ],
-    ),
-    call(
-        "transform, transform_bytes, json_channel, line_channel",
-        &[
-            "GET instance/:id/output",
-            "POST instance/:id/input",
-            "GET instance/:id (to see if it has ended)",
-        ],
-    ),
-    call("inout", &["POST instance/:id/inout"]),
-];
-
-const fn call(names: &'static str, requests: &'static [&'static str]) -> ClientCall {
-    ClientCall { names, requests }
-}
+const CALLS: &[ClientCall] = calls! {
+    "version, wait_ready, dialect" => "GET version";
+    "status" => "GET status";
+    "config" => "GET config";
+    "load_check" => "GET load-check";
+    "list_entities" => "GET entities";
+    "list_sequences, sequence_named, sequence_ids" => "GET sequences";
+    "list_instances" => "GET instances";
+    "log_stream, log_lines" => "GET log";
+    "follow_log of a host" => "GET log", "GET version (after a silence)";
+    "follow_logs" => "GET log (since 0.27.0)", "GET version (after a silence, since 0.27.0)",
+        "GET instances (before 0.27.0)", "GET instance/:id/log (before 0.27.0)";
+    "follow_logs_of" => "GET instances", "GET instance/:id (if the list does not have it)",
+        "GET log (since 0.27.0)", "GET version (after a silence, since 0.27.0)",
+        "GET instance/:id/log (before 0.27.0)";
+    "audit_stream, audit_records" => "GET audit";
+    "list_topics" => "GET topics";
+    "create_topic" => "POST topics";
+    "delete_topic" => "DELETE topics/:name";
+    "scoped_topic" => "POST topics", "DELETE topics/:name (at the end)";
+    "send_topic, topic_writer" => "POST topic/:name";
+    "topic, follow_topic" => "GET topic/:name";
+    "send_sequence" => "POST sequence";
+    "info of a sequence, sequence_info" => "GET sequence/:id";
+    "overwrite" => "PUT sequence/:id";
+    "delete, delete_sequence" => "DELETE sequence/:id";
+    "list_instances of a sequence" => "GET sequence/:id/instances";
+    "force_delete, force_delete_sequence" => "GET sequence/:id/instances",
+        "POST instance/:id/_kill", "GET instance/:id (if the hub refuses to kill it)",
+        "DELETE sequence/:id";
+    "deploy, deploy_and_run" => "POST sequence", "GET sequence/:id/instances (at the end)",
+        "POST instance/:id/_kill (at the end)", "GET instance/:id (if the hub refuses to kill it)",
+        "DELETE sequence/:id (at the end)";
+    "deploy_if_changed" => "GET sequence/:id (of the sequence in the state file)",
+        "PUT sequence/:id (if it has changed, since 0.38.0)",
+        "POST sequence (if there is none to overwrite)", "DELETE sequence/:id (with remove_old)";
+    "start" => "POST sequence/:id/start";
+    "start_when_available" => "POST sequence/:id/start",
+        "GET instance/:id (if the response is lost)",
+        "POST instance/:id/_kill (if the call is canceled or times out)";
+    "start_and_wait, start_with_retry" => "POST sequence/:id/start", "GET instance/:id/event/:name",
+        "GET instance/:id/events/:name (since 0.38.0)", "GET instance/:id",
+        "POST instance/:id/_kill (if it does not get ready)";
+    "spawn" => "POST sequence/:id/start", "GET instance/:id/output", "GET instance/:id/stdout",
+        "GET instance/:id/stderr", "GET instance/:id (if the response to the start is lost)",
+        "POST instance/:id/_kill (if the Child is dropped before its end)";
+    "run" => "POST sequence/:id/start", "GET instance/:id/output", "GET instance/:id/stdout",
+        "GET instance/:id/stderr", "GET instance/:id/log (before 0.19.0)",
+        "POST instance/:id/input", "GET instance/:id", "POST instance/:id/_kill";
+    "run_with" => "POST sequence/:id/start", "GET instance/:id/output", "GET instance/:id/stdout",
+        "GET instance/:id/stderr", "GET instance/:id/log (if the log is collected)",
+        "POST instance/:id/input", "GET instance/:id", "POST instance/:id/_kill";
+    "PoolOptions::start" => "GET load-check (with Placement::LeastLoaded)",
+        "POST sequence/:id/start", "GET instance/:id/event/:name (with a readiness)",
+        "GET instance/:id/events/:name (with a readiness, since 0.38.0)",
+        "GET instance/:id (with a readiness)", "GET instances (each second)",
+        "POST instance/:id/_kill (at the end)";
+    "InstancePool::shutdown, Child::stop" => "POST instance/:id/_stop", "GET instance/:id",
+        "POST instance/:id/_kill (if it does not stop in time)";
+    "Child::kill" => "POST instance/:id/_kill", "GET instance/:id (if the hub refuses to kill it)";
+    "info of an instance, instance_info, Child::try_wait" => "GET instance/:id";
+    "wait_ended, Child::wait, Child::wait_with_output" => "GET instance/:id";
+    "health" => "GET instance/:id/health";
+    "kill" => "POST instance/:id/_kill";
+    "stop" => "POST instance/:id/_stop";
+    "set_monitoring_rate" => "POST instance/:id/_monitoring_rate";
+    "send_event" => "POST instance/:id/_event";
+    "event_stream" => "GET instance/:id/events/:name";
+    "follow_events" => "GET instance/:id/events/:name", "GET instance/:id (after a silence)";
+    "next_event, wait_next_event, wait_next_any" => "GET instance/:id/events/:name",
+        "GET instance/:id";
+    "last_event, wait_event, wait_any" => "GET instance/:id/event/:name",
+        "GET instance/:id/events/:name (since 0.38.0)", "GET instance/:id";
+    "send_input, input_writer" => "POST instance/:id/input",
+        "GET instance/:id (to see if it has ended)";
+    "send_stdin, stdin_writer" => "POST instance/:id/stdin",
+        "GET instance/:id (to see if it has ended)";
+    "output" => "GET instance/:id/output";
+    "output_until_ended" => "GET instance/:id/output", "GET instance/:id (to see if it has ended)";
+    "stdout" => "GET instance/:id/stdout";
+    "stderr" => "GET instance/:id/stderr";
+    "log, log_lines" => "GET instance/:id/log";
+    "follow_log of an instance" => "GET instance/:id/log", "GET instance/:id (after a silence)",
+        "GET log (after a gap, since 0.27.0)";
+    "transform, transform_bytes, json_channel, line_channel" => "GET instance/:id/output",
+        "POST instance/:id/input", "GET instance/:id (to see if it has ended)";
+    "inout" => "POST instance/:id/inout";
+};
 
 /// Returns a text that lists the client calls that make a request, with all of their requests. It
 /// is empty if there is no such call.
@@ -314,8 +162,8 @@ fn find(request: &ReceivedRequest) -> Vec<&'static ClientCall> {
 /// Returns the number of path segments that a request shares with a request of the table; 0 if they
 /// are different requests.
 fn matched_segments(wanted: &str, request: &ReceivedRequest) -> usize {
-    let mut words = wanted.split(' ');
-    let (method, path) = (words.next(), words.next().unwrap_or_default());
+    let mut parts = wanted.split(' ');
+    let (method, path) = (parts.next(), parts.next().unwrap_or_default());
     let mut segments = request.path().rsplit('/');
     let same = path.rsplit('/').all(|wanted| {
         segments.next().is_some_and(|segment| {

@@ -1,4 +1,4 @@
-//! Faults, proxies, and the times at which a hub wakes those who wait for it.
+//! Tests of faults, proxies, and wake-ups of waiting clients.
 
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,21 +13,21 @@ use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation, Proxy, Setti
 use scramjet_client_testing::model::{Model, Piece};
 use scramjet_client_testing::network::Network;
 
-/// A hub and a client that sends each request once.
+/// Returns a hub, and a client without retries.
 fn hub() -> (FakeHub, HostClient) {
     let hub = FakeHub::builder(Generation::V1).manual_time().start();
     let host = hub.client_builder().retry(None).build().unwrap();
     (hub, host)
 }
 
-/// The same over a socket.
+/// Like [`hub`], over a socket.
 fn served() -> (FakeHub, HostClient) {
     let (hub, _) = hub();
     let host = HostClient::builder(hub.url()).retry(None).build().unwrap();
     (hub, host)
 }
 
-/// Waits for the next event by one request.
+/// Waits for the next event with a single request.
 fn next_event(instance: &InstanceClient, name: &str) -> Result<Event, Error> {
     let (id, name) = (instance.id(), &EventName::try_from(name)?);
     instance.host().call(&NextEvent { id, name })
@@ -38,7 +38,7 @@ fn instance(hub: &FakeHub, host: &HostClient) -> InstanceClient {
     start(hub, host, "stays")
 }
 
-/// Lets time pass until an instance has started.
+/// Starts an instance, and advances the time until it has started.
 fn start(hub: &FakeHub, host: &HostClient, name: &str) -> InstanceClient {
     let sequence = host.send_sequence(hub.package(name)).unwrap();
     let start = thread::spawn(move || sequence.start(&StartOptions::new()));
@@ -64,7 +64,7 @@ fn panics(act: impl FnOnce()) -> bool {
 }
 
 #[test]
-fn a_fault_that_cannot_happen_is_a_panic() {
+fn invalid_faults_panic() {
     for status in [0, 100, 199, 1000] {
         assert!(panics(|| drop(Fault::refuse(status, ""))), "{status}");
         let proxy = Proxy::default();
@@ -82,7 +82,7 @@ fn a_fault_that_cannot_happen_is_a_panic() {
 }
 
 #[test]
-fn on_takes_a_whole_path_or_the_end_of_one() {
+fn on_matches_a_whole_path_or_its_last_segments() {
     let matches = |path: &str| {
         let (hub, host) = hub();
         hub.fault(Fault::refuse(503, "").on("get", path));
@@ -103,7 +103,7 @@ fn on_takes_a_whole_path_or_the_end_of_one() {
 }
 
 #[test]
-fn pending_faults_are_those_that_are_still_to_happen() {
+fn pending_faults_returns_the_faults_that_are_not_used_up() {
     let (hub, host) = hub();
     let faults = [
         Fault::refuse(500, "").on("GET", "version").times(2),
@@ -121,7 +121,7 @@ fn pending_faults_are_those_that_are_still_to_happen() {
 }
 
 #[test]
-fn a_refusal_without_a_body_leaves_the_connection_in_order() {
+fn refuse_with_a_bodiless_status_keeps_the_connection_usable() {
     for (hub, host) in [hub(), served()] {
         for status in [204, 304] {
             hub.fault(Fault::refuse(status, "not sent"));
@@ -139,18 +139,18 @@ fn a_refusal_without_a_body_leaves_the_connection_in_order() {
 }
 
 #[test]
-fn cut_after_nothing_gives_the_head_alone() {
+fn cut_after_zero_sends_only_the_head() {
     for (hub, host) in [hub(), served()] {
         let instance = instance(&hub, &host);
         hub.fault(Fault::cut_after(0).on("GET", "instance/*/stdout"));
-        // A silent stream, whose first byte would never come.
+        // The first byte of this stream never comes.
         let mut stdout = instance.stdout().unwrap();
         assert!(stdout.read(&mut [0]).is_err());
     }
 }
 
 #[test]
-fn a_response_that_was_cut_never_looks_complete() {
+fn cut_after_never_makes_a_response_look_complete() {
     let (hub, host) = hub();
     let instance = instance(&hub, &host);
     hub.fault(Fault::cut_after(0).on("GET", "instance/*/stdout"));
@@ -182,7 +182,7 @@ fn delay_ends_at_its_time_and_wakes_the_client() {
 }
 
 #[test]
-fn a_proxy_gives_up_at_its_time_and_wakes_the_client() {
+fn proxy_timeout_ends_at_its_time_and_wakes_the_client() {
     for (hub, host) in [hub(), served()] {
         let instance = instance(&hub, &host);
         hub.set_proxy(proxy(|proxy| proxy.timeout = Some(Duration::from_secs(60))));
@@ -198,9 +198,9 @@ fn a_proxy_gives_up_at_its_time_and_wakes_the_client() {
     }
 }
 
-/// Whoever waits for a response is woken only by a change.
+/// A waiting client only wakes after a change.
 #[test]
-fn the_end_of_a_delay_and_of_the_patience_of_a_proxy_are_changes() {
+fn the_ends_of_delays_and_proxy_timeouts_are_changes() {
     let seconds = Duration::from_secs;
     let patient = proxy(|proxy| proxy.timeout = Some(seconds(30)));
     for (fault, proxy, path) in [
@@ -227,7 +227,7 @@ fn the_end_of_a_delay_and_of_the_patience_of_a_proxy_are_changes() {
 }
 
 #[test]
-fn times_that_never_come_are_no_panic() {
+fn times_that_never_come_do_not_panic() {
     let (hub, host) = hub();
     let cancel = CancelToken::new();
     hub.fault(Fault::delay(Duration::MAX));
@@ -249,7 +249,7 @@ fn times_that_never_come_are_no_panic() {
 }
 
 #[test]
-fn a_scale_of_time_is_a_positive_number() {
+fn time_scale_must_be_a_positive_number() {
     let builder = || FakeHub::builder(Generation::V1);
     for scale in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert!(panics(|| drop(builder().time_scale(scale))), "{scale}");
@@ -261,7 +261,7 @@ fn a_scale_of_time_is_a_positive_number() {
 }
 
 #[test]
-fn a_hub_without_time_between_heartbeats_goes_on() {
+fn an_audit_interval_of_zero_does_not_hang() {
     let builder = FakeHub::builder(Generation::V1).manual_time();
     let hub = builder
         .settings(|settings| settings.times.audit_interval = Duration::ZERO)
@@ -273,7 +273,7 @@ fn a_hub_without_time_between_heartbeats_goes_on() {
 }
 
 #[test]
-fn calls_that_are_under_way_end_when_the_hub_goes_away() {
+fn set_unreachable_ends_calls_in_progress() {
     for proxy in [None, Some(Proxy::default())] {
         for (hub, host) in [hub(), served()] {
             let instance = instance(&hub, &host);

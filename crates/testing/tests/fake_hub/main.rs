@@ -1,4 +1,4 @@
-//! Fake hubs, used as tests of programs use them.
+//! Tests of `FakeHub` through its public interface.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -27,7 +27,7 @@ fn shouting(generation: Generation) -> FakeHub {
     hub
 }
 
-/// In the same process, and over a socket.
+/// Returns a client in the same process, and one that uses a socket.
 fn hosts(hub: &FakeHub) -> [HostClient; 2] {
     [hub.client(), HostClient::new(hub.url()).unwrap()]
 }
@@ -58,7 +58,7 @@ fn a_program_reads_its_input_and_writes_its_output() {
 }
 
 #[test]
-fn a_run_ends_with_what_the_sequence_wrote() {
+fn run_returns_the_output_of_the_program() {
     for generation in BOTH {
         let hub = shouting(generation);
         let sequence = hub.client().send_sequence(hub.package("shout")).unwrap();
@@ -82,7 +82,7 @@ fn a_program_that_fails_at_once_is_refused_on_1_x() {
 }
 
 #[test]
-fn a_fault_happens_as_often_as_it_was_asked_for() {
+fn a_fault_applies_to_the_given_number_of_requests() {
     let hub = FakeHub::new(Generation::V1);
     hub.fault(Fault::refuse(503, "busy").on("GET", "version").times(2));
     let host = hub.client_builder().retry(None).build().unwrap();
@@ -92,7 +92,7 @@ fn a_fault_happens_as_often_as_it_was_asked_for() {
     assert_eq!(host.version().unwrap().version, "1.0.1");
 }
 
-/// The response to a request over a connection of its own, read to the end of the connection.
+/// Sends a request on a new connection, and reads until the connection is closed.
 fn exchange(hub: &FakeHub, request: &str) -> String {
     let url = hub.url();
     let address = url.split('/').nth(2).unwrap();
@@ -104,7 +104,7 @@ fn exchange(hub: &FakeHub, request: &str) -> String {
 }
 
 #[test]
-fn a_connection_is_closed_if_the_client_asks_for_it() {
+fn connection_close_closes_the_connection() {
     let hub = FakeHub::new(Generation::V0_18);
     let target = "/api/v1/version";
     let response = exchange(
@@ -117,7 +117,7 @@ fn a_connection_is_closed_if_the_client_asks_for_it() {
     assert!(!head.contains("keep-alive"), "{head}");
     assert!(body.ends_with("}\r\n0\r\n\r\n"), "{body}");
 
-    // HTTP/1.0 has no chunks: the end of the connection is the end of the body.
+    // HTTP/1.0 has no chunks, so the body ends with the connection.
     let response = exchange(&hub, &format!("GET {target} HTTP/1.0\r\nHost: h\r\n\r\n"));
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
     assert!(!head.contains("chunked"), "{head}");

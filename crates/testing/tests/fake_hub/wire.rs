@@ -1,4 +1,4 @@
-//! The server of a fake hub, byte by byte. What it answers was compared with a hub of 0.18.7.
+//! Tests of the bytes that the server of a fake hub sends. They were compared with a hub of 0.18.7.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,7 +11,7 @@ use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation};
 
 use crate::BOTH;
 
-/// The time after which a test fails that would hang.
+/// Time after which a hanging test fails.
 const HANG: Duration = Duration::from_secs(60);
 
 /// A request after which the connection is closed.
@@ -60,7 +60,7 @@ fn send(hub: &FakeHub, bytes: impl AsRef<[u8]>) -> String {
     read_all(&socket)
 }
 
-/// The statuses of the responses to a request and to a last one behind it.
+/// Returns the statuses of the responses to a request, and to [`LAST`] after it.
 fn statuses(hub: &FakeHub, request: &str) -> Vec<String> {
     let text = send(hub, format!("{request}{LAST}"));
     let heads = text.split("HTTP/1.1 ").skip(1);
@@ -72,7 +72,7 @@ fn hub(generation: Generation) -> FakeHub {
 }
 
 #[test]
-fn recorded_requests_that_are_malformed_are_answered_alike() {
+fn malformed_requests_get_the_recorded_responses() {
     for (generation, version) in [(Generation::V0_18, "0.18.7"), (Generation::V1, "1.0.1")] {
         let hub = hub(generation);
         for name in ["malformed-request", "non-ascii-path"] {
@@ -87,7 +87,7 @@ fn recorded_requests_that_are_malformed_are_answered_alike() {
 }
 
 #[test]
-fn the_parser_refuses_and_accepts_what_that_of_node_does() {
+fn the_parser_accepts_the_same_requests_as_node() {
     let get = "GET /api/v1/version HTTP/1.1\r\n";
     let post = "POST /api/v1/sequence HTTP/1.1\r\nHost: x\r\n";
     let head = |more: &str| format!("{get}Host: x\r\n{more}\r\n");
@@ -98,32 +98,17 @@ fn the_parser_refuses_and_accepts_what_that_of_node_does() {
             .map(|n| format!("a{n}: b\r\n"))
             .collect::<String>()
     };
+    #[rustfmt::skip]
     let cases = [
         ("a request", head(""), "200 200"),
-        (
-            "an empty line before",
-            format!("\r\n\r\n{}", head("")),
-            "200 200",
-        ),
+        ("an empty line before", format!("\r\n\r\n{}", head("")), "200 200"),
         ("two hosts", head("Host: x\r\n"), "200 200"),
         ("no host", format!("{get}\r\n"), "400"),
-        (
-            "an upgrade",
-            head("Connection: upgrade\r\nUpgrade: websocket\r\n"),
-            "200 200",
-        ),
-        (
-            "a body",
-            head("Content-Length: 3\r\n\r\nabc").replace("abc\r\n", "abc"),
-            "200 200",
-        ),
+        ("an upgrade", head("Connection: upgrade\r\nUpgrade: websocket\r\n"), "200 200"),
+        ("a body", head("Content-Length: 3\r\n\r\nabc").replace("abc\r\n", "abc"), "200 200"),
         ("many headers", head(&many(1000)), "200 200"),
         ("too many headers", head(&many(3000)), "431"),
-        (
-            "a long header",
-            head(&format!("A: {}\r\n", "x".repeat(20_000))),
-            "431",
-        ),
+        ("a long header", head(&format!("A: {}\r\n", "x".repeat(20_000))), "431"),
         ("a folded header", head("A: b\r\n c\r\n"), "400"),
         ("a space before a colon", head("A : b\r\n"), "400"),
         ("no colon", head("A\r\n"), "400"),
@@ -132,100 +117,35 @@ fn the_parser_refuses_and_accepts_what_that_of_node_does() {
         ("a line without a return", head("A: b\nB: c\r\n"), "400"),
         ("a last line without a return", head("A: b\n"), "400"),
         ("HTTP/1.0", first("GET /api/v1/version HTTP/1.0"), "200"),
-        (
-            "HTTP/1.0 without a host",
-            "GET /api/v1/version HTTP/1.0\r\n\r\n".into(),
-            "200",
-        ),
+        ("HTTP/1.0 without a host", "GET /api/v1/version HTTP/1.0\r\n\r\n".into(), "200"),
         ("HTTP/2.0", first("GET /api/v1/version HTTP/2.0"), "200"),
         ("no version", first("GET /api/v1/version"), "200"),
         ("HTTP/3.0", first("GET /api/v1/version HTTP/3.0"), "400"),
         ("http/1.1", first("GET /api/v1/version http/1.1"), "400"),
-        (
-            "a method in small letters",
-            first("get /api/v1/version HTTP/1.1"),
-            "400",
-        ),
-        (
-            "an unknown method",
-            first("FOO /api/v1/version HTTP/1.1"),
-            "400",
-        ),
-        (
-            "a method without a route",
-            first("PURGE /api/v1/version HTTP/1.1"),
-            "404 200",
-        ),
-        (
-            "an absolute target",
-            first("GET http://x/api/v1/version HTTP/1.1"),
-            "404",
-        ),
+        ("a method in small letters", first("get /api/v1/version HTTP/1.1"), "400"),
+        ("an unknown method", first("FOO /api/v1/version HTTP/1.1"), "400"),
+        ("a method without a route", first("PURGE /api/v1/version HTTP/1.1"), "404 200"),
+        ("an absolute target", first("GET http://x/api/v1/version HTTP/1.1"), "404"),
         ("a star", first("OPTIONS * HTTP/1.1"), "404"),
         ("CONNECT", first("CONNECT x:1 HTTP/1.1"), ""),
         ("no slash", first("GET api/v1/version HTTP/1.1"), "400"),
-        (
-            "empty segments",
-            first("GET //api//v1//version HTTP/1.1"),
-            "404 200",
-        ),
-        (
-            "a query",
-            first("GET /api/v1/version?a=b#c HTTP/1.1"),
-            "200 200",
-        ),
-        (
-            "OPTIONS",
-            first("OPTIONS /api/v1/version HTTP/1.1"),
-            "200 200",
-        ),
+        ("empty segments", first("GET //api//v1//version HTTP/1.1"), "404 200"),
+        ("a query", first("GET /api/v1/version?a=b#c HTTP/1.1"), "200 200"),
+        ("OPTIONS", first("OPTIONS /api/v1/version HTTP/1.1"), "200 200"),
         ("HEAD", first("HEAD /api/v1/version HTTP/1.1"), "200 200"),
         ("three requests", head("").repeat(3), "200 200 200 200"),
-        (
-            "a length in letters",
-            body("Content-Length: a\r\n\r\na"),
-            "400",
-        ),
-        (
-            "a negative length",
-            body("Content-Length: -1\r\n\r\n"),
-            "400",
-        ),
-        (
-            "a length with a sign",
-            body("Content-Length: +1\r\n\r\na"),
-            "400",
-        ),
-        (
-            "two lengths",
-            body("Content-Length: 1\r\nContent-Length: 1\r\n\r\na"),
-            "400",
-        ),
-        (
-            "a length and chunks",
-            body("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-            "400",
-        ),
-        (
-            "an unknown coding",
-            body("Transfer-Encoding: gzip\r\n\r\n0\r\n\r\n"),
-            "400",
-        ),
-        (
-            "a chunk without a size",
-            body("Transfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n"),
-            "400",
-        ),
-        (
-            "a chunk with a sign",
-            body("Transfer-Encoding: chunked\r\n\r\n+1\r\na\r\n0\r\n\r\n"),
-            "400",
-        ),
-        (
-            "a chunk that is too large",
-            body("Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n"),
-            "400",
-        ),
+        ("a length in letters", body("Content-Length: a\r\n\r\na"), "400"),
+        ("a negative length", body("Content-Length: -1\r\n\r\n"), "400"),
+        ("a length with a sign", body("Content-Length: +1\r\n\r\na"), "400"),
+        ("two lengths", body("Content-Length: 1\r\nContent-Length: 1\r\n\r\na"), "400"),
+        ("a length and chunks",
+            body("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), "400"),
+        ("an unknown coding", body("Transfer-Encoding: gzip\r\n\r\n0\r\n\r\n"), "400"),
+        ("a chunk without a size", body("Transfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n"), "400"),
+        ("a chunk with a sign",
+            body("Transfer-Encoding: chunked\r\n\r\n+1\r\na\r\n0\r\n\r\n"), "400"),
+        ("a chunk that is too large",
+            body("Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n"), "400"),
         ("an unknown expectation", head("Expect: x\r\n"), "417 200"),
     ];
     for generation in BOTH {
@@ -241,7 +161,7 @@ fn the_parser_refuses_and_accepts_what_that_of_node_does() {
 }
 
 #[test]
-fn a_head_without_an_end_is_refused_before_the_client_is_done() {
+fn a_head_without_an_end_is_refused_before_it_is_complete() {
     let hub = hub(Generation::V1);
     for (bytes, status) in [
         ([b'A'; 17 << 10].as_slice(), "431"),
@@ -253,7 +173,7 @@ fn a_head_without_an_end_is_refused_before_the_client_is_done() {
 }
 
 #[test]
-fn a_request_that_is_cut_off_is_refused() {
+fn a_truncated_request_is_refused() {
     let hub = hub(Generation::V1);
     for part in [
         "GET /api/v1/version HTTP/1.1\r\nHos",
@@ -268,7 +188,7 @@ fn a_request_that_is_cut_off_is_refused() {
 }
 
 #[test]
-fn half_closed_connections_get_what_is_ready_and_streams_are_cut() {
+fn half_closed_connections_get_ready_responses_and_streams_are_closed() {
     let hub = hub(Generation::V1);
     let half = |request: &str| {
         let mut socket = connect(&hub);
@@ -301,7 +221,7 @@ fn clients_of_http_1_0_get_no_chunks() {
 }
 
 #[test]
-fn the_last_response_says_that_the_connection_is_closed() {
+fn the_last_response_has_connection_close() {
     let text = send(&hub(Generation::V1), LAST);
     assert!(text.contains("\r\nconnection: close\r\n"), "{text}");
     assert!(
@@ -363,7 +283,7 @@ fn a_refusal_whose_status_has_no_body_has_none() {
     }
 }
 
-/// A program that keeps a channel open as long as anything of its hub is left.
+/// Adds a program that keeps a channel open until all parts of the hub are dropped.
 fn watched(hub: &FakeHub) -> Receiver<()> {
     let (sender, receiver) = channel::<()>();
     hub.program("stays", move |process| {
@@ -373,7 +293,7 @@ fn watched(hub: &FakeHub) -> Receiver<()> {
     receiver
 }
 
-/// Waits until nothing is left of a hub: no thread, and no connection.
+/// Waits until all threads and connections of a hub have ended.
 fn is_gone(left: &Receiver<()>) -> bool {
     left.recv_timeout(HANG) == Err(RecvTimeoutError::Disconnected)
 }
@@ -421,7 +341,7 @@ fn a_hub_that_is_dropped_ends_its_connections_and_threads() {
             let mut socket = connect(&hub);
             socket.write_all(text.as_bytes()).unwrap();
             if text.starts_with("POST") {
-                // More than the hub keeps.
+                // Sends more than the hub buffers.
                 socket
                     .set_write_timeout(Some(Duration::from_millis(500)))
                     .unwrap();
@@ -440,7 +360,7 @@ fn a_hub_that_is_dropped_ends_its_connections_and_threads() {
 }
 
 #[test]
-fn clients_that_leave_leave_nothing_behind() {
+fn closed_connections_leave_no_threads_and_no_exchanges() {
     let hub = hub(Generation::V1);
     let left = watched(&hub);
     let sequence = hub.client().send_sequence(hub.package("stays")).unwrap();
@@ -460,7 +380,7 @@ fn clients_that_leave_leave_nothing_behind() {
                 .any(|request| request.ends_with(&path))
         });
     }
-    hub.wait_until("the hub answers nobody", |hub| {
+    hub.wait_until("the hub has no exchanges", |hub| {
         format!("{hub:?}").contains("exchanges: 0,")
     });
     drop(hub);
@@ -487,7 +407,7 @@ fn many_clients_are_served_at_once() {
                         .iter()
                         .filter(|text| text.starts_with("HTTP/1.1 200 "))
                         .count();
-                    // The connection is left to the hub.
+                    // Keeps the connection open.
                     (count, socket)
                 })
             })

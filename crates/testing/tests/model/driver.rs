@@ -1,4 +1,4 @@
-//! Drives a model: sends whole requests, reads what comes, moves the time.
+//! Drives a model: sends requests, reads responses, and advances the time.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use scramjet_client_testing::model::{
 };
 use serde_json::{Value, json};
 
-/// A response, as far as it has come.
+/// The part of a response that has come.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TestResponse {
     pub(crate) head: Option<ResponseHead>,
@@ -35,19 +35,19 @@ impl TestResponse {
         serde_json::from_slice(&self.body()).unwrap_or_default()
     }
 
-    /// Returns a header, or an empty text.
+    /// Returns a header, or `""` if it is missing.
     pub(crate) fn header(&self, name: &str) -> &str {
         let value = self.head.as_ref().and_then(|head| head.headers.get(name));
         value.map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The response is there, to its end.
+    /// Returns `true` if the response is complete.
     pub(crate) fn is_whole(&self) -> bool {
         self.ended && self.head.is_some()
     }
 }
 
-/// A request that was sent, and what has come of its response.
+/// A request, and the part of its response that has come.
 #[derive(Debug)]
 pub(crate) struct PendingRequest {
     id: ExchangeId,
@@ -61,11 +61,11 @@ pub(crate) struct Driver {
 pub(crate) const JSON: (&str, &str) = ("content-type", "application/json");
 pub(crate) const TEXT: (&str, &str) = ("content-type", "text/plain");
 
-/// The id of the sequence that [`Driver::with`] adds.
+/// The id of the sequence that [`Driver::add`] adds.
 pub(crate) const SEQUENCE: &str = "the-sequence";
 
 impl Driver {
-    /// Returns the ids of all instances whose processes were started, in their order.
+    /// Returns the ids of all instances whose processes were started, in the order of their starts.
     pub(crate) fn started_ids(&self) -> Vec<String> {
         let records = self.hub.records();
         records.map(|(_, record)| record.id.clone()).collect()
@@ -81,7 +81,7 @@ impl Driver {
         }
     }
 
-    /// A hub with a sequence of these steps.
+    /// Returns a hub with a sequence whose program has these steps.
     pub(crate) fn with_steps(generation: Generation, steps: Vec<Step>) -> Self {
         let mut driver = Self::new(generation);
         driver.add(steps);
@@ -113,7 +113,7 @@ impl Driver {
         open
     }
 
-    /// Sends a request whose body is still to come.
+    /// Sends the head of a request.
     pub(crate) fn begin(
         &mut self,
         method: &str,
@@ -123,7 +123,7 @@ impl Driver {
         self.begin_at(method, &format!("/api/v1/{path}"), headers)
     }
 
-    /// Sends a request to any target.
+    /// Sends the head of a request with any target.
     pub(crate) fn begin_at(
         &mut self,
         method: &str,
@@ -143,7 +143,7 @@ impl Driver {
         open
     }
 
-    /// Takes what there is of a response.
+    /// Reads the available part of a response.
     pub(crate) fn read(&mut self, open: &mut PendingRequest) {
         let answer = &mut open.response;
         while !answer.ended && !answer.cut {
@@ -162,7 +162,7 @@ impl Driver {
         self.hub.disconnect(open.id);
     }
 
-    /// Sends bytes of a body that is still to come, and tells how many were taken.
+    /// Sends bytes of a request body. Returns the number of bytes that were accepted.
     pub(crate) fn upload(&mut self, open: &PendingRequest, bytes: &[u8]) -> usize {
         self.hub.upload(open.id, bytes)
     }
@@ -171,7 +171,7 @@ impl Driver {
         self.hub.end_upload(open.id);
     }
 
-    /// A request that is answered at once.
+    /// Sends a request whose response comes at once.
     pub(crate) fn call(
         &mut self,
         method: &str,
@@ -182,7 +182,7 @@ impl Driver {
         let open = self.send(method, path, headers, body);
         assert!(
             open.response.is_whole(),
-            "{method} {path} is not answered: {:?}",
+            "{method} {path} has no complete response: {:?}",
             open.response
         );
         open.response
@@ -201,8 +201,8 @@ impl Driver {
         self.wait(Duration::from_millis(millis));
     }
 
-    /// Moves the time on until the response is complete, and tells how long that took; `None` if it
-    /// is not after this time.
+    /// Advances the time until the response is complete, and returns how long that took; `None` if
+    /// it takes longer than the limit.
     pub(crate) fn until_ended(
         &mut self,
         open: &mut PendingRequest,
@@ -219,7 +219,7 @@ impl Driver {
         }
     }
 
-    /// Starts an instance of the sequence and waits until it runs.
+    /// Starts an instance of the sequence, and waits until it runs.
     pub(crate) fn start(&mut self) -> String {
         let path = format!("sequence/{SEQUENCE}/start");
         let mut open = self.send("POST", &path, &[JSON], b"{}");
@@ -230,7 +230,7 @@ impl Driver {
         open.response.json()["id"].as_str().unwrap().to_owned()
     }
 
-    /// The status, or the lack of it, the exit code and whether there is an end.
+    /// Returns the info of an instance, or its HTTP status if that is an error.
     pub(crate) fn info(&mut self, id: &str) -> Value {
         let answer = self.get(&format!("instance/{id}"));
         match answer.status() {

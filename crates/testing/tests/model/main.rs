@@ -1,4 +1,4 @@
-//! The model of a hub, in virtual time.
+//! Tests of the model of a hub, in virtual time.
 
 #![allow(
     clippy::as_conversions,

@@ -1,4 +1,4 @@
-//! Compares the model with every exchange that was recorded from real hubs.
+//! Compares the model with the recorded exchanges of real hubs.
 
 mod compare;
 mod setup;
@@ -16,22 +16,22 @@ use self::compare::BodyComparison;
 use self::setup::Setup;
 use self::wire::{read_request, read_response};
 
-/// A recorded exchange that the model can be brought to.
-pub(crate) struct Row {
+/// A recorded exchange, and how to compare it with the model.
+pub(crate) struct Comparison {
     name: &'static str,
-    /// Brings the hub to the state of the recording.
+    /// Sets the hub up as it was during the recording.
     before: fn(&mut Setup),
-    /// Happens after the request was sent.
+    /// Called after the request was sent.
     after: fn(&mut Setup),
     body: BodyComparison,
 }
 
-/// Exchanges that share a scene.
-pub(crate) struct Comparisons(Vec<Row>);
+/// Recorded exchanges with the same setup.
+pub(crate) struct Comparisons(Vec<Comparison>);
 
-/// Lists the names of exchanges, with spaces between them.
+/// Returns comparisons for exchanges. `names` separates them with spaces.
 pub(crate) fn rows(before: fn(&mut Setup), names: &'static str) -> Comparisons {
-    let row = |name| Row {
+    let row = |name| Comparison {
         name,
         before,
         after: |_| {},
@@ -52,7 +52,7 @@ impl Comparisons {
     }
 }
 
-/// Why an exchange cannot be compared, by its name.
+/// The names of exchanges that cannot be compared, and the reasons.
 pub(crate) type Excluded = &'static [(&'static str, &'static str)];
 
 fn folder(name: &str) -> PathBuf {
@@ -60,13 +60,13 @@ fn folder(name: &str) -> PathBuf {
     fixtures.join(name)
 }
 
-/// The time in which a response that was not seen to end does not end in the model, either.
+/// Time in which a response without a recorded end must not end in the model.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The time in which all other responses end.
+/// Upper bound for the time of all other responses.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
-fn play(generation: Generation, folder: &Path, row: &Row) -> Vec<String> {
+fn play(generation: Generation, folder: &Path, row: &Comparison) -> Vec<String> {
     let recorded = read_response(folder, row.name);
     let request = read_request(folder, row.name).expect("a request");
     let mut setup = Setup::new(generation, folder);
@@ -84,7 +84,7 @@ fn play(generation: Generation, folder: &Path, row: &Row) -> Vec<String> {
 
 fn compare(generation: Generation, name: &str, table: Vec<Comparisons>, excluded: Excluded) {
     let folder = folder(name);
-    let table: Vec<Row> = table.into_iter().flat_map(|rows| rows.0).collect();
+    let table: Vec<Comparison> = table.into_iter().flat_map(|rows| rows.0).collect();
     let mut wrong = Vec::new();
     for row in &table {
         let found = play(generation, &folder, row);
@@ -107,7 +107,7 @@ fn compare(generation: Generation, name: &str, table: Vec<Comparisons>, excluded
     let names = table.iter().map(|row| row.name);
     for name in names.chain(excluded.iter().map(|(name, _)| *name)) {
         if !unlisted.remove(name) {
-            wrong.push(format!("{name} is listed twice, or is not there"));
+            wrong.push(format!("{name} is listed twice, or does not exist"));
         }
     }
     wrong.extend(unlisted.iter().map(|name| format!("{name} is not listed")));
@@ -121,7 +121,7 @@ fn compare(generation: Generation, name: &str, table: Vec<Comparisons>, excluded
 }
 
 #[test]
-fn the_model_answers_as_recorded_from_0_18() {
+fn responses_match_the_recordings_of_0_18() {
     compare(
         Generation::V0_18,
         "0.18.7",
@@ -131,17 +131,17 @@ fn the_model_answers_as_recorded_from_0_18() {
 }
 
 #[test]
-fn the_model_answers_as_recorded_from_1_x() {
+fn responses_match_the_recordings_of_1_x() {
     compare(Generation::V1, "1.0.1", v1::recorded(), v1::EXCLUDED);
 }
 
 #[test]
-fn the_model_answers_as_composed_for_0_18() {
+fn responses_match_the_composed_exchanges_of_0_18() {
     compare(Generation::V0_18, "composed/0.18.7", v0_18::composed(), &[]);
 }
 
 #[test]
-fn the_model_answers_as_composed_for_1_x() {
+fn responses_match_the_composed_exchanges_of_1_x() {
     let excluded = v1::EXCLUDED_COMPOSED;
     compare(Generation::V1, "composed/1.0.1", v1::composed(), excluded);
 }

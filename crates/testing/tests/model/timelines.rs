@@ -1,4 +1,4 @@
-//! Eighteen scenarios in which an instance lives and dies, beside what real hubs did.
+//! Compares the model with recorded timelines: eighteen scenarios in which an instance ends.
 
 mod scenarios;
 
@@ -14,7 +14,7 @@ fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// Rows in the form of the recordings.
+/// The rows of a scenario, in the format of the recordings.
 struct Timeline {
     driver: Driver,
     began: Duration,
@@ -36,7 +36,7 @@ impl Timeline {
         self.rows.push(row);
     }
 
-    /// Lets time pass, watching.
+    /// Advances the time, and observes the instance.
     fn pass(&mut self, time: Duration) {
         let until = self.driver.hub.now() + time;
         loop {
@@ -148,7 +148,7 @@ impl Timeline {
                 self.record("stop sent", json!({}));
                 let body = json!({ "timeout": 1000, "canCallKeepalive": false });
                 self.post("stop", "_stop", body.to_string().as_bytes(), 20.0);
-                // It is answered after the timeout, and the recorder waits for that.
+                // The response comes after the timeout, and the recorder waited for it.
                 self.pass(seconds(1.0));
             }
             _ => {}
@@ -183,7 +183,7 @@ impl Timeline {
     }
 }
 
-/// Plays a scenario as the recorder does, which watches for this long.
+/// Plays a scenario like the recorder, which observed it for this many seconds.
 fn play(settings: Settings, steps: Vec<Step>, action: Action, watches: f64) -> Vec<Value> {
     let mut driver = Driver::with_settings(settings);
     driver.add(steps);
@@ -232,8 +232,8 @@ fn play(settings: Settings, steps: Vec<Step>, action: Action, watches: f64) -> V
     timeline.rows
 }
 
-/// A row without what depends on the machine: its time, how many bytes of a stack trace or a log
-/// there were, how long an answer took.
+/// Returns a row without the values that depend on the machine: its time, the duration of a
+/// response, and the number of bytes of a stack trace or a log.
 fn comparable(row: &Value) -> Value {
     let mut row = row.clone();
     let what = row["what"].as_str().unwrap_or_default().to_owned();
@@ -246,16 +246,18 @@ fn comparable(row: &Value) -> Value {
     row
 }
 
-/// Checks for a row that the recorder writes when it stops watching: it says nothing about the hub.
+/// Returns `true` for a row that the recorder wrote when it stopped, which says nothing about the
+/// hub.
 fn is_end_of_watch(row: &Value) -> bool {
     row["what"]
         .as_str()
         .is_some_and(|what| what.ends_with("TimeoutError"))
 }
 
-/// The differences between a scenario as it was recorded and as it was played. Times count from the
-/// moment at which each of the two says best that the instance came up, and may differ by a second.
-/// Rows that were recorded at nearly the same time may have any order.
+/// Returns the differences between the recorded and the played rows of a scenario.
+///
+/// The time shifts between recorded and played rows may vary by up to 2 seconds. Rows that were
+/// recorded within 0.3 seconds may have any order.
 fn differences(recorded: &[Value], played: &[Value]) -> Vec<String> {
     let mut played: Vec<_> = played.to_vec();
     let mut differences = Vec::new();
@@ -281,7 +283,7 @@ fn differences(recorded: &[Value], played: &[Value]) -> Vec<String> {
             }
         }
     }
-    // The recorder was rarely quick enough to see it.
+    // The recorder rarely observed this short status.
     played.retain(|row| row["state"] != "starting");
     differences.extend(played.iter().map(|row| format!("only played: {row}")));
     let (least, most) = (
@@ -306,7 +308,7 @@ fn compare(generation: Generation, watches: f64) {
         let (name, steps, action) = (scenario.name, scenario.steps, scenario.action);
         let rows = recorded[name].as_array().unwrap();
         let mut settings = Settings::of(generation);
-        // The hub took so long to start it.
+        // The hub took this long to start the instance.
         let start = seconds(rows[0]["t"].as_f64().unwrap());
         settings.times.connect = start.saturating_sub(Times::of(generation).load);
         let played = play(settings, steps, action, watches);
@@ -319,19 +321,19 @@ fn compare(generation: Generation, watches: f64) {
 }
 
 #[test]
-fn instances_of_1_x_live_and_die_as_on_a_real_hub() {
+fn timelines_of_1_x_match_the_recording() {
     compare(Generation::V1, 215.0);
 }
 
 #[test]
-fn instances_of_0_18_live_and_die_as_on_a_real_hub() {
-    // The recorder sends the stop of 1.x, which 0.18 refuses, and then waits for nothing.
+fn timelines_of_0_18_match_the_recording() {
+    // The recorder sent the stop of 1.x, which 0.18 refuses, and then did not wait.
     compare(Generation::V0_18, 60.0);
 }
 
-/// The example finds the program of a sequence by its file.
+/// The example `timelines` finds the program of a sequence by its file.
 #[test]
-fn a_file_has_one_program() {
+fn equal_files_have_equal_steps() {
     for (index, scenario) in scenarios::all().iter().enumerate() {
         for other in scenarios::all().iter().skip(index) {
             let same = scenario.index_js == other.index_js;
@@ -341,7 +343,7 @@ fn a_file_has_one_program() {
 }
 
 #[test]
-fn a_difference_from_the_recording_is_found() {
+fn differences_finds_missing_swapped_and_late_rows() {
     let row = |t: f64, what: &str| json!({ "t": t, "what": what });
     let recorded = [
         row(1.0, "start answered"),
@@ -365,9 +367,9 @@ fn a_difference_from_the_recording_is_found() {
     assert_eq!(differences(&recorded, &late).len(), 1);
 }
 
-/// Programs are the same each time, and so are ids and times.
+/// Programs, ids and times are deterministic.
 #[test]
-fn the_same_seed_gives_the_same_story() {
+fn the_same_seed_gives_the_same_timeline() {
     let play = || {
         play(
             Settings::of(Generation::V1),

@@ -118,8 +118,7 @@ impl SharedSocket {
         self.sending().pauses_for_input = false;
     }
 
-    /// Returns `true` if the operating system has accepted a part of the request, so the server may
-    /// have received it.
+    /// Returns `true` if the server may have received a part of the request.
     pub(super) fn is_request_started(&self) -> bool {
         self.sending().is_started
     }
@@ -259,8 +258,7 @@ impl SharedSocket {
         self.is_shut_down.load(Ordering::SeqCst)
     }
 
-    /// Discards everything written from now on, because the server has already responded or closed
-    /// the connection.
+    /// Discards everything written from now on. The server needs no more of the request.
     pub(super) fn discard_writes(&self) {
         self.discards_writes.store(true, Ordering::SeqCst);
     }

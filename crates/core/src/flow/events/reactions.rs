@@ -9,7 +9,7 @@ use crate::flow::exchange::ExchangeEvent;
 use crate::flow::exchange_error::ExchangeError;
 use crate::flow::outbox::Outbox;
 use crate::flow::status::StatusResult;
-use crate::flow::{ExchangeId, FlowError, Input};
+use crate::flow::{FlowError, Input};
 use crate::{Ended, Event};
 
 impl EventWait {
@@ -31,7 +31,6 @@ impl EventWait {
         &mut self,
         outbox: &mut Outbox,
         now: Duration,
-        id: ExchangeId,
         error: ExchangeError,
     ) -> Option<Duration> {
         if let Some(period) = &mut self.grace_period {
@@ -50,7 +49,7 @@ impl EventWait {
         }
         if error.api().is_some_and(|refusal| refusal.is_not_found()) {
             // A new status request shows if the instance has ended. An older one may be outdated.
-            self.not_found = Some((id, error));
+            self.not_found = Some(error);
             self.status.abort(outbox);
             self.status.schedule(now);
             return Some(ON_HOLD);
@@ -58,7 +57,7 @@ impl EventWait {
         let transient = error.is_transient();
         let delay = transient.then(|| self.outage.request_failed(now)).flatten();
         if delay.is_none() {
-            self.outcome = Some(Err(error.into_flow_error(id)));
+            self.outcome = Some(Err(error.into()));
         }
         delay.map(|delay| now + delay)
     }
@@ -69,8 +68,8 @@ impl EventWait {
             StatusResult::Alive(_) => {
                 self.outage.request_answered();
                 match self.not_found.take() {
-                    Some((id, error)) if error.api().is_some_and(|api| api.is_from_hub()) => {
-                        self.outcome = Some(Err(error.into_flow_error(id)));
+                    Some(error) if error.api().is_some_and(|api| api.is_from_hub()) => {
+                        self.outcome = Some(Err(error.into()));
                     }
                     // The `404` was that of a gateway.
                     Some(_) => self.reopen_not_found(now),
@@ -78,17 +77,17 @@ impl EventWait {
                 }
             }
             // A proxy that compresses the status would compress the event, too.
-            StatusResult::Unknown(id, error) if error.is_encoded() => {
-                self.outcome = Some(Err(error.into_flow_error(id)));
+            StatusResult::Unknown(error) if error.is_encoded() => {
+                self.outcome = Some(Err(error.into()));
             }
             // The open connections may be dead, too, so they are opened again. Permanent errors are
             // ignored here: the other requests fail with them as well.
-            StatusResult::Unknown(id, error) => {
+            StatusResult::Unknown(error) => {
                 // Until the hub has answered once, the other requests show if it is reachable.
                 if error.is_transient() && self.outage.hub_has_answered() {
                     match self.outage.request_failed(now) {
                         Some(delay) => self.reopen_all(outbox, now + delay),
-                        None => self.outcome = Some(Err(error.into_flow_error(id))),
+                        None => self.outcome = Some(Err(error.into())),
                     }
                 }
                 if self.not_found.take().is_some() {
@@ -151,7 +150,7 @@ impl EventWait {
         let EventRequest::Open(exchange) = &mut listener.last_event else {
             return;
         };
-        let (id, name) = (exchange.id, listener.name.to_string());
+        let name = listener.name.to_string();
         let Some(result) = exchange.value(input) else {
             return;
         };
@@ -169,7 +168,7 @@ impl EventWait {
                 self.on_event(now, event, false, damaged);
                 None
             }
-            Err(error) => self.on_error(outbox, now, id, error),
+            Err(error) => self.on_error(outbox, now, error),
         };
         if let Some(listener) = self.listeners.get_mut(index) {
             listener.last_event = next.map_or(EventRequest::Unused, EventRequest::ScheduledAt);
@@ -210,9 +209,9 @@ impl EventWait {
                 }
                 // The hub never ends the stream, so something else closed it, such as a proxy.
                 ExchangeEvent::End => {
-                    self.reopen_stream(outbox, now, index, id, ExchangeError::connection_lost());
+                    self.reopen_stream(outbox, now, index, ExchangeError::connection_lost(id));
                 }
-                ExchangeEvent::Error(error) => self.reopen_stream(outbox, now, index, id, error),
+                ExchangeEvent::Error(error) => self.reopen_stream(outbox, now, index, error),
             }
         }
     }
@@ -222,10 +221,9 @@ impl EventWait {
         outbox: &mut Outbox,
         now: Duration,
         index: usize,
-        id: ExchangeId,
         error: ExchangeError,
     ) {
-        let next = self.on_error(outbox, now, id, error);
+        let next = self.on_error(outbox, now, error);
         if let Some(listener) = self.listeners.get_mut(index) {
             listener.stream = next.map_or(EventRequest::Unused, EventRequest::ScheduledAt);
             // The last event covers what is emitted before the stream is open again.

@@ -70,12 +70,7 @@ impl<D: Decode + 'static> StreamFollower<D> {
     }
 
     /// Handles a lost connection, and a stream that could not be opened.
-    pub(super) fn on_connection_lost(
-        &mut self,
-        now: Duration,
-        id: ExchangeId,
-        error: ExchangeError,
-    ) {
+    pub(super) fn on_connection_lost(&mut self, now: Duration, error: ExchangeError) {
         let instance_is_gone = error.is_not_found_from_hub();
         let state = core::mem::replace(&mut self.state, State::Done);
         if let State::Ended(_, until) = state {
@@ -92,7 +87,7 @@ impl<D: Decode + 'static> StreamFollower<D> {
         if instance_is_gone && existed && self.subject.instance().is_some() {
             // Its last items can no longer be read.
             let lost = lost.unwrap_or(LostConnection {
-                error: error.into_flow_error(id),
+                error: error.into(),
                 since: now,
                 attempts: 1,
             });
@@ -103,11 +98,10 @@ impl<D: Decode + 'static> StreamFollower<D> {
         let retry = transient && self.was_opened;
         let delay = retry.then(|| self.outage.request_failed(now)).flatten();
         match delay {
-            None => self.fail(error.into_flow_error(id)),
+            None => self.fail(error.into()),
             Some(delay) => {
-                let error = error.into_flow_error(id);
                 let lost = lost.unwrap_or(LostConnection {
-                    error,
+                    error: error.into(),
                     since: now,
                     attempts: 0,
                 });
@@ -121,7 +115,7 @@ impl<D: Decode + 'static> StreamFollower<D> {
         match status {
             StatusResult::Alive(_) => self.on_alive(now),
             StatusResult::Ended(_) => self.on_instance_ended(outbox, now),
-            StatusResult::Unknown(_, error) => self.on_check_failed(outbox, now, &error),
+            StatusResult::Unknown(error) => self.on_check_failed(outbox, now, &error),
         }
         if let (LivenessCheck::Instance(status), State::Open(..)) = (&mut self.check, &self.state) {
             status.schedule(NEVER);
@@ -145,7 +139,7 @@ impl<D: Decode + 'static> StreamFollower<D> {
                 let id = exchange.id;
                 outbox.abort(&exchange);
                 self.state = State::Open(exchange, last, false);
-                return self.on_connection_lost(now, id, ExchangeError::connection_lost());
+                return self.on_connection_lost(now, ExchangeError::connection_lost(id));
             }
             State::Open(exchange, ..) => State::Ended(Some(exchange), now + GRACE_PERIOD),
             State::Ending(..) => State::Ended(None, now),
@@ -171,7 +165,7 @@ impl<D: Decode + 'static> StreamFollower<D> {
             if error.is_transient() {
                 let id = exchange.id;
                 outbox.abort(exchange);
-                self.on_connection_lost(now, id, ExchangeError::connection_lost());
+                self.on_connection_lost(now, ExchangeError::connection_lost(id));
             }
         }
     }
@@ -205,7 +199,7 @@ impl<D: Decode + 'static> StreamFollower<D> {
                     self.ready.push_back(Err(FlowError::Reply(id, error)))
                 }
                 ExchangeEvent::End => self.on_stream_end(now, id),
-                ExchangeEvent::Error(error) => self.on_connection_lost(now, id, error),
+                ExchangeEvent::Error(error) => self.on_connection_lost(now, error),
             }
         }
         if let State::Open(_, last, _) = &mut self.state {
@@ -217,7 +211,7 @@ impl<D: Decode + 'static> StreamFollower<D> {
         match (&self.subject, &mut self.check) {
             (Subject::Topic(..), _) => return self.end(now),
             (_, LivenessCheck::Hub(_)) => {
-                return self.on_connection_lost(now, id, ExchangeError::connection_lost());
+                return self.on_connection_lost(now, ExchangeError::connection_lost(id));
             }
             (_, LivenessCheck::Instance(status)) => status.schedule(now),
             (_, LivenessCheck::External) => {}

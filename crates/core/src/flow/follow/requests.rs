@@ -115,7 +115,7 @@ impl<D: Decode + 'static> StreamFollower<D> {
             }
             State::Ending(id, limit) if *limit <= now => {
                 let id = *id;
-                self.on_connection_lost(now, id, ExchangeError::connection_lost());
+                self.on_connection_lost(now, ExchangeError::connection_lost(id));
             }
             State::Ended(exchange, until) if *until <= now => {
                 if let Some(exchange) = exchange {

@@ -4,11 +4,11 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{IDLE_LIMIT, MergedLogs, RESPONSE_TIMEOUT};
+use crate::flow::Input;
 use crate::flow::exchange::OpenExchange;
 use crate::flow::exchange_error::ExchangeError;
 use crate::flow::follow::{Followed, StreamFollower};
 use crate::flow::outbox::Outbox;
-use crate::flow::{ExchangeId, Input};
 use crate::{Ended, GetInstance, InstanceId, InstanceInfo, Json, RequestError};
 
 /// Time between two requests for the list of instances, and so the delay until new instances and
@@ -95,17 +95,11 @@ impl MergedLogs {
     }
 
     /// Handles a failed request for the list.
-    fn on_list_error(
-        &mut self,
-        outbox: &mut Outbox,
-        now: Duration,
-        id: ExchangeId,
-        error: ExchangeError,
-    ) {
+    fn on_list_error(&mut self, outbox: &mut Outbox, now: Duration, error: ExchangeError) {
         let refused = error.api().is_some() && !error.has_status(404);
         let permanent = refused && !error.is_transient();
         if !self.has_list || permanent || error.is_encoded() {
-            return self.fail(error.into_flow_error(id));
+            return self.fail(error.into());
         }
         if self.uses_hub_log {
             // The log of the hub checks on its own if the hub is reachable.
@@ -128,20 +122,18 @@ impl MergedLogs {
     ) -> Result<(), RequestError> {
         if let Some(exchange) = &mut self.list.missing_instance {
             if let Some(result) = exchange.value(input) {
-                let id = exchange.id;
                 self.list.missing_instance = None;
                 // The instance was started after the list was written. The next list has it.
-                result.map_or_else(|error| self.fail(error.into_flow_error(id)), drop);
+                result.map_or_else(|error| self.fail(error.into()), drop);
             }
         }
         if let Some(exchange) = &mut self.list.response {
             if let Some(result) = exchange.value(input) {
-                let id = exchange.id;
                 self.list.response = None;
                 self.list.next_request = Some(now + LIST_INTERVAL);
                 match result {
                     Ok(infos) => self.on_list(outbox, now, infos)?,
-                    Err(error) => self.on_list_error(outbox, now, id, error),
+                    Err(error) => self.on_list_error(outbox, now, error),
                 }
                 if self.has_ending_logs() {
                     self.list.next_request = Some(now + ENDING_LIST_INTERVAL);

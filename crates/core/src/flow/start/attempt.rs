@@ -9,13 +9,12 @@ use super::random_id::random_id;
 use super::{Readiness, Ready};
 use crate::flow::events::EventWait;
 use crate::flow::exchange::OpenExchange;
-use crate::flow::exchange_error::ExchangeError;
 use crate::flow::kill::Killer;
 use crate::flow::outage::OutageTolerance;
 use crate::flow::outbox::Outbox;
 use crate::flow::status::StatusCheck;
 use crate::flow::sub_flow::SubFlow;
-use crate::flow::{ExchangeId, FlowError, Input, Outcome};
+use crate::flow::{FlowError, Input, Outcome};
 use crate::{
     Endpoint, InstanceId, Json, RequestError, RetryPolicy, SequenceId, StartOptions, StartSequence,
     Started,
@@ -60,7 +59,7 @@ pub(super) enum State {
     Searching {
         status: Box<StatusCheck>,
         until: Duration,
-        error: (ExchangeId, ExchangeError),
+        error: FlowError,
     },
     Waiting {
         started: Started,
@@ -112,10 +111,11 @@ impl StartWithRetry {
                 outbox.abort(exchange);
                 self.abandon_attempt(now, false);
             }
-            State::Searching { until, error, .. } if is_over(*until) => {
-                let (id, error) =
-                    core::mem::replace(error, (error.0, ExchangeError::connection_lost()));
-                self.errors.push(error.into_flow_error(id));
+            State::Searching { until, .. } if is_over(*until) => {
+                let state = core::mem::replace(&mut self.state, State::Done);
+                if let State::Searching { error, .. } = state {
+                    self.errors.push(error);
+                }
                 // The start was never processed, or the hub is unreachable.
                 self.abandon_attempt(now, true);
             }
@@ -171,14 +171,11 @@ impl SubFlow for StartWithRetry {
     fn handle(&mut self, outbox: &mut Outbox, now: Duration, input: &Input<'_>) {
         match &mut self.state {
             State::ScheduledAt(_) | State::Done => {}
-            State::Starting { exchange, .. } => {
-                let (id, result) = (exchange.id, exchange.value(input));
-                match result {
-                    None => {}
-                    Some(Ok(started)) => self.on_started(now, started),
-                    Some(Err(error)) => self.on_start_error(now, id, error),
-                }
-            }
+            State::Starting { exchange, .. } => match exchange.value(input) {
+                None => {}
+                Some(Ok(started)) => self.on_started(now, started),
+                Some(Err(error)) => self.on_start_error(now, error),
+            },
             State::Searching { status, .. } => {
                 if let Some(status) = status.handle(outbox, now, input) {
                     self.on_search_result(now, status);

@@ -6,11 +6,11 @@ use core::time::Duration;
 
 use super::Ready;
 use super::attempt::{StartWithRetry, State};
+use crate::flow::FlowError;
 use crate::flow::events::{EventWait, Since};
 use crate::flow::exchange_error::ExchangeError;
 use crate::flow::kill::Killer;
 use crate::flow::status::{StatusCheck, StatusResult};
-use crate::flow::{ExchangeId, FlowError};
 use crate::{Event, RunnerExit, Started};
 
 /// Upper bound for the search for an instance if the response to its start was lost.
@@ -82,7 +82,7 @@ impl StartWithRetry {
     }
 
     /// Handles a failed start.
-    pub(super) fn on_start_error(&mut self, now: Duration, id: ExchangeId, error: ExchangeError) {
+    pub(super) fn on_start_error(&mut self, now: Duration, error: ExchangeError) {
         let overloaded = error.api().filter(|refusal| refusal.is_overloaded());
         if let Some(refusal) = overloaded.filter(|_| self.waits_for_capacity && !self.cancelled) {
             let retry_after = refusal.retry_after.map(Duration::from_secs);
@@ -91,7 +91,7 @@ impl StartWithRetry {
                 .max(MIN_OVERLOAD_DELAY);
             self.state = State::ScheduledAt(now.saturating_add(delay));
             // An overloaded hub is not an error here. Keep only the last one for the result.
-            self.errors = Vec::from([error.into_flow_error(id)]);
+            self.errors = Vec::from([error.into()]);
             return;
         }
         if error.may_have_been_processed() && !error.api().is_some_and(|api| api.is_from_hub()) {
@@ -101,19 +101,19 @@ impl StartWithRetry {
                 self.state = State::Searching {
                     status,
                     until,
-                    error: (id, error),
+                    error: error.into(),
                 };
                 return;
             }
             // The id is not known, so another start could create a second instance.
-            self.errors.push(error.into_flow_error(id));
+            self.errors.push(error.into());
             return self.next_attempt(now, false);
         }
         let retry = error.is_transient()
             || error.api().is_some_and(|refusal| {
                 refusal.is_overloaded() || RunnerExit::in_refusal(refusal).is_some_and(is_retryable)
             });
-        self.errors.push(error.into_flow_error(id));
+        self.errors.push(error.into());
         self.next_attempt(now, retry);
     }
 
@@ -127,7 +127,7 @@ impl StartWithRetry {
                 self.next_attempt(now, retry);
             }
             // The instance may still appear.
-            StatusResult::Ended(_) | StatusResult::Unknown(..) => {}
+            StatusResult::Ended(_) | StatusResult::Unknown(_) => {}
         }
     }
 

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::fmt::Debug;
 use std::io::Read;
 use std::thread;
 use std::time::Duration;
@@ -13,8 +14,8 @@ use scramjet_client_blocking::{
 use super::*;
 use crate::fake_hub::{FakeHub, Generation};
 
-/// The calls that do not always make each of their requests.
-const CONDITIONAL: [&str; 4] = ["force_delete", "deploy", "event", "next_event"];
+/// The calls that do not make each of their requests in this test.
+const CONDITIONAL: [&str; 4] = ["force_delete", "deploy", "last_event", "next_event"];
 
 fn request(line: &str) -> ReceivedRequest {
     let (method, target) = line.split_once(' ').unwrap();
@@ -34,7 +35,7 @@ fn find_compares_whole_paths() {
         names("GET /api/v1/sequences?x=/version"),
         ["list_sequences, sequence_named, sequence_ids"]
     );
-    // Not those of `GET log`.
+    // The calls of `GET log` do not match.
     assert_eq!(
         names("GET /api/v1/cpm/api/v1/instance/x/log"),
         [
@@ -61,7 +62,7 @@ fn find_compares_whole_paths() {
     assert_eq!(names("GET /a/route/of/another/service"), [""; 0]);
 }
 
-/// A hub, and a client that knows its version.
+/// A hub, and a client that knows its version. It checks the requests of calls.
 struct CallRecorder {
     hub: FakeHub,
     host: HostClient,
@@ -94,8 +95,18 @@ impl CallRecorder {
         self.sequence.start(&StartOptions::new()).unwrap()
     }
 
-    /// Checks the requests that a call makes: all of them are in the table, and those of the table
-    /// that have no note are made.
+    /// Like [`check`](Self::check), for a call that must succeed.
+    fn succeeds<T, E: Debug>(&self, name: &str, call: impl FnOnce() -> Result<T, E>) -> T {
+        self.check(name, call).unwrap()
+    }
+
+    /// Like [`check`](Self::check), for a call that must fail.
+    fn fails<T: Debug, E>(&self, name: &str, call: impl FnOnce() -> Result<T, E>) -> E {
+        self.check(name, call).unwrap_err()
+    }
+
+    /// Runs a call and checks that all of its requests are in the table, and that it makes the
+    /// requests of the table that have no note.
     fn check<T>(&self, name: &str, call: impl FnOnce() -> T) -> T {
         let mut entries = CALLS
             .iter()
@@ -136,8 +147,8 @@ impl CallRecorder {
         result
     }
 
-    /// Returns if a hub of this version gets a request with this note; `None` if that depends on
-    /// something else.
+    /// Returns `true` if the call makes a request with this note to a hub of this version; `None`
+    /// if that depends on other conditions.
     fn expects(&self, note: &str) -> Option<bool> {
         let version = |text: &str| text.trim_end_matches(')').parse::<Version>().ok();
         let since = note.rsplit_once("since ").map(|(_, text)| version(text));
@@ -152,7 +163,7 @@ impl CallRecorder {
     }
 }
 
-/// Does this on a hub of each generation, at the same time.
+/// Runs a test on a hub of each generation, in parallel.
 fn on_each_generation(test: impl Fn(&CallRecorder) + Sync) {
     thread::scope(|scope| {
         for generation in [Generation::V0_18, Generation::V1] {
@@ -166,39 +177,25 @@ fn on_each_generation(test: impl Fn(&CallRecorder) + Sync) {
 fn the_table_has_the_requests_of_calls_that_wait() {
     on_each_generation(|recorder| {
         let CallRecorder { host, sequence, .. } = recorder;
-        recorder
-            .check("wait_ready", || host.wait_ready(None))
-            .unwrap();
+        recorder.succeeds("wait_ready", || host.wait_ready(None));
         let instance = recorder.start();
-        // Long enough for a question about the state of the instance.
+        // Long enough for a request for the state of the instance.
         let limited = instance.with_deadline(Duration::from_millis(500));
-        recorder
-            .check("wait_event", || limited.wait_event("never"))
-            .unwrap_err();
-        recorder
-            .check("wait_next_event", || limited.wait_next_event("never"))
-            .unwrap_err();
-        recorder
-            .check("wait_ended", || limited.wait_ended())
-            .unwrap_err();
+        recorder.fails("wait_event", || limited.wait_event("never"));
+        recorder.fails("wait_next_event", || limited.wait_next_event("never"));
+        recorder.fails("wait_ended", || limited.wait_ended());
         let readiness = Readiness::event("never").timeout(Duration::from_millis(500));
         let options = StartOptions::new();
-        recorder
-            .check("start_and_wait", || {
-                sequence.start_and_wait(&options, &readiness)
-            })
-            .unwrap_err();
-        recorder
-            .check("start_with_retry", || {
-                let policy = RetryPolicy::exponential(Duration::from_millis(10)).max_attempts(2);
-                sequence.start_with_retry(&options, &readiness, &policy)
-            })
-            .unwrap_err();
-        recorder
-            .check("start_when_available", || {
-                sequence.start_when_available(&options)
-            })
-            .unwrap();
+        recorder.fails("start_and_wait", || {
+            sequence.start_and_wait(&options, &readiness)
+        });
+        recorder.fails("start_with_retry", || {
+            let policy = RetryPolicy::exponential(Duration::from_millis(10)).max_attempts(2);
+            sequence.start_with_retry(&options, &readiness, &policy)
+        });
+        recorder.succeeds("start_when_available", || {
+            sequence.start_when_available(&options)
+        });
     });
 }
 
@@ -236,33 +233,19 @@ fn the_table_has_the_requests_of_runs() {
     on_each_generation(|recorder| {
         let sequence = &recorder.sequence;
         let options = StartOptions::new();
-        recorder
-            .check("run", || sequence.run(&options, "text"))
-            .unwrap();
-        recorder
-            .check("run_with", || {
-                sequence.run_with(&options, "text", RunOptions::new().log(true))
-            })
-            .unwrap();
-        let mut child = recorder
-            .check("spawn", || sequence.spawn(&options))
-            .unwrap();
-        recorder
-            .check("Child::try_wait", || child.try_wait())
-            .unwrap();
-        recorder
-            .check("Child::stop", || child.stop(Duration::from_millis(1)))
-            .unwrap();
-        recorder
-            .check("spawn", || sequence.spawn(&options).map(drop))
-            .unwrap();
+        recorder.succeeds("run", || sequence.run(&options, "text"));
+        recorder.succeeds("run_with", || {
+            sequence.run_with(&options, "text", RunOptions::new().log(true))
+        });
+        let mut child = recorder.succeeds("spawn", || sequence.spawn(&options));
+        recorder.succeeds("Child::try_wait", || child.try_wait());
+        recorder.succeeds("Child::stop", || child.stop(Duration::from_millis(1)));
+        recorder.succeeds("spawn", || sequence.spawn(&options).map(drop));
         let mut child = sequence.spawn(&options).unwrap();
-        recorder.check("Child::kill", || child.kill()).unwrap();
-        recorder.check("Child::wait", || child.wait()).unwrap();
+        recorder.succeeds("Child::kill", || child.kill());
+        recorder.succeeds("Child::wait", || child.wait());
         let instance = recorder.start();
-        recorder
-            .check("transform", || instance.transform_bytes("text"))
-            .unwrap();
+        recorder.succeeds("transform", || instance.transform_bytes("text"));
     });
 }
 
@@ -271,22 +254,16 @@ fn the_table_has_the_requests_of_deployments() {
     on_each_generation(|recorder| {
         let CallRecorder { hub, host, .. } = recorder;
         recorder.start();
-        recorder
-            .check("force_delete", || recorder.sequence.force_delete())
-            .unwrap();
-        recorder
-            .check("deploy", || {
-                let deployment = host.deploy(hub.package("echo"))?;
-                hub.wait_until("there is nothing to kill", |hub| hub.running().is_empty());
-                deployment.close()
-            })
-            .unwrap();
+        recorder.succeeds("force_delete", || recorder.sequence.force_delete());
+        recorder.succeeds("deploy", || {
+            let deployment = host.deploy(hub.package("echo"))?;
+            hub.wait_until("there is nothing to kill", |hub| hub.running().is_empty());
+            deployment.close()
+        });
         if recorder.hub.generation() == Generation::V1 {
-            recorder
-                .check("scoped_topic", || {
-                    host.scoped_topic("a-topic", ContentType::Text)?.close()
-                })
-                .unwrap();
+            recorder.succeeds("scoped_topic", || {
+                host.scoped_topic("a-topic", ContentType::Text)?.close()
+            });
         }
         let folder =
             std::env::temp_dir().join(format!("calls-{}-{}", std::process::id(), recorder.version));
@@ -297,11 +274,9 @@ fn the_table_has_the_requests_of_deployments() {
             std::fs::write(folder.join("package.json"), manifest).unwrap();
             std::fs::write(folder.join("index.js"), format!("// {version}")).unwrap();
             let package = Package::from_dir(&folder).unwrap();
-            recorder
-                .check("deploy_if_changed", || {
-                    host.deploy_if_changed(&package, &key)
-                })
-                .unwrap();
+            recorder.succeeds("deploy_if_changed", || {
+                host.deploy_if_changed(&package, &key)
+            });
         }
         std::fs::remove_dir_all(&folder).unwrap();
     });
@@ -311,16 +286,14 @@ fn the_table_has_the_requests_of_deployments() {
 fn the_table_has_the_requests_of_pools() {
     on_each_generation(|recorder| {
         let readiness = Readiness::event("ready");
-        let pool = recorder
-            .check("PoolOptions::start", || {
-                let pool = PoolOptions::new(2)
-                    .readiness(readiness)
-                    .start([recorder.sequence.clone()], |_| StartOptions::new());
-                // For a look at the instances, which comes each second.
-                thread::sleep(Duration::from_millis(1500));
-                pool
-            })
-            .unwrap();
+        let pool = recorder.succeeds("PoolOptions::start", || {
+            let pool = PoolOptions::new(2)
+                .readiness(readiness)
+                .start([recorder.sequence.clone()], |_| StartOptions::new());
+            // The pool checks its instances each second.
+            thread::sleep(Duration::from_millis(1500));
+            pool
+        });
         recorder
             .check("InstancePool::shutdown", || {
                 pool.shutdown(Duration::from_millis(1))
@@ -334,77 +307,43 @@ fn the_table_has_the_requests_of_pools() {
 fn the_table_has_the_requests_of_simple_calls() {
     on_each_generation(|recorder| {
         let CallRecorder { host, sequence, .. } = recorder;
-        recorder.check("version", || host.version()).unwrap();
-        recorder.check("load_check", || host.load_check()).unwrap();
-        recorder
-            .check("list_sequences", || host.list_sequences())
-            .unwrap();
-        recorder
-            .check("list_instances", || host.list_instances())
-            .unwrap();
-        recorder.check("log_stream", || host.log_stream()).unwrap();
+        recorder.succeeds("version", || host.version());
+        recorder.succeeds("load_check", || host.load_check());
+        recorder.succeeds("list_sequences", || host.list_sequences());
+        recorder.succeeds("list_instances", || host.list_instances());
+        recorder.succeeds("log_stream", || host.log_stream());
         if recorder.hub.generation() == Generation::V1 {
-            recorder.check("status", || host.status()).unwrap();
-            recorder
-                .check("audit_stream", || host.audit_stream())
-                .unwrap();
-            recorder.check("config", || host.config()).unwrap();
-            recorder
-                .check("list_entities", || host.list_entities())
-                .unwrap();
+            recorder.succeeds("status", || host.status());
+            recorder.succeeds("audit_stream", || host.audit_stream());
+            recorder.succeeds("config", || host.config());
+            recorder.succeeds("list_entities", || host.list_entities());
             let text = ContentType::Text;
-            recorder
-                .check("create_topic", || host.create_topic("a-topic", text))
-                .unwrap();
-            recorder
-                .check("list_topics", || host.list_topics())
-                .unwrap();
-            recorder
-                .check("delete_topic", || host.delete_topic("a-topic"))
-                .unwrap();
-            recorder
-                .check("overwrite", || {
-                    sequence.overwrite(recorder.hub.package("echo"))
-                })
-                .unwrap();
+            recorder.succeeds("create_topic", || host.create_topic("a-topic", text));
+            recorder.succeeds("list_topics", || host.list_topics());
+            recorder.succeeds("delete_topic", || host.delete_topic("a-topic"));
+            recorder.succeeds("overwrite", || {
+                sequence.overwrite(recorder.hub.package("echo"))
+            });
         }
         let instance = recorder.check("start", || recorder.start());
-        recorder
-            .check("info of a sequence", || sequence.info())
-            .unwrap();
-        recorder
-            .check("list_instances of a sequence", || sequence.list_instances())
-            .unwrap();
-        recorder
-            .check("info of an instance", || instance.info())
-            .unwrap();
-        recorder.check("health", || instance.health()).unwrap();
-        recorder
-            .check("set_monitoring_rate", || instance.set_monitoring_rate(1))
-            .unwrap();
-        recorder
-            .check("send_event", || instance.send_event("name", "data"))
-            .unwrap();
-        recorder
-            .check("event", || instance.last_event("ready"))
-            .unwrap();
-        recorder
-            .check("event_stream", || instance.event_stream("ready"))
-            .unwrap();
+        recorder.succeeds("info of a sequence", || sequence.info());
+        recorder.succeeds("list_instances of a sequence", || sequence.list_instances());
+        recorder.succeeds("info of an instance", || instance.info());
+        recorder.succeeds("health", || instance.health());
+        recorder.succeeds("set_monitoring_rate", || instance.set_monitoring_rate(1));
+        recorder.succeeds("send_event", || instance.send_event("name", "data"));
+        recorder.succeeds("last_event", || instance.last_event("ready"));
+        recorder.succeeds("event_stream", || instance.event_stream("ready"));
         let soon = instance.with_deadline(Duration::from_millis(50));
         recorder.check("next_event", || soon.next_event("ready").err());
-        recorder.check("stdout", || instance.stdout()).unwrap();
-        recorder.check("stderr", || instance.stderr()).unwrap();
-        recorder.check("log", || instance.log()).unwrap();
-        let mut output = recorder.check("output", || instance.output()).unwrap();
-        recorder
-            .check("send_stdin", || {
-                instance.send_stdin(Input::text("text").end(false))
-            })
-            .unwrap();
-        recorder
-            .check("send_input", || instance.send_input("text"))
-            .unwrap();
+        recorder.succeeds("stdout", || instance.stdout());
+        recorder.succeeds("stderr", || instance.stderr());
+        recorder.succeeds("log", || instance.log());
+        let mut output = recorder.succeeds("output", || instance.output());
+        recorder.succeeds("send_stdin", || {
+            instance.send_stdin(Input::text("text").end(false))
+        });
+        recorder.succeeds("send_input", || instance.send_input("text"));
         output.read_to_end(&mut Vec::new()).unwrap();
         if recorder.hub.generation() == Generation::V1 {
             let other = recorder.start();
@@ -412,19 +351,15 @@ fn the_table_has_the_requests_of_simple_calls() {
             recorder.check("inout", || soon.inout("text").ok());
         }
         let other = recorder.start();
-        recorder
-            .check("stop", || {
-                other.stop(&StopOptions::new(Duration::from_millis(1)))
-            })
-            .unwrap();
+        recorder.succeeds("stop", || {
+            other.stop(&StopOptions::new(Duration::from_millis(1)))
+        });
         let other = recorder.start();
-        // 1.x refuses to kill an instance that is still starting, which is fine here.
+        // 1.x refuses to kill an instance that is starting, which does not matter here.
         recorder.check("kill", || other.kill(&KillOptions::new()).ok());
-        let unused = recorder
-            .check("send_sequence", || {
-                host.send_sequence(recorder.hub.package("echo"))
-            })
-            .unwrap();
-        recorder.check("delete", || unused.delete()).unwrap();
+        let unused = recorder.succeeds("send_sequence", || {
+            host.send_sequence(recorder.hub.package("echo"))
+        });
+        recorder.succeeds("delete", || unused.delete());
     });
 }

@@ -1,4 +1,4 @@
-//! Section 2: routing, and the shapes of responses.
+//! Section 2: routes, and the formats of responses.
 
 use super::{BOTH, RunningInstance, UNKNOWN, line, pick, seconds, staying};
 use crate::driver::{Driver, JSON};
@@ -46,7 +46,7 @@ fn one_trailing_slash_is_ignored_and_a_doubled_slash_is_404() {
             hub.driver.read(&mut open);
             assert_eq!(open.response.status(), status, "{path}");
         }
-        // It is not taken for an instance without an id.
+        // The empty segment is not an instance id.
         let answer = hub.driver.get(&format!("instance//{id}"));
         assert_eq!(line(&answer), "404 Not Found");
     }
@@ -75,7 +75,7 @@ fn the_query_is_ignored() {
 }
 
 #[test]
-fn ids_that_javascript_finds_in_objects_are_never_answered() {
+fn ids_of_javascript_object_members_are_never_answered() {
     for generation in BOTH {
         let mut driver = Driver::new(generation);
         for id in [
@@ -109,7 +109,7 @@ fn head_answers_as_get_without_a_body() {
             line(&hub.driver.call("HEAD", "nosuch", &[], b"")),
             "404 Not Found"
         );
-        // The head of a stream comes at once, the end with the end of the stream.
+        // The head of a stream comes at once. The response ends with the stream.
         let path = hub.path("output");
         let mut open = hub.driver.send("HEAD", &path, &[], b"");
         assert_eq!(line(&open.response), "200 OK; application/octet-stream");

@@ -11,7 +11,7 @@ const ACCEPTED: [&str; 2] = [
     "200 OK; application/json; {\"accepted\":\"OK\"}",
 ];
 
-/// A hub with an instance that answers `ping` by `pong`, with the same data.
+/// Returns a hub with an instance that responds to `ping` with `pong` and the same data.
 fn answering(generation: super::Generation) -> RunningInstance {
     RunningInstance::new(generation, vec![Step::Answer("ping", "pong")])
 }
@@ -21,7 +21,7 @@ fn send(hub: &mut RunningInstance, body: &str) -> String {
 }
 
 #[test]
-fn a_sent_event_is_accepted_and_comes_to_the_program() {
+fn a_sent_event_is_accepted_and_reaches_the_program() {
     for generation in BOTH {
         let mut hub = answering(generation);
         let body = "[5001,{\"eventName\":\"ping\",\"message\":\"x\"}]";
@@ -32,7 +32,7 @@ fn a_sent_event_is_accepted_and_comes_to_the_program() {
             hub.get("event/pong").json(),
             pick(generation, v0_18, json!("x"))
         );
-        // The code is not checked, further members and an empty name are taken.
+        // The code is not checked. Other members and an empty name are accepted.
         for body in [
             "[null,{\"eventName\":\"ping\",\"message\":\"x\",\"more\":1},5]",
             "[5001,{\"eventName\":\"\",\"message\":\"\"}]",
@@ -146,7 +146,7 @@ fn an_emitted_event_goes_to_the_other_instances_on_1_x_and_a_sent_one_does_not()
     }
 }
 
-/// Data that an instance emits, with the answers of 1.x to `once` and `event`, and the line in the
+/// Returns the data of events, with the responses of 1.x to `once` and `event`, and the line in the
 /// stream.
 fn table() -> Vec<(Option<Value>, String, Option<String>, String)> {
     let body = |body: &str| format!("200 OK; application/json; {body}");
@@ -212,7 +212,7 @@ fn once_waits_for_the_next_event() {
             hub.driver.read(&mut opens[0]);
             let answer = line(&opens[0].response);
             assert_eq!(answer, pick(generation, envelope(&data), once), "{data:?}");
-            // Each of several waiting requests gets it.
+            // All waiting requests get the event.
             hub.driver.read(&mut opens[1]);
             assert!(opens[1].response.ended);
         }
@@ -220,7 +220,7 @@ fn once_waits_for_the_next_event() {
 }
 
 #[test]
-fn event_answers_with_the_last_event_unless_javascript_takes_it_for_false() {
+fn event_returns_the_last_event_unless_it_is_falsy_on_1_x() {
     for generation in BOTH {
         for (data, once, event, _) in table() {
             let mut hub = RunningInstance::new(generation, staying());
@@ -228,7 +228,7 @@ fn event_answers_with_the_last_event_unless_javascript_takes_it_for_false() {
             let mut open = hub.open("event/e");
             if let (V1, None) = (generation, &event) {
                 assert_eq!(line(&open.response), "nothing", "{data:?}");
-                // Then it waits for the next one, like `once`.
+                // It then waits for the next event, like `once`.
                 hub.act(|process| process.emit("e", data.clone()));
                 hub.driver.read(&mut open);
                 assert_eq!(line(&open.response), once, "{data:?}");
@@ -265,7 +265,7 @@ fn a_stream_of_events_has_a_line_for_each() {
     }
 }
 
-/// The answer of 0.18, which wraps the data.
+/// Returns the response of 0.18, which wraps the data.
 fn envelope(data: &Option<Value>) -> String {
     let mut envelope = json!({ "eventName": "e" });
     if let Some(data) = data {
@@ -275,7 +275,7 @@ fn envelope(data: &Option<Value>) -> String {
 }
 
 #[test]
-fn an_error_status_in_the_data_is_taken_out_of_the_last_event() {
+fn an_error_op_status_is_removed_from_the_last_event() {
     let mut hub = RunningInstance::new(V1, staying());
     let data = json!({ "opStatus": "Not Found", "x": 1 });
     hub.act(|process| process.emit("e", Some(data)));
@@ -286,7 +286,7 @@ fn an_error_status_in_the_data_is_taken_out_of_the_last_event() {
 }
 
 #[test]
-fn an_event_without_data_that_came_before_is_never_seen_on_1_x() {
+fn an_earlier_event_without_data_is_never_returned_on_1_x() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, staying());
         hub.act(|process| process.emit("e", None));
@@ -316,7 +316,7 @@ fn waiting_for_an_event_never_ends_with_the_instance() {
 }
 
 #[test]
-fn halves_of_surrogate_pairs_go_through_events() {
+fn lone_surrogates_are_kept_in_events() {
     for generation in BOTH {
         let mut hub = answering(generation);
         let mut stream = hub.open("events/pong");
@@ -330,7 +330,7 @@ fn halves_of_surrogate_pairs_go_through_events() {
 }
 
 #[test]
-fn names_are_compared_as_they_stand_in_the_path() {
+fn event_names_are_compared_undecoded() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, staying());
         for name in ["a+b", "a:b@c", "50%", "a;b=c,(d)", "E"] {

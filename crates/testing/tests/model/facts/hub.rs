@@ -21,7 +21,7 @@ fn lines(answer: &TestResponse) -> Vec<Value> {
 }
 
 #[test]
-fn the_version_says_which_generation_it_is() {
+fn version_has_more_members_on_1_x() {
     let answer = Driver::new(V0_18).get("version");
     assert_eq!(answer.text(), r#"{"version":"0.18.7"}"#);
     let answer = Driver::new(V1).get("version").json();
@@ -99,7 +99,7 @@ fn the_log_gives_its_history_to_every_reader_and_never_ends() {
             let before = open.response.chunks.len();
             hub.act(|process| process.log("INFO", "hello"));
             hub.driver.read(open);
-            // The lines of instances are not in it on 0.18.
+            // On 0.18, it has no lines of instances.
             let new = open.response.chunks.len() - before;
             assert_eq!(new, pick(generation, 0, 1));
             assert!(hub.driver.until_ended(open, seconds(400.0)).is_none());
@@ -124,7 +124,7 @@ fn the_log_carries_the_lines_of_instances_on_1_x() {
 }
 
 #[test]
-fn a_log_line_carries_halves_of_surrogate_pairs() {
+fn lone_surrogates_are_kept_in_log_lines() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, staying());
         let path = format!("sequence/{SEQUENCE}/start");
@@ -157,7 +157,8 @@ fn the_audit_has_the_states_of_an_instance_and_a_heartbeat() {
         };
         lines(answer).iter().map(code).collect()
     };
-    // The sequence is there; the instance is connected, started, terminated, and has ended.
+    // The sequence was added. The instance has connected, has started, has ended, and was
+    // forgotten.
     let states = [0, 4, 0, 3, 2].map(|code| (String::new(), code));
     assert_eq!(codes(&audit.response), states);
     let started = lines(&audit.response)[2].clone();

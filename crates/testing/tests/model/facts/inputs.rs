@@ -5,7 +5,7 @@ use scramjet_client_testing::model::{Input, ReadResult};
 use super::{BOTH, KEEP_OPEN, RunningInstance, V0_18, line, pick, seconds};
 use crate::driver::{Driver, SEQUENCE, TEXT};
 
-/// Reads what a process has received, piece by piece.
+/// Returns the chunks that a process has received.
 fn received(hub: &mut RunningInstance, from: Input) -> Vec<Vec<u8>> {
     hub.act(|process| {
         let mut pieces = Vec::new();
@@ -45,7 +45,7 @@ fn an_upload_is_answered_before_its_body_and_ends_with_it() {
 }
 
 #[test]
-fn an_upload_ends_its_stream_unless_a_header_says_otherwise() {
+fn an_upload_ends_its_stream_unless_the_header_is_set() {
     for generation in BOTH {
         for (value, status) in [
             (None, 200),
@@ -88,7 +88,7 @@ fn input_after_the_end_gets_a_head_and_no_end() {
 }
 
 #[test]
-fn input_right_after_the_end_is_an_error_within_a_success_on_0_18() {
+fn input_right_after_the_end_gets_an_error_with_status_200_on_0_18() {
     let mut hub = RunningInstance::new(V0_18, vec![]);
     hub.post("input", &[TEXT], b"a");
     let answer = hub.post("input", &[TEXT], b"b").response;
@@ -98,7 +98,7 @@ fn input_right_after_the_end_is_an_error_within_a_success_on_0_18() {
 }
 
 #[test]
-fn an_upload_that_is_cut_does_not_end_the_stream() {
+fn a_truncated_upload_does_not_end_the_stream() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, vec![]);
         for (below, headers, stream) in [
@@ -142,7 +142,7 @@ fn concurrent_uploads_interleave_and_the_second_is_not_answered_after_the_first_
 }
 
 #[test]
-fn early_input_is_handed_out_twice_on_0_18() {
+fn early_input_is_delivered_twice_on_0_18() {
     for generation in BOTH {
         let mut driver = Driver::with_steps(generation, vec![]);
         let path = format!("sequence/{SEQUENCE}/start");
@@ -168,7 +168,7 @@ fn early_input_is_handed_out_twice_on_0_18() {
 }
 
 #[test]
-fn bytes_are_damaged_except_on_the_input_of_1_x() {
+fn invalid_utf8_is_replaced_except_on_the_input_of_1_x() {
     let (sent, damaged) = (b"a\xff", "a\u{fffd}".as_bytes());
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, vec![]);
@@ -176,7 +176,7 @@ fn bytes_are_damaged_except_on_the_input_of_1_x() {
             hub.post("input", &[TEXT, KEEP_OPEN], sent);
             hub.post("stdin", &[KEEP_OPEN], sent);
         }
-        // A runner of 1.x reads the first chunk as text, with the content type before it.
+        // A runner of 1.x decodes the first chunk as text, because the content type precedes it.
         let second: &[u8] = pick(generation, damaged, sent);
         assert_eq!(received(&mut hub, Input::Input), [damaged, second]);
         assert_eq!(received(&mut hub, Input::Stdin), [damaged, damaged]);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{BOTH, V0_18, V1, line, pick};
 use crate::driver::{Driver, SEQUENCE, TEXT};
 
-/// A hub with an instance of a sequence that declares topics, or does not.
+/// Returns a hub with an instance of a sequence, which may declare topics.
 fn instance(generation: Generation, declares: bool, payload: &Value) -> (Driver, String) {
     let mut driver = Driver::new(generation);
     let mut spec = ProgramSpec::new(|| Box::new(Steps::new([])));
@@ -22,7 +22,7 @@ fn instance(generation: Generation, declares: bool, payload: &Value) -> (Driver,
     (driver, "i".to_owned())
 }
 
-/// Writes to the topic of the input and to the output, and tells what comes of it.
+/// Writes to the topic of the input and to the output. Returns which of the data arrives.
 fn routed(driver: &mut Driver, id: &str, input: &str, output: &str) -> (bool, bool) {
     let key = driver.hub.instance(id).unwrap();
     driver.call("POST", &format!("topic/{input}"), &[TEXT], b"hello");
@@ -70,7 +70,7 @@ fn a_start_of_1_x_chooses_other_topics() {
 }
 
 #[test]
-fn chosen_topics_are_only_shown_if_the_sequence_declares_none() {
+fn topics_of_a_start_are_only_shown_if_the_sequence_declares_none() {
     let payload = json!({ "inputTopic": "in", "outputTopic": "out" });
     let (mut driver, id) = instance(V1, false, &payload);
     assert_eq!(driver.get("topics").json(), json!([]));
@@ -83,7 +83,7 @@ fn chosen_topics_are_only_shown_if_the_sequence_declares_none() {
     // The input is refused nevertheless.
     let answer = driver.call("POST", &format!("instance/{id}/input"), &[TEXT], b"x");
     assert_eq!(answer.status(), 405);
-    // 0.18 knows no such members.
+    // 0.18 ignores these members.
     let (mut driver, id) = instance(V0_18, false, &payload);
     let answer = driver.call("POST", &format!("instance/{id}/input"), &[TEXT], b"x");
     assert_eq!(answer.status(), 200);

@@ -1,4 +1,4 @@
-//! Sections 5.1 to 5.3, 5.9 and 5.10: infos, health, kills.
+//! Sections 5.1 to 5.3, 5.9 and 5.10: infos, health, kills, monitoring rate.
 
 use scramjet_client_testing::model::{ProgramSpec, Step, Steps};
 use serde_json::{Value, json};
@@ -48,12 +48,12 @@ fn an_info_has_the_members_of_its_generation() {
 }
 
 #[test]
-fn provides_and_requires_tell_how_far_a_program_has_come() {
-    // Its function does not return: only the input is known.
+fn provides_and_requires_appear_as_the_program_starts() {
+    // The function does not return, so only the input is known.
     let mut waits = RunningInstance::new(V1, vec![]);
     assert_eq!(waits.info()["requires"], "");
     assert_eq!(waits.info()["provides"], Value::Null);
-    // Its function has returned an output.
+    // The function has returned an output.
     let mut returned = RunningInstance::new(V1, vec![Step::Write(super::Output::Output, "")]);
     assert_eq!(returned.info()["requires"], Value::Null);
     assert_eq!(returned.info()["provides"], "");
@@ -67,7 +67,7 @@ fn health_waits_for_the_first_report_and_stays() {
         assert_eq!(line(&open.response), "nothing");
         assert!(hub.driver.until_ended(&mut open, seconds(1.0)).is_some());
         assert_eq!(open.response.json()["healthy"], true);
-        // No other process has this id.
+        // No real process has this id.
         let process = open.response.json()["processId"].as_u64().unwrap();
         assert!(process > 1 << 22 && i32::try_from(process).is_ok());
         hub.operation("_kill", "{}");
@@ -77,7 +77,7 @@ fn health_waits_for_the_first_report_and_stays() {
 }
 
 #[test]
-fn a_hung_instance_is_healthy_if_it_ever_was() {
+fn a_hung_instance_stays_healthy() {
     for generation in BOTH {
         let hang = [Step::Wait(seconds(2.0)), Step::Hang];
         let mut hub = RunningInstance::new(generation, hang.into());
@@ -153,7 +153,7 @@ fn the_body_of_a_kill_is_checked_on_1_x() {
                 assert_eq!(answer.status(), 202, "{body}");
             } else {
                 assert_eq!(line(&answer), expected, "{body}");
-                // It comes before the check of the status.
+                // The body is checked before the status.
                 hub.operation("_kill", "{}");
                 assert_eq!(line(&hub.operation("_kill", body)), expected, "{body}");
             }

@@ -1,5 +1,4 @@
-//! Sections 5.6 and 5.7: the input as a sequence receives it, and the route that feeds it and
-//! answers with the output.
+//! Sections 5.6 and 5.7: the items of the input, and the route `inout`.
 
 use scramjet_client_testing::model::{
     Exit, Generation, Item, Output, Package, ProcessContext, ProgramSpec, Step,
@@ -9,7 +8,7 @@ use serde_json::json;
 use super::{BOTH, KEEP_OPEN, NDJSON, RunningInstance, V0_18, V1, line, pick, seconds};
 use crate::driver::{Driver, SEQUENCE, TEXT};
 
-/// A hub with an instance that writes each item of its input as a line.
+/// Returns a hub with an instance that writes each item of its input as a line.
 fn items(generation: Generation) -> RunningInstance {
     let program = |process: &mut ProcessContext<'_>| {
         process.begin();
@@ -32,7 +31,7 @@ fn items(generation: Generation) -> RunningInstance {
 }
 
 #[test]
-fn the_first_input_needs_a_content_type_and_later_ones_are_not_asked() {
+fn only_the_first_input_needs_a_content_type() {
     for generation in BOTH {
         let mut hub = items(generation);
         let answer = hub.post("input", &[], b"a").response;
@@ -46,7 +45,7 @@ fn the_first_input_needs_a_content_type_and_later_ones_are_not_asked() {
                 .status(),
             202
         );
-        // Only the type of the first request counts.
+        // Later requests do not change the content type.
         assert_eq!(
             hub.post("input", &[TEXT, KEEP_OPEN], b"2\n")
                 .response
@@ -90,7 +89,7 @@ fn items_follow_the_content_type_of_the_first_request() {
 }
 
 #[test]
-fn input_of_other_types_is_taken_and_lost() {
+fn input_of_other_types_is_discarded() {
     for content_type in ["text/plain; charset=utf-8", "application/json"] {
         for generation in BOTH {
             let mut hub = items(generation);
@@ -99,7 +98,7 @@ fn input_of_other_types_is_taken_and_lost() {
                 .response;
             assert_eq!((answer.status(), answer.ended), (200, true));
             let mut output = hub.open("output");
-            // The sequence does not even see an end.
+            // The sequence does not even receive the end.
             assert!(hub.never_answers(&mut output));
             assert_eq!(output.response.text(), "");
         }
@@ -107,7 +106,7 @@ fn input_of_other_types_is_taken_and_lost() {
 }
 
 #[test]
-fn a_line_null_cuts_the_input_silently() {
+fn a_line_null_ends_the_input_without_an_error() {
     for generation in BOTH {
         let mut hub = items(generation);
         let answer = hub
@@ -148,14 +147,14 @@ fn inout_answers_with_the_first_output_and_never_ends() {
     hub.driver.end_upload(&open);
     hub.driver.read(&mut open);
     assert_eq!(line(&open.response), "200 OK; Json(Number(1))\n");
-    // It has not ended the input; even the end of the output does not end it.
+    // The request has not ended the input. The end of the output does not end the response.
     assert_eq!(hub.post("input", &[NDJSON], b"2\n").response.status(), 200);
     assert!(hub.never_answers(&mut open));
     assert_eq!(open.response.text(), "Json(Number(1))\nJson(Number(2))\n");
 }
 
 #[test]
-fn inout_without_a_content_type_loses_all_input() {
+fn inout_without_a_content_type_discards_all_input() {
     let mut hub = items(V1);
     let mut open = hub.post("inout", &[], b"1\n");
     hub.post("input", &[NDJSON], b"2\n");

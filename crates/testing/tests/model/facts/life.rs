@@ -1,4 +1,4 @@
-//! Sections 9.2 and 12: how instances end, and what stays of them.
+//! Sections 9.2 and 12: the ends of instances.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::{BOTH, KEEP_OPEN, RunningInstance, V0_18, V1, line, pick, seconds, staying};
 use crate::driver::{JSON, TEXT};
 
-/// A program that ends in this way after a second.
+/// Returns a program that ends after a second.
 fn later(exit: Exit) -> Vec<Step> {
     let up = Step::Write(Output::Output, "up\n");
     vec![up, Step::Wait(seconds(1.0)), Step::Exit(exit)]
 }
 
-/// Tells when each stream ends.
+/// Returns the time at which each stream ends.
 fn ends(hub: &mut RunningInstance, streams: [&str; 3]) -> [Option<Duration>; 3] {
     let begin = hub.driver.hub.now();
     let mut opens = streams.map(|stream| hub.open(stream));
@@ -24,7 +24,7 @@ fn ends(hub: &mut RunningInstance, streams: [&str; 3]) -> [Option<Duration>; 3] 
     })
 }
 
-/// Checks that a time is what was measured, up to a second.
+/// Returns `true` if a time differs from a measured one by less than a second.
 fn about(time: Option<Duration>, expected: f64) -> bool {
     time.is_some_and(|time| (time.as_secs_f64() - expected).abs() < 1.0)
 }
@@ -69,7 +69,7 @@ fn an_uncaught_exception_leaves_the_streams_of_1_x_open_for_195_seconds() {
         json!({ "exitcode": 101, "reason": "Runner failed" })
     );
     assert!(info["ended"].is_string());
-    // Silence until then.
+    // No data comes until then.
     hub.driver.wait(seconds(190.0));
     hub.driver.read(&mut output);
     assert_eq!(
@@ -83,7 +83,7 @@ fn an_uncaught_exception_leaves_the_streams_of_1_x_open_for_195_seconds() {
     assert_eq!(hub.info()["httpStatus"], 404);
 }
 
-/// The ends of instances, as 1.x shows them.
+/// Returns programs that end in different ways, and the info of 1.x afterwards.
 fn deaths() -> Vec<(&'static str, Vec<Step>, Value)> {
     let reason = |code: i32, reason: &str| json!({ "exitcode": code, "reason": reason });
     let failed = |code| reason(code, "Runner failed");
@@ -109,7 +109,7 @@ fn deaths() -> Vec<(&'static str, Vec<Step>, Value)> {
 }
 
 #[test]
-fn the_info_of_1_x_tells_how_an_instance_ended() {
+fn the_info_of_1_x_shows_how_an_instance_ended() {
     for (status, steps, terminated) in deaths() {
         let mut hub = RunningInstance::new(V1, steps);
         hub.driver.wait(seconds(13.0));
@@ -127,7 +127,7 @@ fn the_info_of_1_x_tells_how_an_instance_ended() {
 }
 
 #[test]
-fn an_instance_of_0_18_is_gone_when_its_process_is() {
+fn an_instance_of_0_18_is_forgotten_with_its_process() {
     for (_, steps, _) in deaths() {
         let mut hub = RunningInstance::new(V0_18, steps);
         hub.driver.wait(seconds(12.0));
@@ -136,7 +136,7 @@ fn an_instance_of_0_18_is_gone_when_its_process_is() {
     }
 }
 
-/// Sends input to an instance that has ended in this way.
+/// Sends input to an instance that has ended.
 fn late_input(generation: Generation, steps: Vec<Step>, end: fn(&mut RunningInstance)) -> String {
     let mut hub = RunningInstance::new(generation, steps);
     end(&mut hub);
@@ -149,7 +149,7 @@ fn late_input(generation: Generation, steps: Vec<Step>, end: fn(&mut RunningInst
 }
 
 #[test]
-fn late_input_is_lost_or_never_answered_on_1_x_by_the_way_of_death_and_404_on_0_18() {
+fn late_input_depends_on_the_end_of_the_process_on_1_x_and_is_404_on_0_18() {
     let never = "200 OK without an end";
     let nothing: fn(&mut RunningInstance) = |_| {};
     let kill: fn(&mut RunningInstance) = |hub| drop(hub.operation("_kill", "{}"));
@@ -184,7 +184,7 @@ fn late_input_is_lost_or_never_answered_on_1_x_by_the_way_of_death_and_404_on_0_
             "{way}"
         );
     }
-    // In the 10 s after its completion, it is taken.
+    // Input is accepted in the 10 s after the completion.
     for generation in BOTH {
         assert_eq!(
             late_input(generation, later(Exit::Completed), nothing),
@@ -194,7 +194,7 @@ fn late_input_is_lost_or_never_answered_on_1_x_by_the_way_of_death_and_404_on_0_
 }
 
 #[test]
-fn input_to_one_that_died_of_an_uncaught_exception_is_never_answered_after_its_end() {
+fn input_after_its_end_is_never_answered_after_an_uncaught_exception() {
     let mut hub = RunningInstance::new(V1, later(Exit::Uncaught));
     hub.driver.wait(seconds(2.0));
     assert!(hub.post("input", &[TEXT, KEEP_OPEN], b"a").response.ended);
@@ -273,7 +273,7 @@ fn a_forced_deletion_takes_16_seconds() {
 }
 
 #[test]
-fn a_forced_deletion_is_carried_out_after_its_connection_was_cut() {
+fn a_forced_deletion_completes_after_its_connection_was_closed() {
     let mut hub = RunningInstance::new(V1, staying());
     let open = hub.delete_sequence(&FORCED);
     hub.driver.disconnect(&open);
@@ -304,7 +304,7 @@ fn a_forced_deletion_right_after_a_kill_takes_195_seconds() {
 }
 
 #[test]
-fn a_forced_deletion_without_a_need_is_answered_at_once() {
+fn a_forced_deletion_that_no_instance_blocks_is_answered_at_once() {
     let mut hub = RunningInstance::new(V1, staying());
     hub.operation("_kill", "{}");
     hub.driver.wait(seconds(100.0));
@@ -314,7 +314,7 @@ fn a_forced_deletion_without_a_need_is_answered_at_once() {
 }
 
 #[test]
-fn the_hub_forgets_everything_but_its_sequences_at_a_restart() {
+fn restart_keeps_nothing_but_sequences() {
     for generation in BOTH {
         for kept in [true, false] {
             let mut hub = RunningInstance::new(generation, staying());
@@ -330,7 +330,7 @@ fn the_hub_forgets_everything_but_its_sequences_at_a_restart() {
 }
 
 #[test]
-fn an_upload_that_outlives_its_instance_stalls_and_is_cut_on_0_18() {
+fn an_upload_that_outlives_its_instance_stalls_and_is_closed_on_0_18() {
     for (generation, is_cut) in [(V0_18, true), (V1, false)] {
         let mut hub = RunningInstance::new(generation, staying());
         let path = hub.path("input");

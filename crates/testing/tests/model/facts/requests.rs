@@ -1,9 +1,9 @@
-//! Section 2: what requests have to say, and in which time.
+//! Section 2: headers, bodies and timeouts of requests.
 
 use super::{BOTH, NDJSON, RunningInstance, V0_18, V1, line, pick, seconds, staying};
 use crate::driver::{Driver, JSON, SEQUENCE, TEXT};
 
-/// Returns the refusal of a host route and of an instance route.
+/// Returns the errors of a route of the hub and of a route of an instance.
 fn refusals(hub: &mut RunningInstance, headers: &[(&str, &str)], body: &[u8]) -> [String; 2] {
     let host = hub.driver.call("DELETE", "sequence/nosuch", headers, body);
     let path = hub.path("_kill");
@@ -12,7 +12,7 @@ fn refusals(hub: &mut RunningInstance, headers: &[(&str, &str)], body: &[u8]) ->
 }
 
 #[test]
-fn json_operations_need_a_content_type_that_is_read_naively() {
+fn json_operations_need_an_exact_content_type() {
     let refused: [&[(&str, &str)]; 7] = [
         &[],
         &[("content-type", "")],
@@ -85,7 +85,7 @@ fn an_empty_body_is_no_payload() {
 }
 
 #[test]
-fn accept_is_read_naively() {
+fn accept_is_compared_without_trimming_or_quality() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, staying());
         let refused = pick(
@@ -190,7 +190,7 @@ fn expect_continue_is_answered_by_one_or_two_interim_responses() {
             pick(generation, 1, 0)
         );
         assert_eq!(continues("POST", "nosuch", &[]), pick(generation, 1, 0));
-        // A later writer of a topic of 1.x waits for it until it is its turn.
+        // A later writer of a topic of 1.x gets it when the earlier writers have finished.
         assert_eq!(
             continues("POST", "topic/t", &[NDJSON]),
             pick(generation, 2, 0)
@@ -209,7 +209,7 @@ fn other_expectations_are_417() {
 }
 
 #[test]
-fn a_refusal_comes_before_the_body_and_the_body_is_dropped() {
+fn a_refusal_comes_before_the_body_and_the_body_is_discarded() {
     for generation in BOTH {
         let mut driver = Driver::new(generation);
         for (method, path, headers) in [
@@ -228,7 +228,7 @@ fn a_refusal_comes_before_the_body_and_the_body_is_dropped() {
 }
 
 #[test]
-fn an_upload_that_is_cut_registers_no_sequence() {
+fn a_truncated_upload_registers_no_sequence() {
     for generation in BOTH {
         let mut driver = Driver::new(generation);
         let open = driver.begin("POST", "sequence", &[]);
@@ -239,7 +239,7 @@ fn an_upload_that_is_cut_registers_no_sequence() {
 }
 
 #[test]
-fn an_upload_of_more_than_five_minutes_is_cut_on_0_18() {
+fn an_upload_of_more_than_five_minutes_is_closed_on_0_18() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, staying());
         let (input, topic) = (hub.path("input"), "topic/t".to_owned());
@@ -263,7 +263,7 @@ fn an_upload_of_more_than_five_minutes_is_cut_on_0_18() {
 }
 
 #[test]
-fn a_body_that_came_in_time_is_not_cut() {
+fn a_response_may_take_any_time() {
     let mut driver = Driver::new(V0_18);
     let mut open = driver.send("GET", "log", &[], b"");
     driver.wait(seconds(1000.0));

@@ -1,4 +1,4 @@
-//! Section 4: sequences, but for their starts.
+//! Section 4, except starts: sequences.
 
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{BOTH, RunningInstance, UNKNOWN, V0_18, V1, line, pick, seconds, staying};
 use crate::driver::{Driver, JSON, SEQUENCE};
 
-/// Packs files as a package.
+/// Returns a package with these files.
 fn pack(files: &[(&str, &str)]) -> Vec<u8> {
     let encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let mut archive = tar::Builder::new(encoder);
@@ -70,7 +70,7 @@ fn an_uploaded_sequence_is_shown_with_its_manifest() {
 }
 
 #[test]
-fn a_manifest_without_names_gives_empty_ones() {
+fn missing_members_of_package_json_are_empty() {
     for generation in BOTH {
         let mut driver = Driver::new(generation);
         let id = upload(&mut driver, &manifest(json!({ "main": "index" })));
@@ -88,7 +88,7 @@ fn a_manifest_without_names_gives_empty_ones() {
 }
 
 #[test]
-fn engines_decide_on_the_language_before_the_file_does() {
+fn engines_determine_the_language_before_main() {
     let mut driver = Driver::new(V1);
     for (members, language) in [
         (
@@ -217,7 +217,7 @@ fn overwriting_keeps_the_id_and_is_refused_while_instances_are_listed() {
 }
 
 #[test]
-fn deleting_a_sequence_is_worded_by_generation() {
+fn the_response_to_a_deletion_depends_on_the_generation() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, staying());
         let v0_18 = json!({ "opStatus": "Conflict", "error": "Can't remove sequence in use." });
@@ -277,7 +277,7 @@ fn one_instance_that_ended_long_ago_is_enough_to_delete_a_sequence() {
     assert_eq!(hub.delete_sequence(&[JSON]).response.status(), 409);
     hub.driver.wait(seconds(1.0));
     assert_eq!(hub.delete_sequence(&[JSON]).response.status(), 200);
-    // Its siblings run on, and all infos stay.
+    // The other instances continue to run, and all infos stay.
     assert_eq!(hub.driver.hub.running(), [sibling.as_str()]);
     assert_eq!(hub.driver.info(&sibling)["status"], "running");
     assert_eq!(hub.info()["status"], "completed");

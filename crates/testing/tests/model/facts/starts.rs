@@ -14,7 +14,7 @@ fn begin(driver: &mut Driver, body: &Value) -> PendingRequest {
     driver.send("POST", &path, &[JSON], body.to_string().as_bytes())
 }
 
-/// Sends a start, and waits for its answer.
+/// Sends a start, and returns its response.
 fn start(driver: &mut Driver, body: &Value) -> String {
     let mut open = begin(driver, body);
     let limit = seconds(10.0);
@@ -24,7 +24,7 @@ fn start(driver: &mut Driver, body: &Value) -> String {
     }
 }
 
-/// Starts an instance and returns its id.
+/// Starts an instance, and returns its id.
 fn started(driver: &mut Driver, body: &Value) -> String {
     let mut open = begin(driver, body);
     driver.until_ended(&mut open, seconds(10.0)).unwrap();
@@ -117,7 +117,7 @@ fn args_that_javascript_cannot_spread_end_the_instance_with_23() {
 }
 
 #[test]
-fn an_instance_id_of_36_letters_is_taken_as_it_is_on_1_x() {
+fn an_instance_id_of_36_characters_is_used_on_1_x() {
     for generation in BOTH {
         let mut driver = Driver::with_steps(generation, staying());
         let id = started(&mut driver, &json!({ "instanceId": CHOSEN }));
@@ -174,7 +174,7 @@ fn two_starts_with_the_same_id_both_succeed_while_the_first_connects() {
         driver.until_ended(open, seconds(5.0)).unwrap();
         assert_eq!(open.response.json()["id"], CHOSEN);
     }
-    // Two processes run, and the hub shows one of them.
+    // Two processes run, and the hub lists one of them.
     assert_eq!(driver.started_ids(), [CHOSEN, CHOSEN]);
     assert_eq!(driver.hub.running(), [CHOSEN, CHOSEN]);
     assert_eq!(driver.get("instances").json().as_array().unwrap().len(), 1);
@@ -306,7 +306,7 @@ fn a_function_that_fails_at_once_is_a_refused_start_or_an_errored_instance() {
         for absent in ["ended", "requires", "provides"] {
             assert!(info[absent].is_null(), "{absent}");
         }
-        // It is forgotten after 15 s instead of 195.
+        // The hub forgets it after 15 s instead of 195 s.
         driver.wait(seconds(15.0));
         assert_eq!(driver.info(&id), json!({ "httpStatus": 404 }));
 
@@ -327,7 +327,7 @@ fn a_sequence_without_a_program_is_501() {
 }
 
 #[test]
-fn halves_of_surrogate_pairs_go_through_args() {
+fn lone_surrogates_are_kept_in_args() {
     for generation in BOTH {
         let mut driver = Driver::with_steps(generation, staying());
         let path = format!("sequence/{SEQUENCE}/start");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{BOTH, RunningInstance, V0_18, V1, line, pick, seconds, staying};
 use crate::driver::PendingRequest;
 
-/// Sends a stop in the form of the generation.
+/// Sends a stop in the format of the generation.
 fn stop(hub: &mut RunningInstance, timeout: f64, can_keep_alive: bool) -> PendingRequest {
     let data = json!({ "timeout": timeout, "canCallKeepalive": can_keep_alive });
     let generation = hub.driver.hub.generation();
@@ -52,7 +52,7 @@ fn a_stop_is_answered_after_its_timeout_and_the_process_killed_then() {
 fn a_stop_without_a_timeout_ends_at_once() {
     for generation in BOTH {
         for timeout in [0.0, -5.0] {
-            // Even a sequence that wants to stay has no time to say so.
+            // Without time, a sequence cannot call `keepAlive`.
             let mut hub = kept_alive(generation);
             let mut open = stop(&mut hub, timeout, true);
             let took = hub.driver.until_ended(&mut open, seconds(5.0));
@@ -128,14 +128,14 @@ fn wrong_bodies_of_a_stop_are_refused() {
 }
 
 #[test]
-fn keep_alive_lets_an_instance_stay_on_1_x_with_the_status_stopping() {
+fn keep_alive_keeps_an_instance_of_1_x_with_the_status_stopping() {
     let mut hub = kept_alive(V1);
     let mut open = stop(&mut hub, 300.0, true);
     hub.driver.until_ended(&mut open, seconds(5.0)).unwrap();
     hub.driver.wait(seconds(60.0));
     assert_eq!(hub.info()["status"], "stopping");
     assert_eq!(hub.operation("_kill", "{}").status(), 400);
-    // Another stop gets through.
+    // Another stop ends it.
     let mut open = stop(&mut hub, 300.0, false);
     hub.driver.until_ended(&mut open, seconds(5.0)).unwrap();
     hub.driver.wait(seconds(1.0));
@@ -143,7 +143,7 @@ fn keep_alive_lets_an_instance_stay_on_1_x_with_the_status_stopping() {
 }
 
 #[test]
-fn keep_alive_lets_an_instance_of_0_18_live_11_seconds_whatever_was_allowed() {
+fn keep_alive_keeps_an_instance_of_0_18_for_11_seconds() {
     for can_keep_alive in [true, false] {
         let mut hub = kept_alive(V0_18);
         let mut output = hub.open("output");
@@ -193,7 +193,7 @@ fn a_stop_of_an_ended_instance_sets_its_status_back_on_1_x() {
 }
 
 #[test]
-fn a_program_is_told_of_a_stop() {
+fn a_program_receives_a_stop() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, vec![Step::Wait(seconds(1000.0))]);
         hub.driver.hub.program("steps", silent());
@@ -212,7 +212,7 @@ fn a_program_is_told_of_a_stop() {
 }
 
 #[test]
-fn a_stop_that_outlasts_the_afterlife_is_not_modeled() {
+fn a_stop_that_outlasts_its_instance_is_not_modeled() {
     let mut hub = RunningInstance::new(V1, staying());
     hub.operation("_kill", "{\"removeImmediately\":true}");
     hub.driver.wait(seconds(1.0));
@@ -221,7 +221,7 @@ fn a_stop_that_outlasts_the_afterlife_is_not_modeled() {
     assert_eq!(open.response.status(), 501);
 }
 
-/// A program that does not look at its messages.
+/// Returns a program that ignores its messages.
 fn silent() -> scramjet_client_testing::model::ProgramSpec {
     let program = |process: &mut super::ProcessContext<'_>| process.begin();
     scramjet_client_testing::model::ProgramSpec::new(move || Box::new(program))

@@ -35,7 +35,7 @@ fn a_chunk_comes_for_each_write() {
 }
 
 #[test]
-fn the_first_reader_gets_the_backlog_and_later_ones_what_comes_then() {
+fn the_first_reader_gets_the_backlog_and_later_ones_get_new_data() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, vec![]);
         let write = |hub: &mut RunningInstance, text: &str| {
@@ -48,7 +48,7 @@ fn the_first_reader_gets_the_backlog_and_later_ones_what_comes_then() {
         hub.driver.read(&mut first);
         hub.driver.read(&mut second);
         assert_eq!(second.response.text(), "3");
-        // 0.18 sets an encoding, which joins what was kept.
+        // 0.18 sets an encoding, which joins the backlog.
         let (v0_18, v1): (&[&str], &[&str]) = (&["12", "3"], &["1", "2", "3"]);
         let chunks = first
             .response
@@ -57,7 +57,7 @@ fn the_first_reader_gets_the_backlog_and_later_ones_what_comes_then() {
             .map(|chunk| String::from_utf8_lossy(chunk));
         let chunks: Vec<_> = chunks.collect();
         assert_eq!(chunks, pick(generation, v0_18, v1));
-        // Without a reader, it is kept for the next one.
+        // Data without a reader is kept for the next one.
         hub.driver.disconnect(&first);
         hub.driver.disconnect(&second);
         write(&mut hub, "4");
@@ -66,7 +66,7 @@ fn the_first_reader_gets_the_backlog_and_later_ones_what_comes_then() {
 }
 
 #[test]
-fn the_log_tells_when_an_instance_is_loaded_and_completed() {
+fn the_log_of_an_instance_shows_when_it_is_loaded_and_completed() {
     let order = [
         "Handshake sent",
         "Sequence loaded, functions count",
@@ -90,7 +90,7 @@ fn the_log_tells_when_an_instance_is_loaded_and_completed() {
 }
 
 #[test]
-fn the_log_of_an_instance_is_given_once() {
+fn the_backlog_of_an_instance_log_is_sent_once() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, vec![]);
         hub.act(|process| process.log("INFO", "first"));
@@ -181,7 +181,7 @@ fn the_log_ends_with_the_process_on_0_18_and_never_on_1_x() {
 }
 
 #[test]
-fn bytes_are_damaged_on_0_18() {
+fn invalid_utf8_in_output_is_replaced_on_0_18() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, vec![]);
         for (stream, below) in [
@@ -190,7 +190,7 @@ fn bytes_are_damaged_on_0_18() {
             (Output::Stderr, "stderr"),
         ] {
             let mut open = hub.open(below);
-            // A character may come in two pieces.
+            // A character may be split between two chunks.
             for bytes in [&b"a\xff\xc5"[..], b"\xbc"] {
                 hub.act(|process| process.write(stream, bytes));
             }

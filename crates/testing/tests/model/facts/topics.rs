@@ -134,7 +134,7 @@ fn a_write_to_1_x_is_answered_after_its_body() {
     assert_eq!(line(&open.response), "200 OK; application/json; {}");
     driver.read(&mut reader);
     assert_eq!(reader.response.text(), "1\n");
-    // The header is ignored.
+    // `X-End-Stream` is ignored.
     assert!(!reader.response.ended);
 }
 
@@ -160,7 +160,7 @@ fn a_write_to_1_x_needs_the_bare_type_of_the_topic() {
         write(&mut driver, &[NDJSON], "1\n"),
         "500 Internal error occurred"
     );
-    // The other type of NDJSON is another type.
+    // The two types of NDJSON differ.
     let body = json!({ "id": "n", "content-type": "text/x-ndjson" });
     create(&mut driver, &body);
     let answer = driver.call("POST", "topic/n", &[NDJSON], b"1\n");
@@ -170,7 +170,7 @@ fn a_write_to_1_x_needs_the_bare_type_of_the_topic() {
 }
 
 #[test]
-fn the_end_of_a_topic_is_for_good_on_0_18() {
+fn an_ended_topic_stays_ended_on_0_18() {
     let end = [("x-end-stream", "true")];
     let mut driver = Driver::new(V0_18);
     let mut reader = read(&mut driver, &[]);
@@ -186,7 +186,7 @@ fn the_end_of_a_topic_is_for_good_on_0_18() {
         (open.response.text(), open.response.ended),
         (String::new(), true)
     );
-    // Later writers hang, and then readers do.
+    // Later writers hang. After them, readers hang as well.
     let mut open = driver.send("POST", "topic/t", &[], b"b");
     assert_eq!(open.response.status(), 202);
     assert_eq!(driver.until_ended(&mut open, seconds(100.0)), None);
@@ -239,7 +239,7 @@ fn a_later_writer_waits_for_the_interim_response_on_1_x() {
 }
 
 #[test]
-fn nothing_written_is_never_answered_on_1_x_and_leaves_a_line() {
+fn an_empty_write_is_never_answered_on_1_x_and_leaves_a_line() {
     let mut driver = Driver::new(V1);
     let mut reader = read(&mut driver, &[]);
     let mut open = driver.send("POST", "topic/t", &[NDJSON], b"");
@@ -264,7 +264,7 @@ fn a_missing_newline_is_added_to_ndjson_on_1_x() {
 }
 
 #[test]
-fn a_writer_that_is_cut_leaves_its_data_and_the_next_one_goes_on() {
+fn a_truncated_write_keeps_its_data_and_the_next_writer_starts() {
     for generation in BOTH {
         let mut driver = Driver::new(generation);
         let first = driver.begin("POST", "topic/t", &[NDJSON]);
@@ -278,7 +278,7 @@ fn a_writer_that_is_cut_leaves_its_data_and_the_next_one_goes_on() {
 }
 
 #[test]
-fn a_topic_without_a_reader_takes_little() {
+fn a_topic_without_a_reader_has_a_small_buffer() {
     for generation in BOTH {
         let mut driver = Driver::new(generation);
         let open = driver.begin("POST", "topic/t", &[NDJSON]);
@@ -304,7 +304,7 @@ fn a_reader_of_1_x_asks_for_the_type_of_the_topic() {
     let answer = driver.get("topic/a.b");
     assert_eq!(line(&answer), "400 Topic id incorrect format");
     assert_eq!(driver.get("topics").json(), json!([]));
-    // An unknown topic is created with that type.
+    // A new topic gets this type.
     let head = "200 OK; application/octet-stream";
     assert_eq!(line(&read(&mut driver, &[TEXT]).response), head);
     assert_eq!(driver.get("topics").json()[0]["contentType"], "text/plain");
@@ -325,7 +325,7 @@ fn a_reader_of_0_18_may_ask_for_anything() {
 }
 
 #[test]
-fn several_readers_get_copies_from_then_on_and_never_end() {
+fn later_readers_of_a_topic_get_copies_of_new_data() {
     for generation in BOTH {
         let mut driver = Driver::new(generation);
         write(&mut driver, &[NDJSON], "1\n");
@@ -350,7 +350,7 @@ fn a_deleted_topic_keeps_its_readers_and_a_new_one_does_not_reach_them() {
 }
 
 #[test]
-fn bytes_in_topics_are_damaged_on_0_18() {
+fn invalid_utf8_in_topics_is_replaced_on_0_18() {
     for generation in BOTH {
         let mut driver = Driver::new(generation);
         let bytes = [("content-type", "application/octet-stream")];

@@ -1,4 +1,4 @@
-//! Compares a recorded response with that of the model.
+//! Compares a recorded response with the response of the model.
 
 use std::collections::BTreeSet;
 
@@ -8,18 +8,18 @@ use serde_json::Value;
 use super::wire::RecordedResponse;
 use crate::driver::TestResponse;
 
-/// The parts of two bodies that have to be equal.
+/// The parts of two bodies that must be equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyComparison {
-    /// All of it, but for times and what depends on the machine.
+    /// All values except times and those that depend on the machine.
     Same,
-    /// All of it, but for times, what depends on the machine, and ids that the hub has made.
+    /// All values except times, those that depend on the machine, and ids from the hub.
     FreshIds,
-    /// Chunks are whole lines of JSON with the members that all recorded lines have.
+    /// Only the members of JSON lines. Each chunk must consist of whole lines.
     Lines,
 }
 
-/// The headers that a client looks at. `date` and `connection` belong to the connection.
+/// The headers that are compared, which are those that clients read.
 const HEADERS: &[&str] = &[
     "access-control-allow-headers",
     "access-control-allow-methods",
@@ -29,7 +29,7 @@ const HEADERS: &[&str] = &[
     "keep-alive",
 ];
 
-/// The members of JSON whose values are times, or depend on the machine.
+/// The JSON members whose values are times or depend on the machine.
 const VOLATILE: &[&str] = &[
     "available",
     "avgLoad",
@@ -50,7 +50,7 @@ const VOLATILE: &[&str] = &[
     "used",
 ];
 
-/// The members of JSON whose elements depend on the machine: one of each list is compared.
+/// The JSON members whose length depends on the machine. Only the first element is compared.
 const VOLATILE_LISTS: &[&str] = &["fsSize"];
 
 pub(crate) fn differences(
@@ -95,7 +95,7 @@ fn body_differences(
         .get("content-type")
         .is_some_and(|given| given == "application/json");
     let (theirs, ours) = (recorded.chunks.concat(), played.chunks.concat());
-    // Errors about instances are JSON without a content type.
+    // Errors of instance routes are JSON without a content type.
     if (is_json || theirs.starts_with(b"{\"error\"")) && !theirs.is_empty() {
         let mut found = Vec::new();
         let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
@@ -159,7 +159,7 @@ fn json_differences(
     }
 }
 
-/// Replaces what looks like a UUID.
+/// Replaces UUIDs by `<id>`.
 fn without_ids(text: &str) -> String {
     let is_part = |c: char| c.is_ascii_hexdigit() || c == '-';
     let mut rest = text;
@@ -177,8 +177,8 @@ fn without_ids(text: &str) -> String {
     without
 }
 
-/// Checks that all chunks are whole lines, and that each line of ours has the members that all of
-/// theirs have, and no member that none of theirs has.
+/// Checks that all chunks are whole lines, and that each line of the model has all members that all
+/// recorded lines have, and only members that some recorded line has.
 fn line_differences(recorded: &[Vec<u8>], played: &[Vec<u8>]) -> Vec<String> {
     let members = |chunks: &[Vec<u8>]| -> Option<Vec<BTreeSet<String>>> {
         let mut all = Vec::new();
@@ -187,7 +187,7 @@ fn line_differences(recorded: &[Vec<u8>], played: &[Vec<u8>]) -> Vec<String> {
             for line in text.split('\n') {
                 let line: Value = serde_json::from_str(line).ok()?;
                 let line = line.as_object()?.iter();
-                // The name of a source is a member, too.
+                // Skips members whose name is that of a source.
                 let general = |(_, value): &(&String, &Value)| !value.is_object();
                 all.push(line.filter(general).map(|(name, _)| name.clone()).collect());
             }

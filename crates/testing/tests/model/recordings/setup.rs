@@ -1,4 +1,4 @@
-//! Scenes: what was on the hub when an exchange was recorded.
+//! Sets hubs up as they were during the recordings.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,8 +34,8 @@ impl Setup {
         }
     }
 
-    /// Adds a sequence under the id of the recording, with this name and these other members of
-    /// its `package.json`.
+    /// Adds a sequence with the id of the recording, this name, and these members of its
+    /// `package.json`.
     pub(crate) fn sequence(&mut self, id: &str, name: &str, manifest: Value) -> &mut Self {
         let mut package = Package::named(name);
         let engines = json!({ "node": ">=16" });
@@ -49,7 +49,7 @@ impl Setup {
         self
     }
 
-    /// Starts an instance under the id of the recording.
+    /// Starts an instance with the id of the recording.
     pub(crate) fn instance(&mut self, id: &str, sequence: &str, payload: Value) -> &mut Self {
         self.driver.hub.add_instance(id, sequence, &payload);
         self
@@ -60,13 +60,13 @@ impl Setup {
         found.unwrap_or_else(|| panic!("{id} is not there"))
     }
 
-    /// Lets all time pass that an answer may need.
+    /// Advances the time.
     pub(crate) fn wait_millis(&mut self, millis: u64) -> &mut Self {
         self.driver.wait_millis(millis);
         self
     }
 
-    /// Sends the recorded request of this name.
+    /// Sends the recorded request with this name.
     pub(crate) fn send(&mut self, name: &str) -> PendingRequest {
         let request = read_request(&self.folder, name).unwrap();
         self.send_request(&request)
@@ -86,7 +86,7 @@ impl Setup {
         open
     }
 
-    /// Sends the recorded requests of these names, one after the other.
+    /// Sends the recorded requests with these names, in order.
     pub(crate) fn send_all(&mut self, names: &[&str]) -> &mut Self {
         for name in names {
             self.send(name);
@@ -94,7 +94,7 @@ impl Setup {
         self
     }
 
-    /// Sends an operation, and waits for its answer.
+    /// Sends an operation, and waits for its response.
     pub(crate) fn operation(&mut self, path: &str, body: Value) -> &mut Self {
         let body = if body.is_null() {
             String::new()
@@ -103,18 +103,18 @@ impl Setup {
         };
         let mut open = self.driver.send("POST", path, &[JSON], body.as_bytes());
         let answered = self.driver.until_ended(&mut open, Duration::from_secs(20));
-        assert!(answered.is_some(), "{path} is not answered");
+        assert!(answered.is_some(), "{path} has no response");
         self
     }
 
-    /// Lets an instance emit one event of each kind, under names like those of the recordings.
+    /// Emits an event of each kind from an instance, with the names of the recordings.
     pub(crate) fn emit_all(&mut self, id: &str) -> &mut Self {
         let emit = |process: &mut ProcessContext<'_>| {
             for (name, data) in events() {
                 process.emit(&format!("ev-{name}"), data);
             }
             process.emit("a+b", Some(json!({ "plus": true })));
-            // The recorder of 1.x sent one kind more to the stream.
+            // The recordings of 1.x have one kind more in the stream.
             for (_, data) in events() {
                 process.emit("ev-stream", data);
             }
@@ -124,7 +124,7 @@ impl Setup {
     }
 }
 
-/// The data that the recorded instances emit, in their order.
+/// Returns the events of the recorded instances, in order.
 fn events() -> Vec<(&'static str, Option<Value>)> {
     vec![
         ("object", Some(json!({ "a": 1 }))),
@@ -156,7 +156,7 @@ fn events() -> Vec<(&'static str, Option<Value>)> {
     ]
 }
 
-/// The programs of the recorded sequences, by the names in their `package.json`.
+/// Returns the programs of the recorded sequences, with the names in their `package.json`.
 fn programs() -> Vec<(&'static str, Vec<Step>)> {
     let lines = [
         ["{\"i\":0}\n", "out 0\n", "err 0\n"],
@@ -176,7 +176,7 @@ fn programs() -> Vec<(&'static str, Vec<Step>)> {
     }
     streams.push(Step::Exit(Exit::Completed));
     vec![
-        // It returns an output into which it never writes.
+        // It returns an output without data.
         ("events", vec![Step::Write(Output::Output, "")]),
         ("keepalive", vec![Step::Stay]),
         ("primitive", vec![Step::Exit(Exit::Completed)]),
@@ -206,7 +206,7 @@ fn describe_items(process: &mut ProcessContext<'_>) {
     }
 }
 
-/// The `typeof` of JavaScript.
+/// Returns the result of `typeof` in JavaScript.
 fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Bool(_) => "boolean",

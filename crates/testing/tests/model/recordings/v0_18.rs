@@ -6,7 +6,7 @@ use super::compare::BodyComparison;
 use super::setup::Setup;
 use super::{Comparisons, Excluded, rows};
 
-/// Exchanges that the model does not answer.
+/// Recordings that are not compared, and the reasons.
 pub(crate) const EXCLUDED: Excluded = &[
     (
         "malformed-request",

@@ -6,7 +6,7 @@ use super::compare::BodyComparison;
 use super::setup::Setup;
 use super::{Comparisons, Excluded, rows};
 
-/// Exchanges that the model does not answer.
+/// Recordings that are not compared, and the reasons.
 pub(crate) const EXCLUDED: Excluded = &[
     (
         "malformed-request",
@@ -25,7 +25,7 @@ pub(crate) const EXCLUDED_COMPOSED: Excluded = &[
     ),
     (
         "start-failed-object",
-        "the answer of hubs from 0.24.0 to 0.36.1",
+        "only hubs from 0.24.0 to 0.36.1 send this response",
     ),
 ];
 
@@ -38,7 +38,7 @@ const KEEPALIVE: [&str; 2] = [
     "7b4696d6-e450-417a-a3aa-099cf4200454",
 ];
 const KILLED: [&str; 2] = ["c34b9a11-82ba-442a-9bca-dcff8c1871d1", KEEPALIVE[1]];
-/// An instance on the hub of a later session.
+/// An instance from a later session of the recorder.
 const LATER: [&str; 2] = [
     "7fcac5d9-e316-4445-99e3-c7c7e5536bbc",
     "c9826fd5-ea4f-4aac-8de2-99eb65e2f5c1",
@@ -258,14 +258,14 @@ fn stopped(setup: &mut Setup) {
     setup.wait_millis(1500);
 }
 
-/// The session in which the audit was recorded.
+/// Repeats the session in which the audit was recorded.
 fn session(setup: &mut Setup) {
     stopped(setup);
     let path = format!("instance/{}/_event", LATER[0]);
     setup.operation(&path, json!([5001, { "eventName": "x" }]));
 }
 
-/// Starts an instance by a request that was answered just now.
+/// Starts an instance with a request, and waits for the response.
 fn start(setup: &mut Setup, [instance, sequence]: [&str; 2], name: &str) {
     setup.sequence(sequence, name, json!({}));
     let payload = json!({ "instanceId": instance });

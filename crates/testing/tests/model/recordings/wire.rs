@@ -1,4 +1,4 @@
-//! Reads the bytes of recorded requests and responses.
+//! Parses recorded requests and responses.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,25 +8,25 @@ pub(crate) struct RecordedRequest {
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
-    /// The body in the pieces in which it was sent.
+    /// The chunks of the body as they were sent.
     pub(crate) body: Vec<Vec<u8>>,
 }
 
-/// A recorded response, as far as it was received.
+/// The recorded part of a response.
 #[derive(Debug, Default)]
 pub(crate) struct RecordedResponse {
     /// The number of interim responses before it.
     pub(crate) continues: usize,
-    /// Zero if nothing was received.
+    /// The status; 0 if no response was recorded.
     pub(crate) status: u16,
     pub(crate) reason: String,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) chunks: Vec<Vec<u8>>,
-    /// The body came to its end.
+    /// `true` if the body is complete.
     pub(crate) complete: bool,
 }
 
-/// A head: the parts of its first line, its headers, and the bytes after it.
+/// The parts of a first line, the headers, and the bytes after them.
 struct ParsedHead<'a> {
     line: [String; 3],
     headers: Vec<(String, String)>,
@@ -61,7 +61,7 @@ fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     found.map(|(_, value)| value.as_str())
 }
 
-/// The pieces of a body, and if it is complete.
+/// Returns the chunks of a body, and `true` if it is complete.
 fn read_body(headers: &[(String, String)], bytes: &[u8]) -> (Vec<Vec<u8>>, bool) {
     if header(headers, "transfer-encoding").is_some() {
         return read_chunks(bytes);
@@ -90,7 +90,7 @@ fn read_chunks(mut bytes: &[u8]) -> (Vec<Vec<u8>>, bool) {
     (chunks, false)
 }
 
-/// Reads `<name>.request`; `None` if it is no request.
+/// Reads `<name>.request`. Returns `None` if it is not a request.
 pub(crate) fn read_request(folder: &Path, name: &str) -> Option<RecordedRequest> {
     let bytes = std::fs::read(folder.join(format!("{name}.request"))).unwrap();
     let head = read_head(&bytes)?;

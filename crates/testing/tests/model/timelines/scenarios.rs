@@ -1,21 +1,21 @@
-//! The eighteen scenarios, each with the file of its sequence and the program that does the same.
+//! The eighteen scenarios, each with the file of its sequence and an equivalent program.
 
 use std::time::Duration;
 
 use scramjet_client_testing::model::{Exit, Output, Step};
 
-/// A scenario in which an instance lives and dies.
+/// A scenario in which an instance ends.
 pub(crate) struct Scenario {
-    /// The name that the recordings give it.
+    /// The name in the recordings.
     pub(crate) name: &'static str,
-    /// The file of the sequence.
+    /// The JavaScript file of the sequence.
     pub(crate) index_js: &'static str,
-    /// What the sequence does.
+    /// The equivalent program.
     pub(crate) steps: Vec<Step>,
     pub(crate) action: Action,
 }
 
-/// Something that is done to the instance 2.5 seconds after its start.
+/// The action on the instance, 2.5 seconds after its start. An input comes after 1 second.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Action {
     None,
@@ -38,13 +38,13 @@ fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// Something that happens a while after the start.
+/// Returns steps that run 1.5 seconds after the first output.
 fn later(steps: impl IntoIterator<Item = Step>) -> Vec<Step> {
     let before = [UP, Step::Wait(seconds(1.5))];
     before.into_iter().chain(steps).collect()
 }
 
-/// The scenarios in the order of the recordings.
+/// Returns the scenarios in the order of the recordings.
 pub(crate) fn all() -> Vec<Scenario> {
     let exit = |exit| Step::Exit(exit);
     let scenario = |name, index_js, steps, action| Scenario {

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::exchange::ExchangeId;
 use super::instance::{Instance, ProcessEnd, ProcessState};
-use super::life::TimerEvent;
 use super::process::Message;
 use super::reply::Reply;
+use super::timer_events::TimerEvent;
 use super::{InstanceKey, Model};
 
 impl Model {
@@ -30,7 +30,7 @@ impl Model {
     }
 
     /// Ends the process.
-    pub(super) fn process_died(&mut self, key: InstanceKey, death: ProcessEnd) {
+    pub(super) fn process_ended(&mut self, key: InstanceKey, end: ProcessEnd) {
         let (is_v1, refuses) = (self.generation.is_v1(), self.refuses_failed_starts);
         let Some(instance) = self.instances.get_mut(key) else {
             return;
@@ -38,10 +38,10 @@ impl Model {
         if instance.is_dead() {
             return;
         }
-        let at_once = matches!(death, ProcessEnd::FailedToLoad | ProcessEnd::Threw);
+        let at_once = matches!(end, ProcessEnd::FailedToLoad | ProcessEnd::Threw);
         let was_begun = std::mem::replace(&mut instance.runner.begun, true);
         instance.state = ProcessState::Dead;
-        instance.process_end = Some(death);
+        instance.process_end = Some(end);
         instance.runner.program = None;
         let starts = match is_v1 && at_once && refuses {
             true => std::mem::take(&mut instance.pending_starts),
@@ -49,14 +49,14 @@ impl Model {
         };
         let pipes = [instance.output, instance.stdout, instance.stderr];
         let log = instance.log;
-        let leaves_streams_open = instance.leaves_streams_open(is_v1);
-        if !was_begun && death != ProcessEnd::FailedToLoad {
+        let leaves_streams_open = instance.keeps_streams_open(is_v1);
+        if !was_begun && end != ProcessEnd::FailedToLoad {
             self.log_loaded(key);
         }
-        if death == ProcessEnd::Uncaught || at_once {
+        if end == ProcessEnd::Uncaught || at_once {
             self.pipes.write(pipes[2], b"Error\n");
         }
-        let verdict = death.report();
+        let verdict = end.report();
         if let Some(record) = self.records.get_mut(&key) {
             (record.ended, record.exit_code) = (Some(self.now), Some(verdict.exit_code));
         }
@@ -84,7 +84,7 @@ impl Model {
     }
 
     /// Shows the end of the process: 1.x changes the status, and 0.18 forgets the instance.
-    pub(super) fn death_noticed(&mut self, key: InstanceKey) {
+    pub(super) fn show_end(&mut self, key: InstanceKey) {
         if !self.generation.is_v1() {
             return self.forget(key);
         }
@@ -106,7 +106,7 @@ impl Model {
 
     // Rule 12
     /// Ends the time in which an ended instance blocks the deletion of its sequence.
-    pub(super) fn lingered(&mut self, key: InstanceKey) {
+    pub(super) fn stop_blocking_deletion(&mut self, key: InstanceKey) {
         let Some(instance) = self.instances.get_mut(key) else {
             return;
         };
@@ -142,7 +142,7 @@ impl Model {
 
     // Rule 5.9
     /// Kills the process. One that hangs is removed by force later.
-    pub(super) fn kill(&mut self, key: InstanceKey, death: ProcessEnd) {
+    pub(super) fn kill(&mut self, key: InstanceKey, end: ProcessEnd) {
         let (exit, forced_exit) = (self.times.exit, self.times.forced_exit);
         let Some(instance) = self.instances.get_mut(key) else {
             return;
@@ -152,7 +152,7 @@ impl Model {
                 forced_exit,
                 TimerEvent::ProcessExited(key, ProcessEnd::Forced),
             ),
-            false => self.schedule(exit, TimerEvent::ProcessExited(key, death)),
+            false => self.schedule(exit, TimerEvent::ProcessExited(key, end)),
         }
     }
 
@@ -166,7 +166,7 @@ impl Model {
             // The hub has killed the instance before, so it only sends the process a second signal,
             // and lists the instance for the usual time.
             if !instance.runner.hangs {
-                self.process_died(key, ProcessEnd::Forced);
+                self.process_ended(key, ProcessEnd::Forced);
             }
             return;
         }
@@ -209,7 +209,12 @@ impl Model {
 
     /// Ends the process after the timeout of a stop, unless it stays alive, and responds to the
     /// stop.
-    pub(super) fn stop_over(&mut self, key: InstanceKey, exchange: ExchangeId, can_stay: bool) {
+    pub(super) fn stop_timed_out(
+        &mut self,
+        key: InstanceKey,
+        exchange: ExchangeId,
+        can_stay: bool,
+    ) {
         let is_v1 = self.generation.is_v1();
         let Some(instance) = self.instances.get(key) else {
             let forgotten = "the instance was forgotten before the timeout of its stop was over";

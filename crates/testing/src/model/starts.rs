@@ -1,49 +1,16 @@
-//! The starts of instances, and the timers.
-
-use std::time::Duration;
+//! The starts of instances.
 
 use serde_json::{Value, json};
 
 use super::events::Events;
-use super::exchange::ExchangeId;
 use super::instance::{Decoders, Instance, ProcessEnd, ProcessState, ReadStream, SequenceInput};
 use super::pipe::Retention;
 use super::process::{ProgramSpec, Runner};
 use super::record::InstanceRecord;
 use super::reply::Reply;
 use super::sequences::{Sequence, StartPayload};
+use super::timer_events::TimerEvent;
 use super::{InstanceKey, Model};
-
-/// The event of a timer.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum TimerEvent {
-    /// The process of the instance connects to the hub.
-    Connected(InstanceKey),
-    /// The sequence is loaded, and its function is called.
-    Loaded(InstanceKey),
-    /// The status changes from `starting` to `running`.
-    Running(InstanceKey),
-    /// The program is called.
-    WakeProgram(InstanceKey),
-    /// The timeout of a stop ends. The process may stay alive if the flag is set.
-    StopTimeout(InstanceKey, ExchangeId, bool),
-    /// 0.18: the hub ends the process after a stop, whatever its timeout.
-    EndStoppedProcess(InstanceKey),
-    /// The process exits.
-    ProcessExited(InstanceKey, ProcessEnd),
-    /// The hub shows the end of the process.
-    EndNoticed(InstanceKey),
-    /// The instance stops blocking the deletion of its sequence.
-    Lingered(InstanceKey),
-    /// The hub forgets the instance.
-    Forgotten(InstanceKey),
-    /// The process sends its first health report.
-    FirstHealthReport(InstanceKey),
-    /// The body of a request has taken too long.
-    RequestTimeout(ExchangeId),
-    /// The hub writes a record about each instance to the audit.
-    AuditHeartbeat,
-}
 
 /// Capacity in bytes of the streams of a process.
 const BUFFER: usize = 64 << 10;
@@ -57,49 +24,6 @@ fn is_iterable(args: &Value) -> bool {
 }
 
 impl Model {
-    pub(super) fn schedule(&mut self, after: Duration, due: TimerEvent) {
-        self.timers.add(self.now.saturating_add(after), due);
-    }
-
-    pub(super) fn wake_process_at(&mut self, key: InstanceKey, time: Duration) {
-        self.timers
-            .add(time.max(self.now), TimerEvent::WakeProgram(key));
-    }
-
-    pub(super) fn handle_timer(&mut self, due: TimerEvent) {
-        match due {
-            TimerEvent::Connected(key) => self.connected(key),
-            TimerEvent::Loaded(key) => self.loaded(key),
-            TimerEvent::Running(key) => {
-                let instance = self.instances.get_mut(key);
-                if let Some(instance) = instance.filter(|one| one.status == "starting") {
-                    instance.status = "running";
-                    instance.knows_input = true;
-                }
-            }
-            TimerEvent::WakeProgram(key) => drop(self.dirty.insert(key)),
-            TimerEvent::StopTimeout(key, exchange, can_stay) => {
-                self.stop_over(key, exchange, can_stay)
-            }
-            TimerEvent::EndStoppedProcess(key) => self.end_stopped_process(key),
-            TimerEvent::ProcessExited(key, death) => self.process_died(key, death),
-            TimerEvent::EndNoticed(key) => self.death_noticed(key),
-            TimerEvent::Lingered(key) => self.lingered(key),
-            TimerEvent::Forgotten(key) => self.forget(key),
-            TimerEvent::FirstHealthReport(key) => self.health_reported(key),
-            TimerEvent::AuditHeartbeat => self.heartbeat(),
-            // Rule 2.3
-            TimerEvent::RequestTimeout(exchange) => {
-                if self
-                    .exchange(exchange)
-                    .is_some_and(|exchange| !exchange.uploaded)
-                {
-                    self.cut(exchange);
-                }
-            }
-        }
-    }
-
     /// Creates an instance and starts its process. If the process does not connect, the instance
     /// stays forever.
     pub(super) fn launch(
@@ -207,7 +131,8 @@ impl Model {
         key
     }
 
-    fn connected(&mut self, key: InstanceKey) {
+    /// Handles the connection of the process to the hub.
+    pub(super) fn connected(&mut self, key: InstanceKey) {
         let (now, is_v1) = (self.now, self.generation.is_v1());
         let Some(instance) = self.instances.get_mut(key) else {
             return;
@@ -237,7 +162,8 @@ impl Model {
         );
     }
 
-    fn loaded(&mut self, key: InstanceKey) {
+    /// Handles the end of the load of the sequence.
+    pub(super) fn loaded(&mut self, key: InstanceKey) {
         let is_v1 = self.generation.is_v1();
         let Some(instance) = self.instances.get_mut(key) else {
             return;
@@ -261,7 +187,7 @@ impl Model {
             if is_v1 {
                 self.answer_starts(key);
             }
-            self.process_died(key, ProcessEnd::Threw);
+            self.process_ended(key, ProcessEnd::Threw);
         }
         self.dirty.insert(key);
     }
@@ -281,6 +207,7 @@ impl Model {
         }
     }
 
+    /// Sends the responses to the starts of an instance.
     pub(super) fn answer_starts(&mut self, key: InstanceKey) {
         let Some(instance) = self.instances.get_mut(key) else {
             return;
