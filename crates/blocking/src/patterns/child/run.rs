@@ -66,8 +66,8 @@ impl SequenceClient {
     /// died.
     ///
     /// If the function of the sequence returns nothing, `output` ends with the text `undefined`
-    /// when the function returns. If the function is asynchronous, `output` ends when its promise is
-    /// resolved. If timers continue after that, use [`RunOptions::until_exit`].
+    /// when the function returns. If the function is asynchronous, `output` ends when its promise
+    /// is resolved. If timers continue after that, use [`RunOptions::until_exit`].
     ///
     /// # Limits
     /// The limits of the handle apply to the whole run. The idle timeout counts only while neither
@@ -82,9 +82,9 @@ impl SequenceClient {
     /// continues until the reader returns.
     ///
     /// # Errors
-    /// The hub refused the start, a stream or the input failed, or a limit was reached. It is not an
-    /// error if the instance dies, see [`Output::exit`], or if the sequence does not read its input
-    /// to the end.
+    /// The hub refused the start, a stream or the input failed, or a limit was reached. It is not
+    /// an error if the instance dies, see [`Output::exit`], or if the sequence does not read its
+    /// input to the end.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, StartOptions};
