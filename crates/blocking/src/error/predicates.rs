@@ -58,14 +58,14 @@ impl Error {
 
     /// Returns `true` for a 404 of the hub itself, and not of a gateway that does not reach the
     /// hub.
-    pub(crate) fn is_hubs_not_found(&self) -> bool {
+    pub(crate) fn is_not_found_by_hub(&self) -> bool {
         self.api()
             .is_some_and(|refusal| refusal.is_not_found() && refusal.is_from_hub())
     }
 
     /// Returns `true` for a 409 of the hub itself.
     #[cfg(feature = "pack")]
-    pub(crate) fn is_hubs_conflict(&self) -> bool {
+    pub(crate) fn is_conflict_by_hub(&self) -> bool {
         self.api()
             .is_some_and(|refusal| refusal.is_conflict() && refusal.is_from_hub())
     }
@@ -168,7 +168,7 @@ impl Error {
     /// a transient refusal, a timeout or a cancellation. Unlike
     /// [`is_retryable`](Self::is_retryable), this also returns `true` if the hub may have processed
     /// the request.
-    pub(crate) fn may_pass(&self) -> bool {
+    pub(crate) fn may_be_transient(&self) -> bool {
         match &self.0.kind {
             ErrorKind::Transport(error) => {
                 let kind = error.io_kind();

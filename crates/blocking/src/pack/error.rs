@@ -110,7 +110,7 @@ pub enum PackError {
         path.display()
     )]
     #[non_exhaustive]
-    TooMuch {
+    LimitExceeded {
         /// Path of the folder.
         path: PathBuf,
         /// The limit.
@@ -118,7 +118,7 @@ pub enum PackError {
         /// Unit of the limit: `bytes`, `files` or `folders`.
         unit: &'static str,
         /// The file or folder at the top level with the largest share.
-        most: String,
+        largest: String,
     },
 
     /// A file is not the same as when the folder was listed.

@@ -115,7 +115,7 @@ impl Child {
         let opened = |mut stream: ByteStream| match stream.await_head(Some(until)) {
             Ok(()) => Ok(Some(stream)),
             // The instance has already ended, so the stream is gone.
-            Err(error) if error.is_hubs_not_found() => Ok(None),
+            Err(error) if error.is_not_found_by_hub() => Ok(None),
             Err(error) => Err(error),
         };
         let [output, stdout, stderr] = streams.map(opened);

@@ -197,7 +197,7 @@ impl InstanceClient {
 pub(crate) fn ended(client: &Client, id: &InstanceId) -> Result<Option<Ended>, Error> {
     let ended = match client.call(&GetInstance { id }) {
         Ok(info) => Ended::of(info).ok(),
-        Err(error) if error.is_hubs_not_found() => Some(Ended::gone(id)),
+        Err(error) if error.is_not_found_by_hub() => Some(Ended::gone(id)),
         Err(error) => return Err(error),
     };
     if ended.is_some() {
