@@ -158,8 +158,8 @@ fn deploy_aborted_while_waiting_for_the_response_leaves_no_sequence() {
                 let host = limit(&HostClient::new(link.url()).unwrap(), &token);
                 link.freeze_responses();
                 let deploying = thread::spawn(move || host.deploy(upload).map(drop));
-                let there = || direct.sequence_ids(&name).unwrap().len();
-                until("the hub has the sequence", || there() == 1);
+                let count = || direct.sequence_ids(&name).unwrap().len();
+                until("the hub has the sequence", || count() == 1);
                 token.cancel();
                 let error = deploying.join().unwrap().unwrap_err();
                 assert_eq!(error.phase(), Some(Phase::Wait), "{what}: {error:?}");
@@ -167,9 +167,9 @@ fn deploy_aborted_while_waiting_for_the_response_leaves_no_sequence() {
                 assert!(error.to_string().contains(says), "{error}");
                 link.unfreeze();
                 let begin = Instant::now();
-                until("the sequence is deleted", || there() == 0);
+                until("the sequence is deleted", || count() == 0);
                 println!(
-                    "{url}: {what}: gone {:?} after the link was back",
+                    "{url}: {what}: deleted {:?} after the link was unfrozen",
                     begin.elapsed()
                 );
             }

@@ -97,9 +97,9 @@ fn api_error_reads_every_form_of_refusal() {
         ("a text", 500, "x", "something broke\n", 500, "SERVER_ERROR", "something broke", &[]),
         ("a JSON text", 403, "Forbidden", r#""no""#, 403, "NOT_AUTHORIZED", "no", &["unauthorized"]),
         ("a message", 401, "Unauthorized", r#"{"message":"Unauthorized: token expired"}"#, 401, "NEED_AUTHENTICATION", "Unauthorized: token expired", &["unauthorized"]),
-        ("JSON without words", 503, "Service Unavailable", "[1,2]", 503, "SERVER_ERROR", "Service Unavailable", &[]),
-        ("JSON without words", 503, "Service Unavailable", "5", 503, "SERVER_ERROR", "Service Unavailable", &[]),
-        ("JSON without words", 503, "Service Unavailable", r#"{"error":[1]}"#, 503, "SERVER_ERROR", "Service Unavailable", &[]),
+        ("JSON without a message", 503, "Service Unavailable", "[1,2]", 503, "SERVER_ERROR", "Service Unavailable", &[]),
+        ("JSON without a message", 503, "Service Unavailable", "5", 503, "SERVER_ERROR", "Service Unavailable", &[]),
+        ("JSON without a message", 503, "Service Unavailable", r#"{"error":[1]}"#, 503, "SERVER_ERROR", "Service Unavailable", &[]),
         ("an HTML page", 502, "Bad Gateway", "\n<!DOCTYPE HTML>\n<TITLE> Log in </TITLE><p>", 502, "SERVER_ERROR", html, &[]),
         ("an HTML page", 401, "Unauthorized", "<html><head></head>", 401, "NEED_AUTHENTICATION", untitled, &["unauthorized"]),
         ("a long text", 400, "x", &long, 400, "BAD_PARAMETERS", &shortened, &[]),
@@ -221,9 +221,9 @@ fn api_error_message_names_the_target_of_a_redirect() {
         Head::new(307, "Temporary Redirect").header("location", "https://hub.example/api/v1");
     let error = refusal(&head, b"<html><title>307</title>");
     assert_eq!(error.code, ErrorCode::UnknownError);
-    let words = "redirect to https://hub.example/api/v1, which the client does not follow; if the \
+    let message = "redirect to https://hub.example/api/v1, which the client does not follow; if the \
                  hub is there, use that address as the base URL";
-    assert_eq!(error.message, words);
+    assert_eq!(error.message, message);
     let error = refusal(&Head::new(302, "Found"), b"");
     assert_eq!(error.message, "Found", "without a target");
     let error = refusal(&Head::new(404, "Not Found").header("location", "x"), b"");
@@ -508,7 +508,7 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
             &[],
         ),
         (
-            unknown.map(drop).expect_err("no version was told"),
+            unknown.map(drop).expect_err("no version is set"),
             "delete sequence depends on the version of the hub, which is not known yet; \
              request it from the hub, or set it",
             &[],
@@ -609,7 +609,7 @@ fn error_display_and_sources_match_the_snapshots() {
                     others
                         .into_iter()
                         .all(|(_, other)| !other.contains(text.as_str())),
-                    "said twice: {texts:?}"
+                    "a message repeats another: {texts:?}"
                 );
             }
         }

@@ -184,7 +184,7 @@ impl Hub {
     }
 }
 
-/// Returns the reason phrase. hyper keeps it only if it differs from the usual one of the status.
+/// Returns the reason phrase. hyper keeps it only if it differs from the standard one of the status.
 fn reason(response: &Response) -> String {
     let kept = response.extensions().get::<ReasonPhrase>();
     match kept.map(|reason| String::from_utf8_lossy(reason.as_bytes())) {
@@ -223,7 +223,7 @@ impl<D: Decode> ResponseReader<D> {
     async fn item(mut self) -> Result<D::Item, Failure> {
         self.next()
             .await?
-            .ok_or_else(|| "the response has no item".into())
+            .ok_or_else(|| "the response contained no item".into())
     }
 }
 

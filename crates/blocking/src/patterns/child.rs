@@ -45,9 +45,9 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 /// [`ErrorKind::Ended`].
 ///
 /// Read each stream, or take it out and drop it: after a few kB, an unread stream blocks the
-/// instance. [`input`](Self::input) opens the input, because the hub needs its content type. A
-/// sequence that reads its input to the end waits until the writer is finished. If there is no
-/// data, finish the writer without writing.
+/// instance. The input is not open from the start, because the hub needs its content type. Open it
+/// with [`input`](Self::input). A sequence that reads its input to the end waits until the writer
+/// is finished. If there is no data, finish the writer without writing.
 ///
 /// ```no_run
 /// use std::io::Write;

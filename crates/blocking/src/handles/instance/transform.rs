@@ -57,13 +57,14 @@ impl InstanceClient {
     /// after the data. Returns when the output has ended.
     ///
     /// Sends the input on a separate thread. The output may end before the sequence has read all of
-    /// the input. The client then sends the rest as long as the hub accepts it, and abandons it
-    /// after two seconds without progress. [`complete`](Transformed::complete) is `false` then, and
-    /// a reader that blocks stays behind on its thread.
+    /// the input. The client then sends the rest as long as the hub accepts it. After two seconds
+    /// without progress, it abandons the rest, and [`complete`](Transformed::complete) is `false`.
+    /// If the reader of the input blocks at that time, its thread continues until the reader
+    /// returns.
     ///
     /// The end of the output does not show whether the sequence has completed or its process has
     /// died. The hub reports that some time later, so the call takes up to 0.25 seconds longer on
-    /// hubs before 0.27.0, and up to 0.8 seconds on later ones.
+    /// hubs before 0.27.0, and up to 0.8 seconds longer on later ones.
     ///
     /// # Errors
     /// The error of the input or the output, whichever fails first; the client cancels the other:
@@ -100,7 +101,7 @@ impl InstanceClient {
         // With a limit: a proxy may withhold the head until there is output.
         stream.await_head(Some(Instant::now() + HEAD_LIMIT))?;
         let sent = input.upload.sent();
-        // Created before an input that fails can cancel the token.
+        // Before the thread starts, because an input that fails cancels the token.
         let limits = client.limits::<ReadStream<'_>>()?;
         let result = self.send_on_thread(&client, &token, input)?;
 
@@ -148,7 +149,7 @@ impl InstanceClient {
         })
     }
 
-    /// Sends the input on a thread. Cancels the token if that fails.
+    /// Sends the input on a thread. If the sending fails, cancels the token, which ends the output.
     fn send_on_thread(
         &self,
         client: &Client,
@@ -180,10 +181,12 @@ impl InstanceClient {
     /// the hub has several limits:
     ///
     /// - The call returns when all data was sent *and* the first byte of output has arrived. If the
-    ///   sequence reads on only after its output was read, the call blocks forever.
+    ///   sequence stops reading until somebody reads its output, the call blocks forever.
     /// - The request does not end the input.
     /// - The stream does not end, even if the output does. You have to know how much to read.
     /// - Hubs of 1.0.1 damage bytes that are not UTF-8.
+    ///
+    /// If the version of the hub is unknown, the client requests it first.
     ///
     /// # Errors
     /// [`is_unsupported`](Error::is_unsupported) if the hub is too old.
@@ -198,7 +201,10 @@ impl InstanceClient {
         opened.map_err(|error| watch.explain(error))
     }
 
-    /// Like [`transform`](Self::transform), but returns the output.
+    /// Sends data to the input like [`transform`](Self::transform), and returns the output.
+    ///
+    /// # Errors
+    /// Like [`transform`](Self::transform).
     pub fn transform_bytes(&self, input: impl Into<Input>) -> Result<Vec<u8>, Error> {
         let mut output = Vec::new();
         self.transform(input, &mut output)?;
@@ -218,7 +224,8 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Waits for the input as long as it makes progress. Returns `true` if the hub accepted all of it.
+/// Waits until all of the input was sent, or it makes no progress for [`STALL_LIMIT`]. Returns
+/// `true` if the hub accepted all of it.
 fn finish(result: &Receiver<SendResult>, sent: &AtomicU64) -> Result<bool, Error> {
     loop {
         let before = sent.load(Ordering::Relaxed);

@@ -17,7 +17,7 @@ use crate::support::sync::lock;
 use crate::transport::error::Phase;
 
 /// Interval for checking if all instances are lost. A handle that notices the end of its instance
-/// does not notify the pool's waiters.
+/// does not wake the threads that wait for a checkout.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// An instance of a pool for exclusive use. Made by [`InstancePool::checkout`].

@@ -41,13 +41,15 @@ pub(super) struct Member {
     pub(super) instance: InstanceClient,
     /// Shared with the handles of the instance. It ends when the instance has ended or was evicted.
     pub(super) life: Life,
-    /// A thread kills the instance, or it has ended. An evicted instance may still run unclaimed.
+    /// A thread has claimed the right to kill the instance, or it has ended. Not set when the
+    /// instance is evicted, because it may still be running.
     pub(super) claimed: AtomicBool,
     pub(super) checked_out: AtomicBool,
 }
 
 impl Member {
-    /// Adds an instance to the pool. Its handles report to the pool if they notice its end.
+    /// Creates the member for an instance. The handles of the instance report to the pool if they
+    /// notice its end.
     pub(super) fn new(mut instance: InstanceClient) -> Self {
         let life = Life::of(instance.id());
         instance.host.client.life = Some(life.clone());
