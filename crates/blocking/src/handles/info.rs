@@ -14,6 +14,7 @@ use crate::handles::host::HostClient;
 use crate::handles::into_id::IntoId;
 use crate::streams::follow::{Follow, FollowLogs};
 
+/// Information about a hub, and its logs.
 impl HostClient {
     /// Returns the state of the hub's connection to a Manager (`GET /status`). Since 0.28.0.
     #[doc(alias = "getStatus")]
