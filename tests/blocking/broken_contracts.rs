@@ -77,17 +77,19 @@ fn text(upload: Upload) -> Input {
 fn uploads_fail_if_read_returns_more_than_the_buffer_length() {
     on_each("a reader that returns too much", |hub, host| {
         let echo = instance(hub, host, "tees");
-        let lies = || Upload::reader(b"1\n".chain(overlong()));
+        let overlong_upload = || Upload::reader(b"1\n".chain(overlong()));
         let package = || Upload::reader(GZIP.chain(overlong()));
-        let in_time = host.with_deadline(Duration::from_secs(20));
+        let limited_host = host.with_deadline(Duration::from_secs(20));
         let results = [
-            echo.send_input(text(lies()).end(false)).map(drop),
-            echo.send_input(Input::ndjson(lies()).end(false)).map(drop),
+            echo.send_input(text(overlong_upload()).end(false))
+                .map(drop),
+            echo.send_input(Input::ndjson(overlong_upload()).end(false))
+                .map(drop),
             echo.send_input(text(Upload::sized_reader(b"1\n".chain(overlong()), 9)).end(false))
                 .map(drop),
-            host.send_topic("topic", text(lies())).map(drop),
+            host.send_topic("topic", text(overlong_upload())).map(drop),
             host.send_sequence(package()).map(drop),
-            in_time.deploy(package()).map(drop),
+            limited_host.deploy(package()).map(drop),
         ];
         for (place, result) in results.into_iter().enumerate() {
             let error = result.unwrap_err();
@@ -96,7 +98,7 @@ fn uploads_fail_if_read_returns_more_than_the_buffer_length() {
                 _ => panic!("{place}: {error:?}"),
             }
         }
-        assert_eq!(hub.sequences().len(), 1, "of a part");
+        assert_eq!(hub.sequences().len(), 1, "an incomplete package was stored");
         // The failed uploads did not end the input.
         let output = echo.transform_bytes("the rest\n").unwrap();
         assert!(String::from_utf8(output).unwrap().ends_with("the rest\n"));
@@ -107,7 +109,7 @@ fn uploads_fail_if_read_returns_more_than_the_buffer_length() {
 fn uploads_and_transform_respect_the_deadline_if_io_is_always_interrupted() {
     on_each("a reader that is interrupted for ever", |hub, host| {
         let limit = Duration::from_millis(200);
-        let in_time = host.with_deadline(limit);
+        let limited_host = host.with_deadline(limit);
         let (first, second) = (instance(hub, host, "tees"), instance(hub, host, "tees"));
         let bounded = first.with_deadline(limit);
         let reader = || Upload::reader(Interrupted);
@@ -116,9 +118,9 @@ fn uploads_and_transform_respect_the_deadline_if_io_is_always_interrupted() {
             bounded
                 .send_input(Input::ndjson(reader()).end(false))
                 .map(drop),
-            in_time.send_topic("topic", text(reader())).map(drop),
-            in_time.send_sequence(reader()).map(drop),
-            in_time.deploy(reader()).map(drop),
+            limited_host.send_topic("topic", text(reader())).map(drop),
+            limited_host.send_sequence(reader()).map(drop),
+            limited_host.deploy(reader()).map(drop),
             bounded.transform(text(reader()), &mut io::sink()).map(drop),
             second
                 .with_deadline(Duration::from_secs(2))
@@ -172,8 +174,8 @@ fn client_with_bodies(
 fn calls_fail_if_a_response_body_returns_more_than_the_buffer_length() {
     on_each("a body that returns too much", |hub, host| {
         let id = instance(hub, host, "stays").id().clone();
-        let lies = client_with_bodies(hub, || Box::new(overlong()));
-        let instance = lies.instance(id.as_str()).unwrap();
+        let host = client_with_bodies(hub, || Box::new(overlong()));
+        let instance = host.instance(id.as_str()).unwrap();
         // These calls poll until the deadline.
         let limited = instance.with_deadline(Duration::from_millis(500));
         let mut stdout = instance.stdout().unwrap();
@@ -182,11 +184,11 @@ fn calls_fail_if_a_response_body_returns_more_than_the_buffer_length() {
         let mut lines = instance.log_lines().unwrap();
         assert!(lines.next().unwrap().is_err() && lines.next().is_none());
         let results = [
-            lies.version().map(drop),
-            lies.list_instances().map(drop),
+            host.version().map(drop),
+            host.list_instances().map(drop),
             limited.wait_event("ready").map(drop),
             limited.wait_ended().map(drop),
-            lies.list_sequences().map(drop),
+            host.list_sequences().map(drop),
         ];
         for (place, result) in results.into_iter().enumerate() {
             let error = result.unwrap_err();
@@ -220,7 +222,7 @@ fn calls_respect_the_deadline_if_a_response_body_is_always_interrupted() {
 }
 
 #[test]
-fn send_sequence_fails_if_the_transport_succeeds_before_reading_the_upload() {
+fn send_sequence_fails_if_the_transport_does_not_read_the_whole_upload() {
     let transport = from_fn(|request: Request<RequestBody<'_>>| {
         if let RequestBody::Reader { reader, .. } = request.into_body() {
             reader.read_exact(&mut [0; 2]).unwrap();

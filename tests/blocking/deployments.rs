@@ -24,7 +24,7 @@ fn deploy(host: &HostClient, sample: &str) -> Deployment {
     host.deploy(package::sequence(sample)).unwrap()
 }
 
-fn is_there(host: &HostClient, id: &SequenceId) -> bool {
+fn exists(host: &HostClient, id: &SequenceId) -> bool {
     match host.sequence_info(id) {
         Ok(_) => true,
         Err(error) if error.is_not_found() => false,
@@ -37,15 +37,20 @@ fn is_there(host: &HostClient, id: &SequenceId) -> bool {
 fn assert_deleted(host: &HostClient, id: &SequenceId) {
     if host.dialect().unwrap().supports_force_delete() {
         // The hub finishes the deletion after the client has returned.
-        until("the sequence is deleted", || !is_there(host, id));
+        until("the sequence is deleted", || !exists(host, id));
     }
-    assert!(!is_there(host, id));
-    let of_it = |info: &scramjet_client_blocking::InstanceInfo| {
+    assert!(!exists(host, id));
+    let is_of_sequence = |info: &scramjet_client_blocking::InstanceInfo| {
         info.sequence
             .as_ref()
             .is_some_and(|sequence| sequence.id() == id)
     };
-    for info in host.list_instances().unwrap().into_iter().filter(of_it) {
+    for info in host
+        .list_instances()
+        .unwrap()
+        .into_iter()
+        .filter(is_of_sequence)
+    {
         assert!(
             info.ended.is_some() || info.terminated.is_some(),
             "{info:?}"
@@ -105,7 +110,7 @@ fn deployment_drop_deletes_the_sequence_after_its_token_is_cancelled(host: HostC
 on_each_hub!(deployment_keep_leaves_the_sequence_on_the_hub);
 fn deployment_keep_leaves_the_sequence_on_the_hub(host: HostClient) {
     let kept = deploy(&host, "stays").keep();
-    assert!(is_there(&host, kept.id()));
+    assert!(exists(&host, kept.id()));
     kept.force_delete().unwrap();
     assert_deleted(&host, kept.id());
 }
@@ -287,7 +292,7 @@ fn scoped_topic_close_deletes_the_topic(host: HostClient) {
             assert!(error.is_unsupported(), "{error:?}");
             assert!(!has(
                 &host,
-                "a topic goes with its guard",
+                "scoped_topic deletes the topic",
                 Version::new(0, 35, 0)
             ));
         }

@@ -559,11 +559,11 @@ fn run_with_an_idle_timeout_ends_after_that_time() {
     on_each(TestHub::all(), |target| {
         let sequence = target.sequence("acts");
         // The output starts after the idle timeout has started, so it restarts the timeout.
-        let moves = acts(json!([{ "wait": 700 }, { "print": "some" }]));
+        let prints = acts(json!([{ "wait": 700 }, { "print": "some" }]));
         let begin = Instant::now();
         let error = sequence
             .with_idle_timeout(IDLE)
-            .run(&moves, "in")
+            .run(&prints, "in")
             .unwrap_err();
         let took = begin.elapsed();
         println!(
@@ -756,7 +756,7 @@ fn transform_and_run_fail_if_the_hub_restarts_or_is_unreachable() {
         for generation in GENERATIONS {
             let hub = programs::fake_hub(generation);
             let host = HostClient::new(hub.url()).unwrap();
-            let begun = || {
+            let start_transform = || {
                 let sequence = host.send_sequence(hub.package("tees")).unwrap();
                 let instance = sequence.start(&StartOptions::new()).unwrap();
                 listening(&instance);
@@ -770,12 +770,12 @@ fn transform_and_run_fail_if_the_hub_restarts_or_is_unreachable() {
                 receiver.recv().unwrap();
                 transforming
             };
-            let transforming = begun();
+            let transforming = start_transform();
             hub.restart(true);
             let error = transforming.join().unwrap();
             assert!(error.ended().is_some(), "{generation:?}: {error:?}");
 
-            let transforming = begun();
+            let transforming = start_transform();
             hub.set_unreachable(true);
             let error = transforming.join().unwrap();
             // The error comes from the request for the state of the instance.

@@ -25,7 +25,7 @@ const HUB: &str = "http://hub:8000/api/v1";
 type Answer = Result<Response<Box<dyn Read + Send>>, TransportError>;
 
 /// Returns a client of a hub 1.0.1 whose requests all get this response.
-fn answered(answer: impl Fn() -> Answer + Send + Sync + 'static) -> HostClient {
+fn client_with(answer: impl Fn() -> Answer + Send + Sync + 'static) -> HostClient {
     let transport = from_fn(move |request: Request<RequestBody<'_>>| {
         let answer = answer();
         if let (RequestBody::Reader { reader, .. }, Ok(_)) = (request.into_body(), &answer) {
@@ -41,8 +41,8 @@ fn answered(answer: impl Fn() -> Answer + Send + Sync + 'static) -> HostClient {
         .unwrap()
 }
 
-fn replied(status: u16, body: &'static str) -> HostClient {
-    answered(move || {
+fn client_replying(status: u16, body: &'static str) -> HostClient {
+    client_with(move || {
         Ok(Response::builder()
             .status(status)
             .body(Box::new(body.as_bytes()) as _)
@@ -50,8 +50,8 @@ fn replied(status: u16, body: &'static str) -> HostClient {
     })
 }
 
-fn compressed() -> HostClient {
-    answered(|| {
+fn client_replying_gzip() -> HostClient {
+    client_with(|| {
         Ok(Response::builder()
             .header("content-encoding", "gzip")
             .body(Box::new(&b"\x1f\x8b"[..]) as _)
@@ -59,16 +59,16 @@ fn compressed() -> HostClient {
     })
 }
 
-fn lost(phase: Phase) -> HostClient {
-    answered(move || {
+fn client_failing_in(phase: Phase) -> HostClient {
+    client_with(move || {
         let inner = io::Error::new(io::ErrorKind::ConnectionReset, "the cable is cut");
         Err(TransportError::new(phase, io::Error::other(Layer(inner))))
     })
 }
 
 /// Returns a client whose transport reports this limit at once.
-fn stopped(phase: Phase, stopped: StopReason) -> InstanceClient {
-    let host = answered(move || match phase {
+fn instance_stopped_in(phase: Phase, stopped: StopReason) -> InstanceClient {
+    let host = client_with(move || match phase {
         Phase::Read => Ok(Response::new(Box::new(Stops(stopped)))),
         _ => Err(TransportError::new(phase, stopped)),
     });
@@ -88,7 +88,7 @@ impl Read for Stops {
 
 /// Returns a sequence on a hub 1.0.1. `state` is the response to a request for the state of its
 /// instance, `event` is the name and data of the event that the instance emits.
-fn starts(state: &'static str, event: &'static str) -> SequenceClient {
+fn sequence_starting(state: &'static str, event: &'static str) -> SequenceClient {
     let transport = from_fn(move |request: Request<RequestBody<'_>>| -> Answer {
         let path = request.uri().path().to_owned();
         let body = match path.rsplit('/').next().unwrap() {
@@ -139,8 +139,8 @@ impl std::error::Error for Layer {
 }
 
 /// Returns the error for a line that is not UTF-8.
-fn not_text() -> Error {
-    let host = answered(|| Ok(Response::new(Box::new(&b"\xff\n"[..]) as _)));
+fn not_utf_8_error() -> Error {
+    let host = client_with(|| Ok(Response::new(Box::new(&b"\xff\n"[..]) as _)));
     host.instance("x")
         .unwrap()
         .output()
@@ -172,7 +172,7 @@ impl Read for Torn {
 }
 
 /// Returns a client whose response bodies fail after two bytes.
-fn breaks_off(kind: io::ErrorKind) -> HostClient {
+fn client_cut_off_with(kind: io::ErrorKind) -> HostClient {
     struct Ends(&'static [u8], io::ErrorKind);
     impl Read for Ends {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -183,7 +183,7 @@ fn breaks_off(kind: io::ErrorKind) -> HostClient {
             }
         }
     }
-    answered(move || {
+    client_with(move || {
         Ok(Response::builder()
             .header("content-length", "10")
             .body(Box::new(Ends(b"[1", kind)) as _)
@@ -206,12 +206,12 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              looks like http://localhost:8000/api/v1",
         ),
         (
-            replied(200, "").sequence("a/b").unwrap_err(),
+            client_replying(200, "").sequence("a/b").unwrap_err(),
             "invalid sequence id \"a/b\": it contains a character that ends a path segment (one \
              of / \\ ? #)",
         ),
         (
-            replied(200, "")
+            client_replying(200, "")
                 .sequence("x")
                 .unwrap()
                 .start(&StartOptions::new().app_config(3))
@@ -235,12 +235,14 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             "get sequence: request not sent: cannot build the request\n  caused by: uri too long",
         ),
         (
-            replied(200, "[]").sequence_named("shout").unwrap_err(),
+            client_replying(200, "[]")
+                .sequence_named("shout")
+                .unwrap_err(),
             "list sequences (GET http://hub:8000/api/v1/sequences): no sequence on this hub is \
              named \"shout\"",
         ),
         (
-            replied(
+            client_replying(
                 200,
                 r#"[{"id":"a","config":{"name":"shout"}},{"id":"b","config":{"name":"shout"}}]"#,
             )
@@ -250,21 +252,21 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              named \"shout\"; choose one by its id: a b",
         ),
         (
-            lost(Phase::Resolve).version().unwrap_err(),
+            client_failing_in(Phase::Resolve).version().unwrap_err(),
             "get version (GET http://hub:8000/api/v1/version): name resolution failed; is the \
              address right?\n  \
              caused by: the tunnel collapsed\n  \
              caused by: the cable is cut",
         ),
         (
-            lost(Phase::Tls).version().unwrap_err(),
+            client_failing_in(Phase::Tls).version().unwrap_err(),
             "get version (GET http://hub:8000/api/v1/version): TLS handshake failed; nothing was \
              sent\n  \
              caused by: the tunnel collapsed\n  \
              caused by: the cable is cut",
         ),
         (
-            stopped(Phase::Resolve, StopReason::Deadline)
+            instance_stopped_in(Phase::Resolve, StopReason::Deadline)
                 .info()
                 .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s while \
@@ -272,21 +274,21 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              nothing was sent",
         ),
         (
-            stopped(Phase::Tls, StopReason::Cancelled)
+            instance_stopped_in(Phase::Tls, StopReason::Cancelled)
                 .info()
                 .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x): cancelled during the TLS \
              handshake; nothing was sent",
         ),
         (
-            lost(Phase::Connect).version().unwrap_err(),
+            client_failing_in(Phase::Connect).version().unwrap_err(),
             "get version (GET http://hub:8000/api/v1/version): could not connect; is the hub \
              running at this address?\n  \
              caused by: the tunnel collapsed\n  \
              caused by: the cable is cut",
         ),
         (
-            lost(Phase::Send)
+            client_failing_in(Phase::Send)
                 .send_sequence(vec![0x1f, 0x8b])
                 .unwrap_err(),
             "send sequence (POST http://hub:8000/api/v1/sequence): sending the request failed; \
@@ -295,7 +297,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              caused by: the cable is cut",
         ),
         (
-            lost(Phase::Wait)
+            client_failing_in(Phase::Wait)
                 .sequence("x")
                 .unwrap()
                 .start(&none)
@@ -307,7 +309,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              caused by: the cable is cut",
         ),
         (
-            answered(|| {
+            client_with(|| {
                 Err(TransportError::new(
                     Phase::Wait,
                     "the pigeon did not return",
@@ -319,21 +321,21 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              caused by: the pigeon did not return",
         ),
         (
-            breaks_off(io::ErrorKind::ConnectionReset)
+            client_cut_off_with(io::ErrorKind::ConnectionReset)
                 .list_sequences()
                 .unwrap_err(),
             "list sequences (GET http://hub:8000/api/v1/sequences): reading the response failed\n  \
              caused by: the radio went silent",
         ),
         (
-            breaks_off(io::ErrorKind::UnexpectedEof)
+            client_cut_off_with(io::ErrorKind::UnexpectedEof)
                 .list_sequences()
                 .unwrap_err(),
             "list sequences (GET http://hub:8000/api/v1/sequences): connection lost while reading \
              the response (got 2 of 10 bytes)",
         ),
         (
-            stopped(Phase::Tls, StopReason::Deadline)
+            instance_stopped_in(Phase::Tls, StopReason::Deadline)
                 .info()
                 .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s during the \
@@ -341,21 +343,23 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              nothing was sent",
         ),
         (
-            stopped(Phase::Send, StopReason::Deadline)
+            instance_stopped_in(Phase::Send, StopReason::Deadline)
                 .info()
                 .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s while \
              sending the request",
         ),
         (
-            stopped(Phase::Read, StopReason::Deadline)
+            instance_stopped_in(Phase::Read, StopReason::Deadline)
                 .info()
                 .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s while \
              reading the response",
         ),
         (
-            stopped(Phase::Wait, StopReason::Idle).info().unwrap_err(),
+            instance_stopped_in(Phase::Wait, StopReason::Idle)
+                .info()
+                .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
              inactivity while waiting for the response",
         ),
@@ -367,21 +371,21 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             "invalid header \"host\": it describes the connection or the body; the client sets it",
         ),
         (
-            not_text(),
+            not_utf_8_error(),
             "read stream (GET http://hub:8000/api/v1/instance/x/output): the response is not \
              UTF-8 text; \
              it begins with \"\u{fffd}\"\n  \
              caused by: invalid utf-8 sequence of 1 bytes from index 0",
         ),
         (
-            stopped(Phase::Connect, StopReason::Deadline)
+            instance_stopped_in(Phase::Connect, StopReason::Deadline)
                 .info()
                 .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s before a \
              connection was established; nothing was sent",
         ),
         (
-            stopped(Phase::Wait, StopReason::Deadline)
+            instance_stopped_in(Phase::Wait, StopReason::Deadline)
                 .host()
                 .call(&NextEvent {
                     id: &"x".try_into().unwrap(),
@@ -392,7 +396,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              while waiting for the response",
         ),
         (
-            stopped(Phase::Wait, StopReason::Deadline)
+            instance_stopped_in(Phase::Wait, StopReason::Deadline)
                 .stop(&StopOptions::new(Duration::from_secs(7)))
                 .unwrap_err(),
             "stop instance (POST http://hub:8000/api/v1/instance/x/_stop): timed out after 37s \
@@ -400,12 +404,14 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              the hub may have processed the request",
         ),
         (
-            stopped(Phase::Read, StopReason::Idle).info().unwrap_err(),
+            instance_stopped_in(Phase::Read, StopReason::Idle)
+                .info()
+                .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
              inactivity while reading the response",
         ),
         (
-            stopped(Phase::Send, StopReason::Cancelled)
+            instance_stopped_in(Phase::Send, StopReason::Cancelled)
                 .send_input("text")
                 .unwrap_err(),
             "send input (POST http://hub:8000/api/v1/instance/x/input): cancelled while sending \
@@ -413,7 +419,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              the hub may have received part of it",
         ),
         (
-            starts(
+            sequence_starting(
                 r#"{"id":"i","terminated":{"exitcode":101,"reason":"Runner failed"}}"#,
                 "- -",
             )
@@ -424,7 +430,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
         ),
         (
             {
-                let instance = replied(200, "").instance("x").unwrap();
+                let instance = client_replying(200, "").instance("x").unwrap();
                 instance.send_input("all").unwrap();
                 instance.send_input("more").unwrap_err()
             },
@@ -433,14 +439,14 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              its input has ended, or the program does not read it",
         ),
         (
-            starts(r#"{"id":"i"}"#, r#"error "no such city""#)
+            sequence_starting(r#"{"id":"i"}"#, r#"error "no such city""#)
                 .start_and_wait(&none, &Readiness::event("ready").fails_on("error"))
                 .unwrap_err(),
             "start sequence (POST http://hub:8000/api/v1/sequence/s/start): the instance reported \
              failure with the event \"error\": \"no such city\"",
         ),
         (
-            replied(503, "restarting")
+            client_replying(503, "restarting")
                 .sequence("x")
                 .unwrap()
                 .start_with_retry(
@@ -455,7 +461,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              with status 503 SERVER_ERROR: restarting",
         ),
         (
-            replied(200, "text")
+            client_replying(200, "text")
                 .instance("x")
                 .unwrap()
                 .transform("", &mut Full)
@@ -465,7 +471,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              caused by: the disk is full",
         ),
         (
-            reading()
+            client_reading_uploads()
                 .instance("x")
                 .unwrap()
                 .send_input(Input::ndjson(&b"1\nnull\n"[..]))
@@ -475,7 +481,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              it would arrive; leave it out, or wrap it in an object",
         ),
         (
-            replied(200, "\u{ff}")
+            client_replying(200, "\u{ff}")
                 .instance("x")
                 .unwrap()
                 .output()
@@ -490,20 +496,24 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              caused by: expected value at line 1 column 1",
         ),
         (
-            compressed().instance("x").unwrap().output().unwrap_err(),
+            client_replying_gzip()
+                .instance("x")
+                .unwrap()
+                .output()
+                .unwrap_err(),
             "read stream (GET http://hub:8000/api/v1/instance/x/output): \
              the response is encoded (Content-Encoding: gzip), which the client did not request \
              and cannot decode; turn off compression in the proxy in front of the hub",
         ),
         (
-            reading()
+            client_reading_uploads()
                 .send_sequence(Upload::reader(Torn("the tape is torn")))
                 .unwrap_err(),
             "send sequence (POST http://hub:8000/api/v1/sequence): cannot upload the data\n  \
              caused by: the tape is torn",
         ),
         (
-            replied(419, r#"{"error":"Insufficient Space on Resource"}"#)
+            client_replying(419, r#"{"error":"Insufficient Space on Resource"}"#)
                 .sequence("x")
                 .unwrap()
                 .start(&none)
@@ -512,7 +522,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              419 INSUFFICIENT_RESOURCES: Insufficient Space on Resource",
         ),
         (
-            replied(500, "415: Invalid content-type")
+            client_replying(500, "415: Invalid content-type")
                 .instance("x")
                 .unwrap()
                 .send_input("text")
@@ -521,66 +531,70 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              REQUEST_ERROR: Invalid content-type (received with status 500)",
         ),
         (
-            replied(200, "Hello!").list_sequences().unwrap_err(),
+            client_replying(200, "Hello!").list_sequences().unwrap_err(),
             "list sequences (GET http://hub:8000/api/v1/sequences): the response is not the \
              expected JSON; it begins with \"Hello!\"\n  \
              caused by: expected value at line 1 column 1",
         ),
         (
-            answered(|| Ok(Response::new(Box::new(io::repeat(b' ')))))
+            client_with(|| Ok(Response::new(Box::new(io::repeat(b' ')))))
                 .list_sequences()
                 .unwrap_err(),
-            "list sequences (GET http://hub:8000/api/v1/sequences): the response is longer than \
+            "list sequences (GET http://hub:8000/api/v1/sequences): the response or a line of it is longer than \
              4194304 bytes, \
              more than a hub sends here; the rest was not read",
         ),
         (
-            stopped(Phase::Resolve, StopReason::Idle)
+            instance_stopped_in(Phase::Resolve, StopReason::Idle)
                 .info()
                 .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
              inactivity while resolving the host name; nothing was sent",
         ),
         (
-            stopped(Phase::Connect, StopReason::Idle)
+            instance_stopped_in(Phase::Connect, StopReason::Idle)
                 .info()
                 .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
              inactivity before a connection was established; nothing was sent",
         ),
         (
-            stopped(Phase::Tls, StopReason::Idle).info().unwrap_err(),
+            instance_stopped_in(Phase::Tls, StopReason::Idle)
+                .info()
+                .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
              inactivity during the TLS handshake; nothing was sent",
         ),
         (
-            stopped(Phase::Send, StopReason::Idle).info().unwrap_err(),
+            instance_stopped_in(Phase::Send, StopReason::Idle)
+                .info()
+                .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
              inactivity while sending the request",
         ),
         (
-            stopped(Phase::Resolve, StopReason::Cancelled)
+            instance_stopped_in(Phase::Resolve, StopReason::Cancelled)
                 .info()
                 .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x): cancelled while resolving the \
              host name; nothing was sent",
         ),
         (
-            stopped(Phase::Connect, StopReason::Cancelled)
+            instance_stopped_in(Phase::Connect, StopReason::Cancelled)
                 .info()
                 .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x): cancelled before a connection \
              was established; nothing was sent",
         ),
         (
-            stopped(Phase::Wait, StopReason::Cancelled)
+            instance_stopped_in(Phase::Wait, StopReason::Cancelled)
                 .info()
                 .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x): cancelled while waiting for \
              the response",
         ),
         (
-            stopped(Phase::Read, StopReason::Cancelled)
+            instance_stopped_in(Phase::Read, StopReason::Cancelled)
                 .info()
                 .unwrap_err(),
             "get instance (GET http://hub:8000/api/v1/instance/x): cancelled while reading the \
@@ -595,7 +609,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
              begins with -----BEGIN CERTIFICATE-----",
         ),
         (
-            lost(Phase::Connect)
+            client_failing_in(Phase::Connect)
                 .with_retry(RetryPolicy::linear(Duration::ZERO).max_attempts(2))
                 .version()
                 .unwrap_err(),
@@ -608,7 +622,7 @@ fn snapshots() -> Vec<(Error, &'static str)> {
 }
 
 /// Returns a client whose transport reads uploads and passes their errors on.
-fn reading() -> HostClient {
+fn client_reading_uploads() -> HostClient {
     let transport = from_fn(|request: Request<RequestBody<'_>>| -> Answer {
         if let RequestBody::Reader { reader, .. } = request.into_body() {
             io::copy(reader, &mut io::sink())
@@ -643,12 +657,12 @@ fn timeless(text: &str) -> String {
 
 #[test]
 fn error_display_and_debug_match_the_snapshots() {
-    for (error, told) in snapshots() {
-        assert_eq!(timeless(&format!("{error:?}")), told);
-        assert_eq!(timeless(&chain(&error).join("\n  caused by: ")), told);
+    for (error, expected) in snapshots() {
+        assert_eq!(timeless(&format!("{error:?}")), expected);
+        assert_eq!(timeless(&chain(&error).join("\n  caused by: ")), expected);
         assert_eq!(
             timeless(&error.to_string()).lines().next(),
-            told.lines().next()
+            expected.lines().next()
         );
     }
 }
@@ -761,9 +775,9 @@ fn error_display_and_its_causes_repeat_nothing() {
 /// The causes come from the default transport.
 #[test]
 fn errors_of_the_default_transport_have_their_causes() {
-    let told = |url: &str, error: Error| format!("{error:?}").replace(url, "<hub>");
+    let debug_text = |url: &str, error: Error| format!("{error:?}").replace(url, "<hub>");
     let url = refused_url();
-    let error = told(
+    let error = debug_text(
         &url,
         HostClient::builder(&url)
             .retry(None)
@@ -773,9 +787,9 @@ fn errors_of_the_default_transport_have_their_causes() {
             .unwrap_err(),
     );
     // The rest of the text depends on the operating system.
-    let (told_by_us, cause) = error.split_once("\n  caused by: ").unwrap();
+    let (message, cause) = error.split_once("\n  caused by: ").unwrap();
     assert_eq!(
-        told_by_us,
+        message,
         "get version (GET <hub>/version): could not connect; is the hub running at this address?"
     );
     assert!(
@@ -789,7 +803,7 @@ fn errors_of_the_default_transport_have_their_causes() {
             .retry(None)
             .build()
             .unwrap();
-        told(
+        debug_text(
             proxy
                 .trim_end_matches("/api/v1")
                 .trim_start_matches("http://"),
@@ -820,7 +834,7 @@ fn errors_of_the_default_transport_have_their_causes() {
             connection.read_request().unwrap();
             let _ = connection.send(reply);
         });
-        told(
+        debug_text(
             &server.url(),
             HostClient::builder(server.url())
                 .retry(None)
@@ -868,7 +882,7 @@ fn error_code_follows_from_the_kind() {
         };
         assert_eq!(error.code().as_str(), code, "{text}");
     }
-    let overloaded = replied(419, r#"{"error":"Insufficient Space on Resource"}"#)
+    let overloaded = client_replying(419, r#"{"error":"Insufficient Space on Resource"}"#)
         .version()
         .unwrap_err();
     assert_eq!(overloaded.code(), ErrorCode::InsufficientResources);
@@ -1229,7 +1243,7 @@ fn invalid_id_from_a_response_is_an_error_when_it_is_used() {
 #[test]
 fn invalid_or_unsupported_options_are_errors_before_connecting() {
     let (server, _) = recording(b"{}");
-    let told = HostClient::builder(server.url())
+    let old = HostClient::builder(server.url())
         .hub_version("0.18.7")
         .build()
         .unwrap();
@@ -1243,14 +1257,14 @@ fn invalid_or_unsupported_options_are_errors_before_connecting() {
             "invalid option \"appConfig\"",
         ),
         (
-            told.sequence("x")
+            old.sequence("x")
                 .unwrap()
                 .start(&StartOptions::new().output_topic("t"))
                 .unwrap_err(),
             "requires version 0.20.0 or later",
         ),
         (
-            told.sequence("x")
+            old.sequence("x")
                 .unwrap()
                 .overwrite(Upload::path("/no/such/file"))
                 .unwrap_err(),

@@ -36,14 +36,14 @@ impl Fault {
     fn serve(self) -> ScriptedServer {
         ScriptedServer::start(move |connection| {
             while let Ok(request) = connection.read_request() {
-                let go_on = if request.target == "/api/v1/version" {
+                let is_open = if request.target == "/api/v1/version" {
                     connection
                         .send(response("200 OK", &[], br#"{"version":"1.0.1"}"#))
                         .is_ok()
                 } else {
                     self.apply(connection)
                 };
-                if !go_on {
+                if !is_open {
                     return;
                 }
             }
@@ -68,7 +68,7 @@ impl Fault {
 }
 
 /// Checks that the error names the request.
-fn assert_about(error: &Error, operation: &str, url: &str) {
+fn assert_names_request(error: &Error, operation: &str, url: &str) {
     assert_eq!(error.operation(), Some(operation));
     assert_eq!(error.method().map(|method| method.as_str()), Some("GET"));
     assert_eq!(error.url(), Some(url));
@@ -86,7 +86,7 @@ fn list_sequences_reports_a_refused_connection() {
     let host = HostClient::builder(&url).retry(None).build().unwrap();
     for _ in 0..2 {
         let error = host.list_sequences().unwrap_err();
-        assert_about(&error, "list sequences", &format!("{url}/sequences"));
+        assert_names_request(&error, "list sequences", &format!("{url}/sequences"));
         assert!(
             matches!(
                 error.kind(),
@@ -131,7 +131,7 @@ fn list_sequences_reports_a_response_that_is_not_http() {
 /// The client ignores the content of the body, but it has to be complete.
 #[test]
 fn delete_sequence_accepts_any_complete_body() {
-    let answers = |reply: Fault| {
+    let delete_with = |reply: Fault| {
         let server = reply.serve();
         within("a deletion", move || {
             let result = HostClient::new(server.url()).unwrap().delete_sequence("x");
@@ -139,10 +139,11 @@ fn delete_sequence_accepts_any_complete_body() {
             result
         })
     };
-    assert!(answers(Fault::reply("200 OK", &[], r#"{"id":"x"}"#)).is_ok());
-    assert!(answers(Fault::reply("202 Accepted", &[], "<html>")).is_ok());
-    assert!(answers(Fault::Reply(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())).is_ok());
-    let error = answers(Fault::cut("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")).unwrap_err();
+    assert!(delete_with(Fault::reply("200 OK", &[], r#"{"id":"x"}"#)).is_ok());
+    assert!(delete_with(Fault::reply("202 Accepted", &[], "<html>")).is_ok());
+    assert!(delete_with(Fault::Reply(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())).is_ok());
+    let error =
+        delete_with(Fault::cut("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")).unwrap_err();
     assert!(
         matches!(
             error.kind(),
@@ -154,7 +155,7 @@ fn delete_sequence_accepts_any_complete_body() {
         ),
         "{error:?}"
     );
-    let error = answers(Fault::Endless(
+    let error = delete_with(Fault::Endless(
         b"HTTP/1.1 200 OK\r\n\r\n".to_vec(),
         vec![b'.'; 4096],
     ))
@@ -189,14 +190,14 @@ fn byte_stream_stays_an_error_after_it_was_cut_off() {
             let first = stream.read_to_end(&mut content).unwrap_err();
             assert_eq!(content, b"12345", "{reply}");
             let again = stream.read(&mut [0; 10]).unwrap_err();
-            let at_last = stream.read_to_end(&mut content).unwrap_err();
-            for lost in [first, again, at_last] {
+            let third = stream.read_to_end(&mut content).unwrap_err();
+            for lost in [first, again, third] {
                 assert_eq!(lost.kind(), io::ErrorKind::UnexpectedEof, "{reply}");
                 let error = lost
                     .get_ref()
                     .and_then(|inner| inner.downcast_ref::<Error>())
                     .expect("the client's own error");
-                assert_about(
+                assert_names_request(
                     error,
                     "read stream",
                     &format!("{}/instance/the-instance/stdout", server.url()),

@@ -76,7 +76,7 @@ fn describe(item: Result<Followed<LogLine>, Error>) -> String {
     }
 }
 
-fn one_line_and_lost(connection: &mut Connection) {
+fn one_line_and_cut_off(connection: &mut Connection) {
     let _ = connection.send([HEAD, &line("one"), b"9\r\n{\"msg\""].concat());
 }
 
@@ -86,11 +86,11 @@ fn two_lines_and_open(connection: &mut Connection) {
     let _ = connection.close_after_client();
 }
 
-fn refuses_for_now(connection: &mut Connection) {
+fn refuses_with_503(connection: &mut Connection) {
     let _ = connection.send(response("503 Service Unavailable", &[], b"restarting"));
 }
 
-fn refuses(connection: &mut Connection) {
+fn refuses_with_403(connection: &mut Connection) {
     let _ = connection.send(response("403 Forbidden", &[], b"not yours"));
 }
 
@@ -99,9 +99,9 @@ fn ends(connection: &mut Connection) {
 }
 
 #[test]
-fn follow_log_returns_a_gap_for_a_lost_connection_and_ends_with_the_instance() {
+fn follow_log_returns_gaps_and_ends_with_the_instance() {
     within("following", || {
-        let (server, opened) = serve_scripts(&[one_line_and_lost, refuses_for_now, ends_open]);
+        let (server, opened) = serve_scripts(&[one_line_and_cut_off, refuses_with_503, ends_open]);
         let seen: Vec<_> = instance(&server)
             .follow_log()
             .unwrap()
@@ -121,7 +121,7 @@ fn follow_log_returns_a_gap_for_a_lost_connection_and_ends_with_the_instance() {
 #[test]
 fn follow_log_ends_after_a_gap_if_the_instance_is_gone() {
     within("following", || {
-        let (server, _) = serve_scripts(&[one_line_and_lost]);
+        let (server, _) = serve_scripts(&[one_line_and_cut_off]);
         let seen: Vec<_> = instance(&server)
             .follow_log()
             .unwrap()
@@ -131,8 +131,8 @@ fn follow_log_ends_after_a_gap_if_the_instance_is_gone() {
     });
 }
 
-/// The connection closes after the end of the stream, before the client has read the end.
-fn ends_and_hears_no_more(connection: &mut Connection) {
+/// Ends the stream, and closes the connection at the next request without a response.
+fn ends_and_drops_the_next_request(connection: &mut Connection) {
     ends(connection);
     let _ = connection.read_head();
 }
@@ -140,7 +140,7 @@ fn ends_and_hears_no_more(connection: &mut Connection) {
 #[test]
 fn follow_log_has_no_gap_if_the_connection_closes_after_the_stream() {
     within("following", || {
-        let (server, opened) = serve_scripts(&[ends_and_hears_no_more]);
+        let (server, opened) = serve_scripts(&[ends_and_drops_the_next_request]);
         let seen: Vec<_> = instance(&server)
             .follow_log()
             .unwrap()
@@ -168,7 +168,8 @@ fn follow_log_has_no_gap_if_the_stream_ends_with_the_instance() {
 #[test]
 fn follow_log_ends_with_the_refusal_of_the_hub() {
     within("following", || {
-        let (server, _) = serve_scripts(&[one_line_and_lost, refuses, two_lines_and_open]);
+        let (server, _) =
+            serve_scripts(&[one_line_and_cut_off, refuses_with_403, two_lines_and_open]);
         let seen: Vec<_> = instance(&server)
             .follow_log()
             .unwrap()
@@ -185,7 +186,7 @@ fn follow_log_ends_with_the_refusal_of_the_hub() {
 #[test]
 fn follow_log_ends_at_its_deadline_and_on_cancel() {
     within("following", || {
-        let (server, _) = serve_scripts(&[one_line_and_lost]);
+        let (server, _) = serve_scripts(&[one_line_and_cut_off]);
         let (limit, begin) = (Duration::from_millis(500), Instant::now());
         // The server is gone when the client reconnects.
         let mut follow = instance(&server).with_deadline(limit).follow_log().unwrap();
@@ -198,7 +199,7 @@ fn follow_log_ends_at_its_deadline_and_on_cancel() {
         );
         assert!(follow.next().is_none());
 
-        let (server, _) = serve_scripts(&[one_line_and_lost]);
+        let (server, _) = serve_scripts(&[one_line_and_cut_off]);
         let token = CancelToken::new();
         let mut follow = instance(&server).with_cancel(&token).follow_log().unwrap();
         assert_eq!(describe(follow.next().unwrap()), "one");
@@ -212,7 +213,6 @@ fn follow_log_ends_at_its_deadline_and_on_cancel() {
     });
 }
 
-/// An idle timeout is reported, and following continues.
 #[test]
 fn follow_log_reports_an_idle_timeout_and_continues() {
     within("following", || {
@@ -247,7 +247,7 @@ fn follow_log_reports_an_idle_timeout_and_continues() {
 #[test]
 fn follow_topic_returns_lines_until_the_topic_ends() {
     within("following", || {
-        let (server, _) = serve_scripts(&[one_line_and_lost, ends]);
+        let (server, _) = serve_scripts(&[one_line_and_cut_off, ends]);
         let host = HostClient::new(server.url()).unwrap();
         let follow = host
             .follow_topic("t", ContentType::Ndjson)
@@ -258,7 +258,7 @@ fn follow_topic_returns_lines_until_the_topic_ends() {
             ["one", "gap after 1 attempts", "last"]
         );
 
-        let (server, _) = serve_scripts(&[one_line_and_lost, ends]);
+        let (server, _) = serve_scripts(&[one_line_and_cut_off, ends]);
         let host = HostClient::new(server.url()).unwrap();
         let lines = host.follow_topic("t", ContentType::Ndjson).unwrap().lines();
         let lines = lines.filter_map(|line| match line.unwrap() {
@@ -275,7 +275,7 @@ fn follow_topic_returns_lines_until_the_topic_ends() {
 #[test]
 fn follow_log_of_a_hub_continues_after_a_restart() {
     within("following", || {
-        let (server, opened) = serve_scripts(&[one_line_and_lost, ends, two_lines_and_open]);
+        let (server, opened) = serve_scripts(&[one_line_and_cut_off, ends, two_lines_and_open]);
         let host = HostClient::new(server.url()).unwrap();
         let seen: Vec<_> = host.follow_log().unwrap().take(6).map(describe).collect();
         assert_eq!(

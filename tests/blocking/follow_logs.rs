@@ -51,7 +51,7 @@ impl Reader {
 
     fn read_until(&mut self, mut holds: impl FnMut(&Self) -> bool) {
         while !holds(self) {
-            assert!(self.read(), "the end: {:?}", self.lines);
+            assert!(self.read(), "the log ended: {:?}", self.lines);
         }
     }
 
@@ -92,7 +92,7 @@ fn logged_lines(name: &str) -> Vec<String> {
     (0..3).map(|n| format!("{name} {n}")).collect()
 }
 
-/// On 0.18, only one reader gets the log of an instance. So this test needs a hub of its own.
+/// On 0.18, only one reader gets the log of an instance, so this test needs a hub of its own.
 fn follow_logs_returns_the_lines_of_all_instances_and_of_new_ones(host: HostClient) {
     within("following", move || {
         let begin = Instant::now();
@@ -176,12 +176,12 @@ fn hub_that_logs(generation: Generation) -> FakeHub {
         });
         process.log("begun");
         process.emit("ready", "events");
-        process.stay()
+        process.run_until_killed()
     });
     hub
 }
 
-/// Starts two instances on such a hub.
+/// Starts two instances on a hub from [`hub_that_logs`].
 fn two_instances(hub: &FakeHub) -> [InstanceClient; 2] {
     let sequence = hub.client().send_sequence(package::sequence("events"));
     let sequence = sequence.unwrap();

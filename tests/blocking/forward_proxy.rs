@@ -24,7 +24,7 @@ fn builder_proxy_forwards_transform_and_input_writer(direct: HostClient) {
         proxy
             .requests()
             .iter()
-            .all(|asked| asked.method != "CONNECT")
+            .all(|request| request.method != "CONNECT")
     );
     // Most requests reuse a connection.
     assert!(proxy.connections() < proxy.requests().len());

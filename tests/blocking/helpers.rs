@@ -16,7 +16,7 @@ use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 /// Upper bound for one step, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs the closure on a thread, and panics if it takes longer than 30 seconds.
 pub(crate) fn within<T: Send + 'static>(
@@ -25,7 +25,7 @@ pub(crate) fn within<T: Send + 'static>(
 ) -> T {
     let (done, result) = channel();
     let worker = thread::spawn(move || drop(done.send(work())));
-    match result.recv_timeout(PATIENCE * 3) {
+    match result.recv_timeout(STEP_TIMEOUT * 3) {
         Ok(result) => result,
         Err(RecvTimeoutError::Timeout) => panic!("{name}: timed out"),
         Err(RecvTimeoutError::Disconnected) => resume_unwind(worker.join().unwrap_err()),
@@ -47,15 +47,15 @@ impl<T> Mailbox<T> {
         })
     }
 
-    pub(crate) fn put(&self, word: T) {
-        self.sender.send(word).unwrap();
+    pub(crate) fn put(&self, item: T) {
+        self.sender.send(item).unwrap();
     }
 
     pub(crate) fn take(&self) -> T {
         self.receiver
             .lock()
             .unwrap()
-            .recv_timeout(PATIENCE)
+            .recv_timeout(STEP_TIMEOUT)
             .expect("an item within the time limit")
     }
 
@@ -224,9 +224,9 @@ impl Read for Numbered {
                 self.number += 1;
                 self.at = 0;
             }
-            let given = (&self.line[self.at..]).read(rest)?;
-            self.at += given;
-            rest = &mut rest[given..];
+            let copied = (&self.line[self.at..]).read(rest)?;
+            self.at += copied;
+            rest = &mut rest[copied..];
         }
         Ok(buffer.len())
     }
@@ -257,7 +257,7 @@ impl Write for SameNumbered {
         self.expected.read_exact(&mut self.buffer)?;
         if self.buffer != bytes {
             return Err(io::Error::other(format!(
-                "other bytes, {} before the end",
+                "wrong bytes, {} before the end",
                 self.left()
             )));
         }

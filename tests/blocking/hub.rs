@@ -50,10 +50,10 @@ on_each_hub!(sequence_named_is_an_error_unless_exactly_one_sequence_has_the_name
 fn sequence_named_is_an_error_unless_exactly_one_sequence_has_the_name(host: HostClient) {
     let error = host.sequence_named("there is no such package").unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
-    let said = error.to_string();
+    let text = error.to_string();
     assert!(
-        said.contains("no sequence on this hub is named \"there is no such package\""),
-        "{said}"
+        text.contains("no sequence on this hub is named \"there is no such package\""),
+        "{text}"
     );
 
     // No other test uses this name.
@@ -66,9 +66,9 @@ fn sequence_named_is_an_error_unless_exactly_one_sequence_has_the_name(host: Hos
     let second = host.deploy(named_package(&folder, name)).unwrap();
     let error = host.sequence_named(name).unwrap_err();
     assert!(!error.is_not_found(), "{error:?}");
-    let said = error.to_string();
+    let text = error.to_string();
     for id in [first.id(), second.id()] {
-        assert!(said.contains(id.as_str()), "{said}");
+        assert!(text.contains(id.as_str()), "{text}");
     }
 }
 

@@ -165,6 +165,7 @@ fn is_complete(mut output: ByteStream, length: u64) -> bool {
     io::copy(&mut output, &mut same).unwrap();
     same.left() == 0
 }
+
 on_each_hub!(send_input_and_finish_lose_no_data_if_the_program_exits_at_once);
 fn send_input_and_finish_lose_no_data_if_the_program_exits_at_once(host: HostClient) {
     if env::var_os(PARENT_HUB).is_some() {
@@ -240,7 +241,10 @@ fn send_stream_keeps_non_utf_8_bytes_if_the_hub_supports_them(host: HostClient) 
 
     let (_sequence, instance) = running(&host, "stdin-to-output");
     let back = echo_bytes(&instance, InputStream::Stdin, OutputStream::Output, &bytes);
-    assert!(back != bytes, "a standard input keeps them");
+    assert!(
+        back != bytes,
+        "standard input kept bytes that are not UTF-8"
+    );
 
     let topic = Topic::new(&host, "binary");
     let mut reader = host.topic(topic.name.as_str(), ContentType::Bytes).unwrap();
@@ -299,18 +303,18 @@ fn send_input_rejects_a_null_line_in_memory_before_sending() {
 struct GatedReader {
     pieces: Vec<&'static str>,
     permits: Arc<Mailbox<()>>,
-    given: usize,
+    next: usize,
 }
 
 impl Read for GatedReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(piece) = self.pieces.get(self.given) else {
+        let Some(piece) = self.pieces.get(self.next) else {
             return Ok(0);
         };
-        if self.given > 0 {
+        if self.next > 0 {
             self.permits.take();
         }
-        self.given += 1;
+        self.next += 1;
         piece.as_bytes().read(buffer)
     }
 }
@@ -323,7 +327,7 @@ fn send_input_delivers_the_lines_before_a_null_line_and_none_after_it(host: Host
     let pieces = GatedReader {
         pieces: vec!["1\n\"two\"\n", "nul", "l\n4\n", "5\n"],
         permits: Arc::clone(&permits),
-        given: 0,
+        next: 0,
     };
     let (error, values) = within("a null line in an upload", move || {
         let sending = thread::spawn({
@@ -437,10 +441,10 @@ fn send_input_and_send_topic_with_expect_continue_deliver_all_data(host: HostCli
     });
     assert_eq!(instance.send_input(data()).unwrap().bytes, LENGTH);
     assert!(reading.join().unwrap());
-    println!("an input that asked first: {:?}", begin.elapsed());
+    println!("an input with expect_continue: {:?}", begin.elapsed());
 
     let begin = Instant::now();
-    let topic = Topic::new(&host, "asked");
+    let topic = Topic::new(&host, "expect");
     let mut reader = host.topic(topic.name.as_str(), ContentType::Text).unwrap();
     thread::scope(|scope| {
         let writers = [(); 2]
@@ -452,7 +456,7 @@ fn send_input_and_send_topic_with_expect_continue_deliver_all_data(host: HostCli
             .for_each(|writer| assert_eq!(writer.join().unwrap(), LENGTH));
     });
     println!(
-        "two writers to a topic that asked first: {:?}",
+        "two writers to a topic with expect_continue: {:?}",
         begin.elapsed()
     );
 

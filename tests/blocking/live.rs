@@ -207,7 +207,7 @@ fn send_sequence_accepts_every_kind_of_upload(host: HostClient) {
 
 on_each_hub!(send_sequence_returns_the_message_of_the_hub_for_a_bad_package);
 fn send_sequence_returns_the_message_of_the_hub_for_a_bad_package(host: HostClient) {
-    let words = [
+    let expected_errors = [
         (
             "not a gzip",
             ErrorCode::PrerunnerError,
@@ -240,7 +240,7 @@ fn send_sequence_returns_the_message_of_the_hub_for_a_bad_package(host: HostClie
         ),
     ];
     for ((what, package), (expected, code, text)) in
-        package::garbage_packages().into_iter().zip(words)
+        package::garbage_packages().into_iter().zip(expected_errors)
     {
         assert_eq!(what, expected);
         // `send_sequence` would reject data that is not gzip.
@@ -390,7 +390,7 @@ fn calls_with_an_unknown_id_are_not_found(host: HostClient) {
 }
 
 #[test]
-fn start_on_an_overloaded_hub_is_overloaded() {
+fn start_on_an_overloaded_hub_fails_with_is_overloaded() {
     if !shared().is_some_and(|hub| hub.is_local()) {
         return;
     }
@@ -457,9 +457,9 @@ fn send_input_and_output_exchange_line_by_line(host: HostClient) {
     ] {
         let sent = instance.send_input(Input::text(line).end(false)).unwrap();
         assert_eq!(sent.bytes, u64::try_from(line.len()).unwrap());
-        let mut answered = String::new();
-        output.read_line(&mut answered).unwrap();
-        assert_eq!(answered, answer);
+        let mut received = String::new();
+        output.read_line(&mut received).unwrap();
+        assert_eq!(received, answer);
     }
     instance.send_input("the end").unwrap();
     let mut rest = String::new();
@@ -599,15 +599,15 @@ fn overwrite_replaces_a_sequence_without_instances(host: HostClient) {
     }
 }
 
-on_each_hub!(overwrite_and_new_start_options_are_unsupported_before_sending);
-fn overwrite_and_new_start_options_are_unsupported_before_sending(host: HostClient) {
+on_each_hub!(overwrite_and_new_start_options_are_unsupported_on_0_18);
+fn overwrite_and_new_start_options_are_unsupported_on_0_18(host: HostClient) {
     if host.dialect().unwrap().has(Version::new(0, 19, 0)) {
         return eprintln!(
-            "SKIPPED overwrite_and_new_start_options_are_unsupported_before_sending: \
+            "SKIPPED overwrite_and_new_start_options_are_unsupported_on_0_18: \
              this hub is not of 0.18"
         );
     }
-    // This client does not know the version yet, so it asks the hub.
+    // This client does not know the version yet, so it requests it from the hub.
     let host = HostClient::new(host.base_url()).unwrap();
     let sequence = Uploaded::sample(&host, "shout");
     let chosen = StartOptions::new().instance_id("11111111-2222-4333-8444-555555555555");

@@ -134,21 +134,21 @@ fn start_and_info_suggest_sequence_named_if_the_id_is_a_name(host: HostClient) {
 
 #[test]
 fn start_and_info_suggest_sequence_named_only_on_not_found() {
-    let has_hint = |status, body, id| {
+    let count_hints = |status, body, id| {
         let host = client_with_replies("http://hub.example/api/v1", move |_| (status, body));
         let with_hint = |error: &&Error| error.to_string().contains(NAME_HINT);
         errors_of(&host, id).iter().filter(with_hint).count()
     };
-    let hubs = r#"{"error":"no"}"#;
-    assert_eq!(has_hint(404, hubs, "shout"), 2);
-    for almost in [
+    let hub_body = r#"{"error":"no"}"#;
+    assert_eq!(count_hints(404, hub_body, "shout"), 2);
+    for id in [
         "00000000-0000-4000-8000-00000000000",
         "00000000-0000-4000-80000-0000000000a",
         "00000000-0000-4000-8000-00000000000g",
         "0000000000004000800000000000000a",
     ] {
-        assert_eq!(has_hint(404, hubs, almost), 2, "{almost}");
+        assert_eq!(count_hints(404, hub_body, id), 2, "{id}");
     }
-    assert_eq!(has_hint(404, "<html>404", "shout"), 0);
-    assert_eq!(has_hint(409, hubs, "shout"), 0);
+    assert_eq!(count_hints(404, "<html>404", "shout"), 0);
+    assert_eq!(count_hints(409, hub_body, "shout"), 0);
 }

@@ -67,7 +67,7 @@ fn refuse_by_gateway<T: Send + 'static>(
     hub.wait_until("the gateway has refused the requests", |hub| {
         assert!(
             !waiter.is_finished(),
-            "it accepted {page:?} as a response of the hub"
+            "the call returned because of {page:?}"
         );
         hub.requests().len() >= before + refusals
     });
@@ -87,7 +87,7 @@ fn wait_ended_does_not_return_on_a_404_of_a_gateway() {
                 let (instance, killed) = (instance.clone(), Arc::clone(&killed));
                 move || (instance.wait_ended(), killed.load(Ordering::SeqCst))
             });
-            // `wait_ended` gives up sooner if the hub has never responded.
+            // `wait_ended` fails sooner if the hub has never responded.
             hub.wait_until("the hub has answered", |hub| {
                 hub.requests().len() >= before + 2
             });
@@ -164,7 +164,7 @@ fn logs_on_request(hub: &FakeHub) {
         });
         process.log("first");
         process.emit("ready", "events");
-        process.stay()
+        process.run_until_killed()
     });
 }
 
@@ -209,8 +209,8 @@ fn pool_next_keeps_an_instance_after_a_404_of_a_gateway() {
             hub.fault(Fault::refuse(404, page).on("GET", "instances").times(2));
             let before = hub.requests().len();
             hub.wait_until("the pool requests the list again", |hub| {
-                let asked = |words: &&String| words.ends_with("/instances");
-                hub.requests().iter().skip(before).filter(asked).count() > 2
+                let is_list = |line: &&String| line.ends_with("/instances");
+                hub.requests().iter().skip(before).filter(is_list).count() > 2
             });
             hub.fault(Fault::refuse(404, page).on("POST", "instance/*/_event"));
             let instance = pool.next().expect("an instance");
@@ -222,7 +222,7 @@ fn pool_next_keeps_an_instance_after_a_404_of_a_gateway() {
 }
 
 #[test]
-fn deploy_if_changed_does_not_count_a_404_of_a_gateway_as_a_deleted_sequence() {
+fn deploy_if_changed_does_not_trust_a_404_of_a_gateway() {
     within("deploying", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);
@@ -232,7 +232,7 @@ fn deploy_if_changed_does_not_count_a_404_of_a_gateway_as_a_deleted_sequence() {
             let deploy = |dir| {
                 let package = Package::from_dir(dir).unwrap();
                 let key = DeployKey::new("events", folder.0.join("state.json"));
-                host.deploy_if_changed(&package, &key.anew().remove_old())
+                host.deploy_if_changed(&package, &key.never_in_place().remove_old())
             };
             deploy(source.clone()).unwrap();
             hub.fault(Fault::refuse(404, page).on("GET", "sequence/*"));
@@ -245,10 +245,10 @@ fn deploy_if_changed_does_not_count_a_404_of_a_gateway_as_a_deleted_sequence() {
             let other = package::sequence_dir("echo");
             let deployed = deploy(other.clone()).unwrap();
             assert_eq!(
-                (deployed.change, deployed.left.len()),
+                (deployed.change, deployed.remaining.len()),
                 (DeployChange::Updated, 1)
             );
-            assert!(deploy(other).unwrap().left.is_empty());
+            assert!(deploy(other).unwrap().remaining.is_empty());
             assert_eq!(hub.sequences().len(), 1, "{generation:?}, {page:?}");
         }
     });
@@ -272,8 +272,8 @@ fn deployment_close_does_not_count_a_404_of_a_gateway_as_success() {
 }
 
 /// Triggers an event repeatedly until the waiting call returns.
-fn wait_while_provoking<T: Send + 'static>(
-    provoke: impl Fn(),
+fn wait_while_triggering<T: Send + 'static>(
+    trigger: impl Fn(),
     wait: impl FnOnce() -> T + Send + 'static,
 ) -> T {
     let (sender, receiver) = channel();
@@ -281,7 +281,7 @@ fn wait_while_provoking<T: Send + 'static>(
     loop {
         match receiver.recv_timeout(Duration::from_millis(100)) {
             Ok(value) => return value,
-            Err(RecvTimeoutError::Timeout) => provoke(),
+            Err(RecvTimeoutError::Timeout) => trigger(),
             Err(RecvTimeoutError::Disconnected) => {
                 std::panic::resume_unwind(waiter.join().unwrap_err())
             }
@@ -318,17 +318,17 @@ fn wait_event_and_next_event_outlast_the_timeout_of_a_gateway() {
             hub.set_proxy(proxy);
             let (before, waiting) = (hub.requests().len(), instance.clone());
             // Lets the gateway time out several requests first.
-            let provoke = || {
+            let trigger = || {
                 let requests = hub.requests();
                 let of_events = requests
                     .iter()
                     .skip(before)
-                    .filter(|words| words.contains("/event"));
+                    .filter(|line| line.contains("/event"));
                 if of_events.count() > 4 {
                     instance.send_event("ping", "x").unwrap();
                 }
             };
-            let event = wait_while_provoking(provoke, move || wait(&waiting)).unwrap();
+            let event = wait_while_triggering(trigger, move || wait(&waiting)).unwrap();
             assert_eq!(event.data, "x", "{generation:?}");
         });
     });
@@ -344,7 +344,7 @@ fn next_event_and_last_event_return_an_event_without_data() {
         let instance = start(&hub, "acts", &options);
         for wait in [InstanceClient::next_event, InstanceClient::last_event] {
             let waiting = instance.clone();
-            let event = wait_while_provoking(
+            let event = wait_while_triggering(
                 || instance.send_event("go", ()).unwrap(),
                 move || wait(&waiting, "bare"),
             );
@@ -380,7 +380,8 @@ fn last_event_timeout_explains_that_1_x_hides_events_without_data() {
     });
 }
 
-/// Returns the URLs of the real hub, if there is one, and of two fake hubs, with the fake hubs.
+/// Returns the URL of each hub: the real one, if there is one, and a fake one of each generation.
+/// There is no `FakeHub` for the real one.
 pub(crate) fn hubs() -> Vec<(String, Option<FakeHub>)> {
     let real = shared().map(|hub| (hub.url().to_owned(), None));
     let fakes = GENERATIONS.map(|generation| {
@@ -391,7 +392,7 @@ pub(crate) fn hubs() -> Vec<(String, Option<FakeHub>)> {
 }
 
 #[test]
-fn follow_log_of_an_instance_continues_after_a_gap_without_repeating_lines() {
+fn follow_log_of_an_instance_yields_each_line_once_despite_gaps() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = fake_hub(generation);
@@ -498,7 +499,7 @@ fn follow_log_of_an_instance_reconnects_after_its_link_died_silently() {
                     let _ = sender.send(is_gap);
                 }
             });
-            assert!(!receiver.recv().unwrap(), "{url}: a gap at first");
+            assert!(!receiver.recv().unwrap(), "{url}: the first item is a gap");
             link.freeze_all();
             let before = link.connections();
             // Two connections each for the initial attempt and the reconnect: the instance info and
@@ -507,7 +508,7 @@ fn follow_log_of_an_instance_reconnects_after_its_link_died_silently() {
             let noticed = begin.elapsed();
             assert!(
                 receiver.try_iter().all(|is_gap| !is_gap),
-                "{url}: a gap without an end"
+                "{url}: a gap was reported before it ended"
             );
             link.unfreeze();
             until("following continues", || {
@@ -523,7 +524,7 @@ fn follow_log_of_an_instance_reconnects_after_its_link_died_silently() {
 }
 
 #[test]
-fn next_event_survives_a_link_that_died_silently() {
+fn next_event_reconnects_after_its_link_died_silently() {
     within("waiting", || {
         in_parallel(hubs(), |(url, _hub)| {
             let direct = HostClient::new(&url).unwrap();
@@ -534,7 +535,7 @@ fn next_event_survives_a_link_that_died_silently() {
             let waiting = waiting.instance(instance.id()).unwrap();
             let begin = Instant::now();
             let opened = AtomicBool::new(false);
-            let provoke = || {
+            let trigger = || {
                 if !opened.load(Ordering::SeqCst) && link.connections() >= 2 {
                     link.freeze();
                     opened.store(true, Ordering::SeqCst);
@@ -542,7 +543,7 @@ fn next_event_survives_a_link_that_died_silently() {
                     instance.send_event("ping", "x").unwrap();
                 }
             };
-            let event = wait_while_provoking(provoke, move || waiting.next_event("pong")).unwrap();
+            let event = wait_while_triggering(trigger, move || waiting.next_event("pong")).unwrap();
             assert_eq!(event.data, "x", "{url}");
             println!("{url}: after {:?}", begin.elapsed());
         });
@@ -557,10 +558,10 @@ fn keep_alive_timer(url: &str) -> Option<Duration> {
     let remote = format!("0100007F:{port:04X}");
     table.lines().find_map(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();
-        let is_it = fields.get(2) == Some(&remote.as_str()) && fields.get(3) == Some(&"01");
+        let is_ours = fields.get(2) == Some(&remote.as_str()) && fields.get(3) == Some(&"01");
         let (timer, when) = fields.get(5)?.split_once(':')?;
         let ticks = u64::from_str_radix(when, 16).ok()?;
-        (is_it && timer == "02").then(|| Duration::from_millis(ticks * 10))
+        (is_ours && timer == "02").then(|| Duration::from_millis(ticks * 10))
     })
 }
 

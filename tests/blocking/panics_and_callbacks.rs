@@ -203,7 +203,7 @@ const CALLS: &[(&str, &str, Call)] = &[
     ("wait_ended", "prints", |setup| {
         setup.instance.wait_ended().map(drop)
     }),
-    ("start_with_retry", "starts-as-told", |setup| {
+    ("start_with_retry", "starts-by-arg", |setup| {
         let policy = RetryPolicy::linear(Duration::from_millis(1)).max_attempts(2);
         let readiness = Readiness::event("ready").fails_on("error");
         let options = StartOptions::new().arg("error");
@@ -211,7 +211,7 @@ const CALLS: &[(&str, &str, Call)] = &[
             .sequence
             .start_with_retry(&options, &readiness, &policy);
         // Both attempts fail.
-        start.map_or(Ok(()), |_| unreachable!("it is not ready"))
+        start.map_or(Ok(()), |_| unreachable!("an instance is ready"))
     }),
     ("run", "tees", |setup| {
         setup.sequence.run(&StartOptions::new(), "in\n").map(drop)
@@ -488,7 +488,7 @@ fn follow_log_returns_an_error_and_ends_after_its_transport_panicked() {
         let mut follow = instance.follow_log().unwrap();
         countdown.set(1);
         hub.crash(instance.id().as_str());
-        while !panics(|| assert!(follow.next().is_some(), "it ends")) {}
+        while !panics(|| assert!(follow.next().is_some(), "following ended")) {}
         assert!(!countdown.is_left());
         assert!(follow.next().unwrap().is_err());
         assert!(follow.next().is_none());
@@ -700,13 +700,13 @@ fn blocked_reader_or_observer_does_not_block_other_calls() {
     within("code that blocks", || {
         const BLOCKED: &str = "blocked";
         let hub = programs::fake_hub(Generation::V1);
-        let ((go_on, goes_on), (sender, receiver)) = (channel::<()>(), channel());
-        let (goes_on, observes) = (Mutex::new(goes_on), Mutex::new(sender.clone()));
+        let ((go_on, go_on_receiver), (sender, receiver)) = (channel::<()>(), channel());
+        let (go_on_receiver, observes) = (Mutex::new(go_on_receiver), Mutex::new(sender.clone()));
         let host = HostClient::builder(hub.url()).observer(
             move |_: &RequestInfo<'_>, _: &RequestEvent<'_>| {
                 if thread::current().name() == Some(BLOCKED) {
                     let _ = observes.lock().unwrap().send(());
-                    let _ = goes_on.lock().unwrap().recv();
+                    let _ = go_on_receiver.lock().unwrap().recv();
                 }
             },
         );

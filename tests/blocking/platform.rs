@@ -85,7 +85,7 @@ fn answer(request: &ReceivedRequest) -> Option<Vec<u8>> {
 
 /// Runs the program through the whole platform. Every request has the credentials, and all requests
 /// use one connection.
-fn whole_chain(proxy: &PlatformProxy) {
+fn run_through_the_platform(proxy: &PlatformProxy) {
     let mut platform = MiddlewareClient::builder(proxy.url()).bearer_token("the-token");
     if let Some(pem) = proxy.certificate() {
         platform = platform.ca_certificate_pem(pem);
@@ -119,12 +119,12 @@ fn whole_chain(proxy: &PlatformProxy) {
 
 on_each_hub!(manager_host_reaches_a_hub_through_the_middleware);
 fn manager_host_reaches_a_hub_through_the_middleware(host: HostClient) {
-    whole_chain(&PlatformProxy::start(host.base_url(), answer));
+    run_through_the_platform(&PlatformProxy::start(host.base_url(), answer));
 }
 
 on_each_hub!(manager_host_reaches_a_hub_through_the_middleware_over_https);
 fn manager_host_reaches_a_hub_through_the_middleware_over_https(host: HostClient) {
-    whole_chain(&PlatformProxy::start_tls(host.base_url(), answer));
+    run_through_the_platform(&PlatformProxy::start_tls(host.base_url(), answer));
 }
 
 #[test]

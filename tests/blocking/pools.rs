@@ -96,7 +96,7 @@ fn pool_next_is_round_robin_across_threads(host: HostClient) {
         assert_eq!(pool.next().unwrap().id(), &ids[turn % 3]);
     }
 
-    let handed: Vec<_> = thread::scope(|scope| {
+    let returned: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = (0..64)
             .map(|_| scope.spawn(|| [(); 300].map(|()| pool.next().unwrap().id().clone())))
             .collect();
@@ -106,7 +106,7 @@ fn pool_next_is_round_robin_across_threads(host: HostClient) {
             .collect()
     });
     let mut shares = BTreeMap::new();
-    handed
+    returned
         .into_iter()
         .for_each(|id| *shares.entry(id).or_insert(0) += 1);
     assert_eq!(shares.into_values().collect::<Vec<_>>(), [6400; 3]);
@@ -200,7 +200,7 @@ fn start_failing_at_third(
     options: PoolOptions,
     third: &'static str,
 ) -> (Error, usize) {
-    let sequence = Uploaded::sample(host, "starts-as-told");
+    let sequence = Uploaded::sample(host, "starts-by-arg");
     let started = Arc::new(AtomicUsize::new(0));
     let error = options
         .start([sequence.clone()], {
@@ -235,7 +235,7 @@ fn pool_start_that_fails_half_way_leaves_no_instance(host: HostClient) {
                     } else {
                         started >= 3
                     },
-                    "{started} started with concurrency {concurrency}"
+                    "{started} starts with concurrency {concurrency}"
                 )
             };
             scope.spawn(move || {
@@ -243,7 +243,7 @@ fn pool_start_that_fails_half_way_leaves_no_instance(host: HostClient) {
                 assert!(failed_at_once(&error), "{error:?}");
                 assert_started(started);
                 let (error, started) = start_failing_at_third(host, options(5), "error");
-                let is_failure = |event: &Event| event.data == json!("as told");
+                let is_failure = |event: &Event| event.data == json!("failed as requested");
                 assert!(
                     matches!(error.kind(), ErrorKind::Failed(event) if is_failure(event)),
                     "{error:?}"
@@ -264,7 +264,7 @@ fn pool_start_that_fails_half_way_leaves_no_instance(host: HostClient) {
 on_each_hub!(pool_start_that_times_out_or_is_cancelled_leaves_no_instance);
 fn pool_start_that_times_out_or_is_cancelled_leaves_no_instance(host: HostClient) {
     for concurrency in [1, 2] {
-        let sequence = Uploaded::sample(&host, "starts-as-told");
+        let sequence = Uploaded::sample(&host, "starts-by-arg");
         let options = || {
             PoolOptions::new(4)
                 .concurrency(concurrency)
@@ -310,11 +310,11 @@ fn pool_start_leaves_no_instance_if_its_options_function_panics(host: HostClient
         let sequence = Uploaded::sample(&host, "events");
         let options = PoolOptions::new(6).concurrency(concurrency);
         let start = AssertUnwindSafe(|| {
-            let made = options.start([sequence.clone()], |place| {
+            let pool = options.start([sequence.clone()], |place| {
                 assert_ne!(place, 2, "there is no third");
                 StartOptions::new()
             });
-            drop(made);
+            drop(pool);
         });
         let panic = catch_unwind(start).unwrap_err();
         assert!(
@@ -325,6 +325,7 @@ fn pool_start_leaves_no_instance_if_its_options_function_panics(host: HostClient
         until_gone(&sequence);
     }
 }
+
 on_each_hub!(pool_next_returns_instances_with_their_own_deadline);
 fn pool_next_returns_instances_with_their_own_deadline(host: HostClient) {
     const LIMIT: Duration = Duration::from_secs(2);
@@ -394,7 +395,7 @@ fn pool_start_places_instances_round_robin_on_several_hubs() {
 struct Groups {
     /// The number of arrived requests, of released ones, and the maximum that waited at once.
     state: Mutex<(usize, usize, usize)>,
-    come: Condvar,
+    arrived: Condvar,
 }
 
 impl Groups {
@@ -402,17 +403,17 @@ impl Groups {
         let mut state = self.state.lock().unwrap();
         state.0 += 1;
         state.2 = state.2.max(state.0 - state.1);
-        let whole = state.0.div_ceil(size) * size;
-        self.come.notify_all();
+        let group_end = state.0.div_ceil(size) * size;
+        self.arrived.notify_all();
         let bound = Duration::from_secs(10);
         let (mut state, _) = self
-            .come
-            .wait_timeout_while(state, bound, |state| state.0 < whole)
+            .arrived
+            .wait_timeout_while(state, bound, |state| state.0 < group_end)
             .unwrap();
         state.1 += 1;
     }
 
-    fn at_most(&self) -> usize {
+    fn max_waiting(&self) -> usize {
         self.state.lock().unwrap().2
     }
 }
@@ -437,9 +438,9 @@ fn pool_start_respects_concurrency_and_shutdown_stops_all_at_once() {
             .concurrency(concurrency)
             .start([stub.sequence()], |_| StartOptions::new())
             .unwrap();
-        assert_eq!(starts.at_most(), concurrency);
+        assert_eq!(starts.max_waiting(), concurrency);
         assert_eq!(pool.shutdown(Duration::ZERO).len(), 6);
-        assert_eq!(stops.at_most(), 6);
+        assert_eq!(stops.max_waiting(), 6);
         assert!(
             begin.elapsed() < Duration::from_secs(10),
             "concurrency {concurrency}: a group was not complete"
@@ -526,9 +527,9 @@ fn pool_next_and_drop_are_not_blocked_by_a_hub_that_hangs() {
             })
             .unwrap();
         hangs.store(true, Ordering::SeqCst);
-        let asked = hanging.requests("GET /instances").len();
+        let before = hanging.requests("GET /instances").len();
         until("the hub hangs", || {
-            hanging.requests("GET /instances").len() > asked
+            hanging.requests("GET /instances").len() > before
         });
         other.end("instance-0");
         let begin = Instant::now();
@@ -558,12 +559,15 @@ fn pool_replace_retries_after_a_start_that_failed_or_panicked() {
                 _ => Reply::Default,
             }
         });
-        let (made, panics) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
+        let (count, panics) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
         let start = {
             let panics = Arc::clone(&panics);
             move |_| {
-                assert!(!panics.swap(false, Ordering::SeqCst), "this one time");
-                StartOptions::new().arg(made.fetch_add(1, Ordering::SeqCst))
+                assert!(
+                    !panics.swap(false, Ordering::SeqCst),
+                    "the options function panics once"
+                );
+                StartOptions::new().arg(count.fetch_add(1, Ordering::SeqCst))
             }
         };
         let pool = PoolOptions::new(1)

@@ -146,7 +146,10 @@ fn retry_repeats_every_request_that_was_not_sent() {
                 error.is_connect() && error.is_retryable() && error.phase() == Some(phase),
                 "{what}: {error:?}"
             );
-            assert!(error.attempts().is_empty(), "it is told as one: {error:?}");
+            assert!(
+                error.attempts().is_empty(),
+                "the attempts are listed: {error:?}"
+            );
         }
     }
 }
@@ -210,13 +213,14 @@ fn retry_does_not_repeat_after_a_response_or_a_permanent_error() {
                 (1, 1),
                 "{what}, {outcome:?}"
             );
-            // A proxy may send these although the hub has processed the request.
-            let passing = matches!(outcome, Outcome::Status(408 | 419 | 425 | 429 | 503))
+            // A proxy may send 502, 504 and the like although the hub has processed the request, so
+            // a POST with such a status is not retryable.
+            let retryable = matches!(outcome, Outcome::Status(408 | 419 | 425 | 429 | 503))
                 || method != Method::POST
                     && matches!(outcome, Outcome::Status(502 | 504 | 520 | 524 | 530));
             assert_eq!(
                 error.is_retryable(),
-                passing,
+                retryable,
                 "{what}, {outcome:?}: {error:?}"
             );
         }
@@ -291,14 +295,14 @@ fn retry_reports_an_earlier_attempt_that_was_sent() {
             "{what}: {error:?}"
         );
         assert_eq!(error.phase(), Some(Phase::Wait), "{what}");
-        let told = error.to_string();
+        let text = error.to_string();
         assert!(
-            told.contains("could not connect; is the hub running at this address? (3 attempts in "),
-            "{told}"
+            text.contains("could not connect; is the hub running at this address? (3 attempts in "),
+            "{text}"
         );
         // A GET changes nothing on the hub.
         let sent = "; an earlier attempt was sent, and the hub may have processed it)";
-        assert_eq!(told.ends_with(sent), method != Method::GET, "{told}");
+        assert_eq!(text.ends_with(sent), method != Method::GET, "{text}");
     }
 }
 
@@ -343,7 +347,7 @@ fn with_deadline_between_two_attempts_reports_the_first_error() {
             .version()
             .unwrap_err();
         assert!(
-            matches!(error.kind(), ErrorKind::Deadline { phase: said, .. } if *said == phase),
+            matches!(error.kind(), ErrorKind::Deadline { phase: found, .. } if *found == phase),
             "{error:?}"
         );
         assert!(error.to_string().contains(says), "{error}");
@@ -443,7 +447,7 @@ fn retry_makes_three_attempts_by_default() {
         let attempts = Arc::clone(&attempts);
         move |_: Request<RequestBody<'_>>| {
             attempts.fetch_add(1, Ordering::Relaxed);
-            Err(TransportError::new(Phase::Connect, "nobody is there"))
+            Err(TransportError::new(Phase::Connect, "no server"))
         }
     });
     let begin = Instant::now();
@@ -463,13 +467,13 @@ fn retry_makes_three_attempts_by_default() {
             && error.elapsed() >= Duration::from_millis(75),
         "{error:?}"
     );
-    let told = error.to_string();
-    let times = told.strip_prefix(
+    let text = error.to_string();
+    let times = text.strip_prefix(
         "get version (GET http://hub:8000/api/v1/version): could not connect; is the hub running at this address? (3 attempts in ",
     );
     assert!(
         times.is_some_and(|times| times.ends_with("ms)") || times.ends_with("s)")),
-        "{told}"
+        "{text}"
     );
 }
 
@@ -514,7 +518,7 @@ fn with_deadline_and_with_cancel_bound_all_attempts_together() {
         }
     };
     let transport = from_fn(|_: Request<RequestBody<'_>>| {
-        Err(TransportError::new(Phase::Connect, "nobody is there"))
+        Err(TransportError::new(Phase::Connect, "no server"))
     });
     let hour = RetryPolicy::linear(Duration::from_secs(3600)).max_delay(Duration::MAX);
     let host = HostClient::builder(HUB)

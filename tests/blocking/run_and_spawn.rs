@@ -223,7 +223,7 @@ fn run_that_fails_kills_its_instance(host: HostClient) {
                 .run(&stays, "some")
                 .unwrap_err();
             assert!(
-                matches!(error.kind(), ErrorKind::Deadline { limit: said, .. } if *said == limit),
+                matches!(error.kind(), ErrorKind::Deadline { limit: found, .. } if *found == limit),
                 "{error:?}"
             );
             assert!(begin.elapsed() >= limit);
@@ -361,7 +361,7 @@ fn child_is_ended_on_drop_unless_keep_is_called(host: HostClient) {
     within("running", {
         let sequences = [&echo, &stays].map(|sequence| (**sequence).clone());
         move || {
-            let lets_go: [fn(Child); 5] = [
+            let releases: [fn(Child); 5] = [
                 drop,
                 |mut child| child.kill().unwrap(),
                 |child| {
@@ -386,11 +386,11 @@ fn child_is_ended_on_drop_unless_keep_is_called(host: HostClient) {
                     child.wait().unwrap();
                 },
             ];
-            for let_go in lets_go {
+            for release in releases {
                 for sequence in &sequences {
                     let child = sequence.spawn(&StartOptions::new()).unwrap();
                     assert_eq!(child.instance().id(), child.id());
-                    let_go(child);
+                    release(child);
                     until_gone(sequence);
                 }
             }
@@ -468,7 +468,7 @@ fn run_with_log_on_1x_returns_the_exit_and_an_unfinished_log() {
 
 /// Hubs of 0.18 deliver earlier input twice.
 #[test]
-fn run_on_0_18_sends_its_input_after_the_log_says_that_the_sequence_is_loaded() {
+fn run_on_0_18_sends_input_only_after_the_sequence_is_loaded() {
     within("running", || {
         let hub = |says: &'static str| {
             StubHub::start("0.18.7", move |request| match request.rsplit('/').next() {
@@ -504,7 +504,8 @@ fn run_on_0_18_sends_its_input_after_the_log_says_that_the_sequence_is_loaded() 
 /// One failed connection ends the run, even if all other streams are idle.
 #[test]
 fn run_fails_and_kills_its_instance_if_a_connection_fails() {
-    let lives = |request: &str| (request == "GET /instance/instance-0").then_some(Reply::Default);
+    let info_reply =
+        |request: &str| (request == "GET /instance/instance-0").then_some(Reply::Default);
     type Row = (&'static str, Replies, fn(&Error) -> bool);
     type Replies = fn(&str) -> Option<Reply>;
     let rows: [Row; 4] = [
@@ -553,20 +554,20 @@ fn run_fails_and_kills_its_instance_if_a_connection_fails() {
             },
         ),
     ];
-    for (what, replies, is) in rows {
+    for (what, replies, is_expected) in rows {
         within(what, move || {
             let hub = stub_1x(move |request| {
                 let open = request.ends_with("/output") || request.ends_with("/stdout");
                 // The other streams stay open.
                 replies(request)
-                    .or_else(|| lives(request))
+                    .or_else(|| info_reply(request))
                     .or_else(|| open.then_some(Reply::Default))
             });
             let error = hub
                 .sequence()
                 .run(&StartOptions::new(), "some")
                 .unwrap_err();
-            assert!(is(&error), "{what}: {error:?}");
+            assert!(is_expected(&error), "{what}: {error:?}");
             assert!(
                 hub.running().is_empty() && hub.requests("_kill").len() == 1,
                 "{what}"
@@ -598,15 +599,16 @@ fn run_that_is_cancelled_does_not_wait_for_an_unresponsive_hub() {
         }));
         let token = CancelToken::new();
         let running = hub.sequence().with_cancel(&token);
-        let (ends, ended) = channel();
+        let (sender, receiver) = channel();
         thread::spawn(move || {
-            ends.send(running.run(&StartOptions::new(), "some").unwrap_err())
+            sender
+                .send(running.run(&StartOptions::new(), "some").unwrap_err())
                 .unwrap()
         });
         until("the instance runs", || !hub.requests("/input").is_empty());
         let begin = Instant::now();
         token.cancel();
-        assert!(ended.recv().unwrap().is_cancelled());
+        assert!(receiver.recv().unwrap().is_cancelled());
         assert!(
             begin.elapsed() < Duration::from_secs(4),
             "{:?}",

@@ -384,7 +384,7 @@ impl Shared {
             if taken {
                 None
             } else {
-                Some(state.starts.pop_front().expect("one start too many"))
+                Some(state.starts.pop_front().expect("more starts than scripted"))
             }
         });
         let Some(start) = start else {
@@ -569,11 +569,11 @@ pub(crate) fn terminated(status: &str, exit_code: i64, reason: &str) -> Value {
 
 /// Returns an event as 0.18.7 writes it.
 fn envelope_0_18(name: &str, data: Data) -> Value {
-    let mut envelope_0_18 = json!({ "eventName": name });
+    let mut envelope = json!({ "eventName": name });
     if let Some(data) = data {
-        envelope_0_18["message"] = data;
+        envelope["message"] = data;
     }
-    envelope_0_18
+    envelope
 }
 
 fn is_truthy(data: &Data) -> bool {

@@ -60,8 +60,11 @@ impl Shown {
         let numbers = format!("{:?}", SECRET.as_bytes());
         let numbers = numbers.trim_matches(['[', ']']);
         for text in &self.0 {
-            let tight = text.split_whitespace().collect::<Vec<_>>().join(" ");
-            assert!(!text.contains(SECRET) && !tight.contains(numbers), "{text}");
+            let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(
+                !text.contains(SECRET) && !one_line.contains(numbers),
+                "{text}"
+            );
         }
     }
 }
@@ -178,14 +181,14 @@ fn errors_and_panics_show_no_credentials() {
 #[test]
 fn redirects_are_not_followed_with_credentials() {
     within("calls", || {
-        let (elsewhere, arrived) = recording(b"{}");
+        let (elsewhere, redirected) = recording(b"{}");
         for status in [301, 302, 303, 305, 307, 308] {
-            let asked = Mailbox::new();
+            let received = Mailbox::new();
             let target = elsewhere.url();
             let hub = serving({
-                let asked = Arc::clone(&asked);
+                let received = Arc::clone(&received);
                 move |request| {
-                    asked.put(has_secret(request));
+                    received.put(has_secret(request));
                     // The target is on the same host for one request, and on another host for all
                     // others.
                     let target = if request.target.ends_with("/version") {
@@ -222,12 +225,12 @@ fn redirects_are_not_followed_with_credentials() {
                     Some(status),
                     "{error:?}"
                 );
-                assert!(asked.take(), "{status}: the hub gets the credentials");
+                assert!(received.take(), "{status}: the hub gets the credentials");
             }
-            assert!(asked.is_empty(), "{status}: each call sends one request");
+            assert!(received.is_empty(), "{status}: each call sends one request");
         }
         assert_eq!(elsewhere.connections(), 0);
-        assert!(arrived.is_empty());
+        assert!(redirected.is_empty());
     });
 }
 
@@ -277,13 +280,13 @@ fn instance_on_sends_each_hub_its_own_credentials() {
 #[test]
 fn manager_and_host_send_credentials_to_the_platform_only() {
     within("calls", || {
-        let (elsewhere, arrived) = recording(b"{}");
+        let (elsewhere, redirected) = recording(b"{}");
         let address = elsewhere.url();
-        let asked = Mailbox::new();
+        let received = Mailbox::new();
         let platform = serving({
-            let asked = Arc::clone(&asked);
+            let received = Arc::clone(&received);
             move |request| {
-                asked.put(request.clone());
+                received.put(request.clone());
                 let hub = format!(
                     r#"{{"id":"the-hub","url":"{address}","apiBase":"{address}",
                     "location":"{address}","host":"{address}"}}"#
@@ -324,13 +327,13 @@ fn manager_and_host_send_credentials_to_the_platform_only() {
             prefix,
             prefix,
         ] {
-            let request = asked.take();
+            let request = received.take();
             assert!(
                 request.target.starts_with(path) && has_secret(&request),
                 "{request:?}"
             );
         }
-        assert!(asked.is_empty() && arrived.is_empty());
+        assert!(received.is_empty() && redirected.is_empty());
         assert_eq!((platform.connections(), elsewhere.connections()), (1, 0));
     });
 }
@@ -338,11 +341,11 @@ fn manager_and_host_send_credentials_to_the_platform_only() {
 #[test]
 fn cookies_and_authentication_challenges_are_ignored() {
     within("calls", || {
-        let asked = Mailbox::new();
+        let received = Mailbox::new();
         let hub = serving({
-            let asked = Arc::clone(&asked);
+            let received = Arc::clone(&received);
             move |request| {
-                asked.put(request.clone());
+                received.put(request.clone());
                 let headers = [
                     ("Set-Cookie", "session=1; Path=/"),
                     ("WWW-Authenticate", "Basic realm=\"hub\""),
@@ -360,13 +363,13 @@ fn cookies_and_authentication_challenges_are_ignored() {
         assert!(host.list_sequences().is_err());
         host.version().unwrap();
         for _ in 0..3 {
-            let request = asked.take();
+            let request = received.take();
             assert_eq!(
                 (request.header("cookie"), request.header("authorization")),
                 (None, None)
             );
         }
-        assert!(asked.is_empty());
+        assert!(received.is_empty());
     });
 }
 

@@ -197,7 +197,7 @@ fn start_with_retry_repeats_if_the_connection_was_refused() {
     });
 }
 
-/// The client asks for the instance by its id, and starts no second one.
+/// The client requests the instance by its id, and starts no second one.
 #[test]
 fn start_with_retry_finds_the_instance_by_id_if_the_response_was_lost() {
     within("starting", || {
@@ -210,10 +210,13 @@ fn start_with_retry_finds_the_instance_by_id_if_the_response_was_lost() {
 
         // The instance is found, but reports a failure. It is killed, and the next one has a new
         // id.
-        let unwell = vec![("error", None), ("error", Some(json!("e")))];
+        let failing_events = vec![("error", None), ("error", Some(json!("e")))];
         let hub = ScriptedHub::start(
             "1.0.1",
-            vec![Start::RunningNoResponse(unwell), Start::Running(ready())],
+            vec![
+                Start::RunningNoResponse(failing_events),
+                Start::Running(ready()),
+            ],
         );
         start(&hub, &attempts(4)).unwrap();
         assert_eq!(hub.lifecycle(), ["start", "kill made", "start"]);
@@ -258,7 +261,7 @@ fn start_with_retry_does_not_repeat_on_0_18_if_the_response_was_lost() {
 }
 
 #[test]
-fn start_with_retry_kills_the_instance_at_the_deadline_if_the_response_was_lost() {
+fn start_with_retry_at_its_deadline_kills_an_instance_found_by_id() {
     within("starting", || {
         let hub = ScriptedHub::start("1.0.1", vec![Start::RunningNoResponse(Vec::new())]);
         let error = hub
@@ -324,11 +327,11 @@ fn start_with_retry_does_not_repeat_after_a_permanent_error() {
             |error| error.ended().is_some(),
         ),
     ];
-    for (what, scene, is) in rows {
+    for (what, result, is_expected) in rows {
         within(what, move || {
-            let hub = ScriptedHub::start("1.0.1", vec![scene]);
+            let hub = ScriptedHub::start("1.0.1", vec![result]);
             let error = start(&hub, &attempts(5)).unwrap_err();
-            assert!(is(&error), "{what}: {error:?}");
+            assert!(is_expected(&error), "{what}: {error:?}");
             // A single attempt is returned as its own error.
             assert!(error.attempts().is_empty(), "{what}: {error:?}");
             assert_eq!(hub.lifecycle(), ["start"], "{what}");
@@ -393,12 +396,15 @@ fn start_with_retry_returns_an_error_with_every_attempt() {
 fn start_with_retry_respects_max_attempts_and_max_elapsed() {
     within("starting", || {
         let full = || Start::Refused("419 Insufficient Space on Resource", &[], "");
-        for (attempts, seen) in [(0, 1), (1, 1), (2, 2), (5, 5)] {
+        for (attempts, expected) in [(0, 1), (1, 1), (2, 2), (5, 5)] {
             let hub = ScriptedHub::start("1.0.1", (0..9).map(|_| full()).collect());
             let error = start(&hub, &self::attempts(attempts)).unwrap_err();
             assert!(error.is_overloaded(), "{error:?}");
-            assert_eq!(hub.lifecycle().len(), seen);
-            assert_eq!(error.attempts().len(), if seen == 1 { 0 } else { seen });
+            assert_eq!(hub.lifecycle().len(), expected);
+            assert_eq!(
+                error.attempts().len(),
+                if expected == 1 { 0 } else { expected }
+            );
         }
 
         // Attempts at 0, 200 and 600 ms. The next one would be at 1200 ms.
@@ -528,9 +534,9 @@ fn start_with_retry_leaves_only_the_ready_instance_on_the_hub(host: HostClient) 
             thread::yield_now();
         }
 
-        let well = acts(json!([{ "emit": "ready", "data": "r" }]));
+        let ready_options = acts(json!([{ "emit": "ready", "data": "r" }]));
         let ready = sequence
-            .start_with_retry(&well, &readiness(), &attempts(3))
+            .start_with_retry(&ready_options, &readiness(), &attempts(3))
             .unwrap();
         assert_eq!((ready.event.data, running()), (json!("r"), 1));
     });

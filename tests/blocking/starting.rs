@@ -129,7 +129,7 @@ fn wait_ready_times_out_with_the_first_and_the_last_error() {
             };
             assert!(first.is_connect() && last.is_connect(), "{error:?}");
             assert!(
-                matches!(end.kind(), ErrorKind::Deadline { limit: said, .. } if *said == limit),
+                matches!(end.kind(), ErrorKind::Deadline { limit: found, .. } if *found == limit),
                 "{error:?}"
             );
             assert!(
@@ -366,16 +366,19 @@ fn start_and_wait_kills_an_instance_that_does_not_get_ready(host: HostClient) {
         );
         until_no_instance_runs(&sequence);
 
-        let within = Duration::from_millis(700);
+        let timeout = Duration::from_millis(700);
         for options in [
             acts(json!([{ "emit": "other" }])),
             acts(json!([{ "ignoreStop": true }])),
         ] {
             let begin = Instant::now();
             let error = sequence
-                .start_and_wait(&options, &readiness.clone().timeout(within))
+                .start_and_wait(&options, &readiness.clone().timeout(timeout))
                 .unwrap_err();
-            assert!(error.is_timeout() && begin.elapsed() >= within, "{error:?}");
+            assert!(
+                error.is_timeout() && begin.elapsed() >= timeout,
+                "{error:?}"
+            );
             until_no_instance_runs(&sequence);
         }
 
@@ -508,9 +511,9 @@ fn start_and_wait_kills_an_instance_whose_response_came_too_late() {
         let hub = ScriptedHub::start("1.0.1", vec![Start::Delayed(Vec::new())]);
         let token = CancelToken::new();
         let waiting = hub.sequence().with_cancel(&token);
-        let (ends, ended) = channel();
+        let (sender, receiver) = channel();
         thread::spawn(move || {
-            ends.send(
+            sender.send(
                 waiting
                     .start_and_wait(&StartOptions::new(), &Readiness::event("ready"))
                     .unwrap_err(),
@@ -518,7 +521,7 @@ fn start_and_wait_kills_an_instance_whose_response_came_too_late() {
         });
         hub.wait_for("POST sequence/s/start");
         token.cancel();
-        assert!(ended.recv().unwrap().is_cancelled());
+        assert!(receiver.recv().unwrap().is_cancelled());
         hub.release();
         hub.wait_for_end("/_kill");
     });

@@ -79,6 +79,7 @@ fn json_lines_returns_values_of_every_json_type(host: HostClient) {
     assert_eq!(output.next().unwrap().unwrap(), json!({ "t": "END" }));
     assert!(output.next().is_none());
 }
+
 on_each_hub!(send_input_and_output_transfer_64_mib);
 fn send_input_and_output_transfer_64_mib(host: HostClient) {
     const LENGTH: u64 = 64 << 20;
@@ -95,6 +96,7 @@ fn send_input_and_output_transfer_64_mib(host: HostClient) {
     assert_eq!(reading.join().unwrap().unwrap(), 0);
     println!("64 MiB in and out in {:?}", begin.elapsed());
 }
+
 on_each_hub!(output_gives_all_data_to_every_reader);
 fn output_gives_all_data_to_every_reader(host: HostClient) {
     const LENGTH: u64 = 1 << 20;
@@ -117,18 +119,19 @@ fn output_gives_all_data_to_every_reader(host: HostClient) {
     }
 }
 
-/// Passes the output of an instance that echoes this text.
-fn echoed(host: &HostClient, text: String, read: impl FnOnce(ByteStream)) {
+/// Calls `read` with the output of an instance that echoes this text.
+fn with_echo(host: &HostClient, text: String, read: impl FnOnce(ByteStream)) {
     let (_sequence, instance) = running(host, "echo");
     let output = instance.output().unwrap();
     let sending = thread::spawn(move || instance.send_input(text));
     read(output);
     sending.join().unwrap().unwrap();
 }
+
 on_each_hub!(lines_continues_after_a_line_that_is_too_long_unless_until_error);
 fn lines_continues_after_a_line_that_is_too_long_unless_until_error(host: HostClient) {
     let text = format!("one\r\n\nżółw\n{}\nlast", "x".repeat((1 << 20) + 1));
-    echoed(&host, text.clone(), |output| {
+    with_echo(&host, text.clone(), |output| {
         let lines: Vec<_> = output
             .lines()
             .map(|line| line.map_err(|error| assert_too_long(error.kind())))
@@ -142,7 +145,7 @@ fn lines_continues_after_a_line_that_is_too_long_unless_until_error(host: HostCl
                 .collect::<Vec<_>>()
         );
     });
-    echoed(&host, text, |output| {
+    with_echo(&host, text, |output| {
         let lines: Vec<_> = output
             .byte_lines()
             .until_error()
@@ -166,6 +169,7 @@ fn assert_too_long(kind: &ErrorKind) {
         "{kind:?}"
     );
 }
+
 on_each_hub!(json_lines_continues_after_a_bad_line_unless_until_error);
 fn json_lines_continues_after_a_bad_line_unless_until_error(host: HostClient) {
     let text = "{\"a\":1}\nnot json\n\n{\"b\":2}\n{\"a\":3}\n";
@@ -173,11 +177,11 @@ fn json_lines_continues_after_a_bad_line_unless_until_error(host: HostClient) {
     struct A {
         a: u8,
     }
-    echoed(&host, text.into(), |output| {
+    with_echo(&host, text.into(), |output| {
         let lines: Vec<_> = output.json_lines::<A>().map(Result::ok).collect();
         assert_eq!(lines, [Some(A { a: 1 }), None, None, Some(A { a: 3 })]);
     });
-    echoed(&host, text.into(), |output| {
+    with_echo(&host, text.into(), |output| {
         let lines: Vec<_> = output
             .json_lines::<A>()
             .until_error()

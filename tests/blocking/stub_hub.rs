@@ -60,8 +60,8 @@ impl StubHub {
                 while let Ok(mut request) = connection.read_head() {
                     let line = request_line(&request);
                     // The input of an instance can be endless.
-                    let into_instance = line.ends_with("/input") || line.ends_with("/stdin");
-                    if !into_instance && connection.read_body(&mut request).is_err() {
+                    let is_input = line.ends_with("/input") || line.ends_with("/stdin");
+                    if !is_input && connection.read_body(&mut request).is_err() {
                         return;
                     }
                     state.requests.lock().unwrap().push(line.clone());
@@ -70,7 +70,7 @@ impl StubHub {
                         reply => reply,
                     };
                     match answer {
-                        Reply::Response(answer) if !into_instance => drop(connection.send(&answer)),
+                        Reply::Response(answer) if !is_input => drop(connection.send(&answer)),
                         Reply::Response(answer) => {
                             let _ = connection.send(&answer);
                             let _ = connection.close_after_client();

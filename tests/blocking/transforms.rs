@@ -49,6 +49,7 @@ fn assert_reader_dropped(dropped: &Receiver<()>) {
         Err(RecvTimeoutError::Disconnected)
     );
 }
+
 on_each_hub!(transform_uses_constant_memory);
 fn transform_uses_constant_memory(host: HostClient) {
     let transform = |sequence: &Uploaded, length: u64| {
@@ -110,12 +111,12 @@ fn transform_returns_when_the_output_ends_before_the_input(host: HostClient) {
     let (_sequence, instance) = running(&host, "first-line");
     let (input, dropped) = endless();
     let begin = Instant::now();
-    let (done, output) = within("a transform of which only a line is read", move || {
+    let (done, output) = within("a transform whose instance reads one line", move || {
         let mut output = Vec::new();
         (instance.transform(input, &mut output).unwrap(), output)
     });
     println!(
-        "a transform of which only a line is read took {:?} and {} bytes",
+        "a transform whose instance reads one line took {:?} and {} bytes",
         begin.elapsed(),
         done.sent
     );
@@ -255,6 +256,7 @@ fn transform_error(
     assert!(instance.health().unwrap().healthy, "{what}");
     error
 }
+
 on_each_hub!(transform_ends_on_cancel_and_at_its_deadline);
 fn transform_ends_on_cancel_and_at_its_deadline(host: HostClient) {
     let token = CancelToken::new();

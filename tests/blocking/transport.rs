@@ -48,12 +48,12 @@ fn ureq_transport_send_allows_calls_in_the_reader_of_an_upload() {
     impl Read for Calling {
         /// Makes one call that succeeds and one that fails, and then fails.
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            let answered = get(&*self.0, &self.1);
+            let response = get(&*self.0, &self.1);
             assert_eq!(
-                answered.extensions().get(),
+                response.extensions().get(),
                 Some(&ReasonPhrase("Inner Words".into()))
             );
-            assert_eq!(text(answered), "inner");
+            assert_eq!(text(response), "inner");
             let refused = Request::get(refused_url())
                 .body(RequestBody::Empty)
                 .unwrap();
@@ -192,7 +192,7 @@ fn ureq_transport_errors_have_their_kinds() {
     limits.cancel = Some(token);
     request.extensions_mut().insert(limits);
     let error = UreqTransport::default().send(request).map(drop);
-    let error = error.expect_err("it was canceled before");
+    let error = error.expect_err("a cancelled token");
     let stopped = TransportErrorKind::Stopped(StopReason::Cancelled);
     assert_eq!(error.kind, stopped);
 }

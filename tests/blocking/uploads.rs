@@ -139,22 +139,22 @@ impl Read for Failing {
                 Self::MESSAGE,
             ));
         }
-        let given = buffer.len().min(self.left);
-        buffer[..given].fill(b'.');
-        self.left -= given;
-        Ok(given)
+        let length = buffer.len().min(self.left);
+        buffer[..length].fill(b'.');
+        self.left -= length;
+        Ok(length)
     }
 }
 
 /// Starts a server that reports whether each request was complete, and responds to complete ones.
 fn completeness_server() -> (ScriptedServer, Arc<Mailbox<bool>>) {
-    let whole = Mailbox::new();
+    let completeness = Mailbox::new();
     let server = ScriptedServer::start({
-        let whole = Arc::clone(&whole);
+        let completeness = Arc::clone(&completeness);
         move |connection| {
             while let Ok(mut request) = connection.read_head() {
                 let complete = connection.read_body(&mut request).is_ok();
-                whole.put(complete);
+                completeness.put(complete);
                 if !complete {
                     return;
                 }
@@ -163,7 +163,7 @@ fn completeness_server() -> (ScriptedServer, Arc<Mailbox<bool>>) {
             }
         }
     });
-    (server, whole)
+    (server, completeness)
 }
 
 /// Returns the error of the reader.
@@ -184,7 +184,7 @@ fn send_returns_the_error_of_a_failing_reader() {
     for left in [0, 10, 500_000] {
         for length in [None, Some(1_000_000)] {
             within("an upload that fails", move || {
-                let (server, whole) = completeness_server();
+                let (server, completeness) = completeness_server();
                 let host = HostClient::new(server.url()).unwrap();
                 let upload = match length {
                     Some(length) => Upload::sized_reader(Failing { left }, length),
@@ -195,15 +195,15 @@ fn send_returns_the_error_of_a_failing_reader() {
                     (cause(&error).kind(), cause(&error).to_string().as_str()),
                     (io::ErrorKind::PermissionDenied, Failing::MESSAGE)
                 );
-                let told = format!(
+                let expected = format!(
                     "send sequence (POST {}/sequence): cannot upload the data",
                     server.url()
                 );
-                assert_eq!(error.to_string(), told);
-                assert!(!whole.take(), "the hub got a complete upload");
+                assert_eq!(error.to_string(), expected);
+                assert!(!completeness.take(), "the hub got a complete upload");
                 // The client continues on another connection.
                 assert!(host.version().is_ok());
-                assert!(whole.take());
+                assert!(completeness.take());
             });
         }
     }
@@ -213,7 +213,7 @@ fn send_returns_the_error_of_a_failing_reader() {
 fn sized_reader_with_too_little_data_is_an_error() {
     for (content, left) in [(&b"12345"[..], 5), (b"", 10)] {
         within("a short upload", move || {
-            let (server, whole) = completeness_server();
+            let (server, completeness) = completeness_server();
             let host = HostClient::new(server.url()).unwrap();
             let error = host
                 .send(&SendSequence, Upload::sized_reader(content, 10))
@@ -223,7 +223,7 @@ fn sized_reader_with_too_little_data_is_an_error() {
                 cause(&error).to_string(),
                 format!("the data ended {left} bytes before its announced length")
             );
-            assert!(!whole.take(), "the hub got a complete upload");
+            assert!(!completeness.take(), "the hub got a complete upload");
         });
     }
 }
@@ -240,7 +240,7 @@ fn upload_file_that_shrinks_is_an_error() {
         .set_len(400)
         .unwrap();
     within("a file that shrinks", move || {
-        let (server, whole) = completeness_server();
+        let (server, completeness) = completeness_server();
         let error = HostClient::new(server.url())
             .unwrap()
             .send(&SendSequence, upload)
@@ -249,7 +249,7 @@ fn upload_file_that_shrinks_is_an_error() {
             cause(&error).to_string(),
             "the data ended 600 bytes before its announced length"
         );
-        assert!(!whole.take());
+        assert!(!completeness.take());
     });
 }
 
@@ -396,13 +396,13 @@ fn send_input_returns_after_the_hub_has_received_everything() {
         ("stdin", |instance| instance.send_stdin("some text")),
     ];
     for (name, send) in sends {
-        let (taken, whole) = (Arc::new(AtomicBool::new(false)), Mailbox::new());
+        let (taken, completeness) = (Arc::new(AtomicBool::new(false)), Mailbox::new());
         let server = ScriptedServer::start({
-            let (taken, whole) = (Arc::clone(&taken), Arc::clone(&whole));
+            let (taken, completeness) = (Arc::clone(&taken), Arc::clone(&completeness));
             move |connection| {
                 let mut request = connection.read_head().unwrap();
                 let _ = connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-                whole.put(connection.read_body(&mut request).is_ok());
+                completeness.put(connection.read_body(&mut request).is_ok());
                 taken.store(true, Ordering::SeqCst);
                 let _ = connection.send(b"0\r\n\r\n");
                 let _ = connection.close_after_client();
@@ -412,18 +412,18 @@ fn send_input_returns_after_the_hub_has_received_everything() {
             .unwrap()
             .instance("the-instance")
             .unwrap();
-        let said_after = within(name, move || {
+        let was_received = within(name, move || {
             send(&instance).unwrap();
             taken.load(Ordering::SeqCst)
         });
         assert!(
-            whole.take() && said_after,
+            completeness.take() && was_received,
             "{name}: the call returned too early"
         );
     }
 }
 
-/// The same without a network, so that it does not depend on timing.
+/// Like the previous test, but without a network, so that it does not depend on timing.
 #[test]
 fn send_input_returns_at_the_end_of_the_response() {
     let reads = Arc::new(AtomicUsize::new(0));
@@ -431,7 +431,7 @@ fn send_input_returns_at_the_end_of_the_response() {
         let reads = Arc::clone(&reads);
         move |request: http::Request<RequestBody<'_>>| {
             if request.method() == http::Method::GET {
-                return Err(TransportError::new(Phase::Tls, "it cannot be asked"));
+                return Err(TransportError::new(Phase::Tls, "no connection"));
             }
             if let RequestBody::Reader { reader, .. } = request.into_body() {
                 io::copy(reader, &mut io::sink()).unwrap();

@@ -70,10 +70,10 @@ fn wait_event_as_decodes_the_data(host: HostClient) {
             matches!(error.kind(), ErrorKind::Reply(ReplyError::Body { .. })),
             "{error:?}"
         );
-        let said = error.to_string();
+        let text = error.to_string();
         assert!(
-            said.contains("8080") && said.contains("/event/listening"),
-            "{said}"
+            text.contains("8080") && text.contains("/event/listening"),
+            "{text}"
         );
     });
 }
@@ -132,7 +132,7 @@ fn wait_event_names_the_missing_event_at_the_deadline(host: HostClient) {
                 .wait_event("never")
                 .unwrap_err();
             assert!(
-                matches!(error.kind(), ErrorKind::Deadline { limit: said, .. } if *said == limit),
+                matches!(error.kind(), ErrorKind::Deadline { limit: found, .. } if *found == limit),
                 "{error:?}"
             );
             assert!(
@@ -358,7 +358,7 @@ fn with_cancel_ends_wait_any_wait_next_event_and_wait_ended(host: HostClient) {
                 let (sender, receiver) = channel();
                 let waiter = thread::spawn(move || {
                     sender.send(()).unwrap();
-                    wait(&waiting).expect("nothing comes")
+                    wait(&waiting).expect("an error")
                 });
                 receiver.recv().unwrap();
                 // This call takes some time, so that the other thread is probably waiting.

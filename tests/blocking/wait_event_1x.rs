@@ -263,7 +263,7 @@ fn wait_any_and_wait_ended_report_how_the_instance_ended() {
 }
 
 #[test]
-fn wait_event_returns_if_the_instance_is_forgotten_and_wait_ended_if_it_is_stopping() {
+fn wait_event_returns_when_the_hub_forgets_the_instance() {
     within("waiting", || {
         let hub = ScriptedHub::v1_with_instance();
         let waiter = {
@@ -277,8 +277,13 @@ fn wait_event_returns_if_the_instance_is_forgotten_and_wait_ended_if_it_is_stopp
             error.ended().is_some_and(|ended| ended.info.is_none()),
             "{error:?}"
         );
+    });
+}
 
-        // Hubs change the status of an ended instance if it is stopped.
+/// Hubs change the status of an ended instance if it is stopped.
+#[test]
+fn wait_ended_accepts_an_ended_instance_with_the_status_stopping() {
+    within("waiting", || {
         let hub = ScriptedHub::v1_with_instance();
         let mut info = terminated("stopping", 137, "Instance killed");
         info["ended"] = json!("2026-11-23T19:31:59.480Z");
@@ -320,7 +325,7 @@ fn wait_event_does_not_return_a_refusal_as_an_event() {
 }
 
 #[test]
-fn wait_any_uses_two_connections_per_name_and_polls_the_instance_with_back_off() {
+fn wait_any_limits_its_connections_and_polls_with_back_off() {
     within("waiting", || {
         for (version, each) in [("1.0.1", 2), ("0.18.7", 1)] {
             let hub = ScriptedHub::start(version, Vec::new());
@@ -337,19 +342,25 @@ fn wait_any_uses_two_connections_per_name_and_polls_the_instance_with_back_off()
                 "{version}: {}",
                 hub.connections()
             );
-            let asked = hub
+            let polls = hub
                 .requests()
                 .iter()
                 .filter(|request| *request == "GET instance/i")
                 .count();
-            assert!((2..=6).contains(&asked), "{version}: {:?}", hub.requests());
+            assert!((2..=6).contains(&polls), "{version}: {:?}", hub.requests());
             assert_eq!(
                 hub.requests().len(),
-                asked + 1 + 3 * each,
+                polls + 1 + 3 * each,
                 "{version}: {:?}",
                 hub.requests()
             );
         }
+    });
+}
+
+#[test]
+fn wait_ended_polls_with_back_off_on_one_connection() {
+    within("waiting", || {
         let hub = ScriptedHub::v1_with_instance();
         let error = instance(&hub)
             .with_deadline(Duration::from_secs(2))

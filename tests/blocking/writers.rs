@@ -125,7 +125,7 @@ fn input_writer_with_end_false_allows_another_writer(host: HostClient) {
     assert_eq!(output.read(&mut [0]).unwrap(), 0);
 }
 
-/// Returns the error of the failed write, and the result of `finish`.
+/// A thread that returns the error of the failed write, and the result of `finish`.
 type Writing = JoinHandle<(std::io::Error, Result<Sent, Error>)>;
 
 /// Writes chunks until a write fails. Reports each chunk before it is written.
@@ -171,18 +171,19 @@ fn input_writer_to_an_unknown_instance_is_not_found(host: HostClient) {
 
 /// Waits until the writer blocks, and returns the number of bytes that were written.
 fn read_until_blocked(receiver: &Receiver<usize>) -> usize {
-    let mut taken = 0;
+    let mut written = 0;
     loop {
         // Much longer than one write takes.
         match receiver.recv_timeout(Duration::from_millis(800)) {
-            Ok(piece) => taken += piece,
-            Err(RecvTimeoutError::Timeout) => return taken,
-            Err(RecvTimeoutError::Disconnected) => panic!("it ended"),
+            Ok(piece) => written += piece,
+            Err(RecvTimeoutError::Timeout) => return written,
+            Err(RecvTimeoutError::Disconnected) => panic!("the writer ended"),
         }
     }
 }
-on_each_hub!(input_writer_blocks_if_the_instance_does_not_read_until_it_is_cancelled);
-fn input_writer_blocks_if_the_instance_does_not_read_until_it_is_cancelled(host: HostClient) {
+
+on_each_hub!(input_writer_blocks_until_cancelled_if_the_instance_does_not_read);
+fn input_writer_blocks_until_cancelled_if_the_instance_does_not_read(host: HostClient) {
     // More than all buffers together.
     const MOST: usize = 64 << 20;
     let (_sequence, instance) = running(&host, "stays");

@@ -33,7 +33,7 @@ fn old() -> Endpoint {
 }
 
 /// Decodes a body fed in one piece, and checks that the decoder stays at its end.
-fn whole<D: Decode + Default>(body: &[u8]) -> Result<Vec<D::Item>, ReplyError> {
+fn decode_all<D: Decode + Default>(body: &[u8]) -> Result<Vec<D::Item>, ReplyError> {
     let mut decoder = D::default();
     decoder.feed(body);
     decoder.end();
@@ -56,14 +56,14 @@ fn whole<D: Decode + Default>(body: &[u8]) -> Result<Vec<D::Item>, ReplyError> {
     decoder.feed(b"more");
     assert!(
         matches!(decoder.next_item(), Ok(Step::End)),
-        "nothing comes after the end"
+        "the decoder leaves its end"
     );
     result
 }
 
-/// Like [`whole`], for exactly one item.
+/// Like [`decode_all`], for exactly one item.
 fn single<D: SingleItem + Default>(body: &[u8]) -> Result<D::Item, ReplyError> {
-    let mut items = whole::<D>(body)?;
+    let mut items = decode_all::<D>(body)?;
     assert_eq!(items.len(), 1);
     Ok(items.remove(0))
 }
@@ -76,7 +76,7 @@ fn limit_of<T>(result: Result<T, ReplyError>) -> usize {
     match result {
         Err(ReplyError::TooLarge { limit, .. }) => limit,
         Err(error) => panic!("{error:?}"),
-        Ok(_) => panic!("a body that is too long was taken"),
+        Ok(_) => panic!("a body over the limit was accepted"),
     }
 }
 

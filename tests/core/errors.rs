@@ -97,9 +97,9 @@ fn api_error_reads_every_form_of_refusal() {
         ("a text", 500, "x", "something broke\n", 500, "SERVER_ERROR", "something broke", &[]),
         ("a JSON text", 403, "Forbidden", r#""no""#, 403, "NOT_AUTHORIZED", "no", &["unauthorized"]),
         ("a message", 401, "Unauthorized", r#"{"message":"Unauthorized: token expired"}"#, 401, "NEED_AUTHENTICATION", "Unauthorized: token expired", &["unauthorized"]),
-        ("JSON without words", 503, "Service Unavailable", "[1,2]", 503, "SERVER_ERROR", "Service Unavailable", &[]),
-        ("JSON without words", 503, "Service Unavailable", "5", 503, "SERVER_ERROR", "Service Unavailable", &[]),
-        ("JSON without words", 503, "Service Unavailable", r#"{"error":[1]}"#, 503, "SERVER_ERROR", "Service Unavailable", &[]),
+        ("JSON without a message", 503, "Service Unavailable", "[1,2]", 503, "SERVER_ERROR", "Service Unavailable", &[]),
+        ("JSON without a message", 503, "Service Unavailable", "5", 503, "SERVER_ERROR", "Service Unavailable", &[]),
+        ("JSON without a message", 503, "Service Unavailable", r#"{"error":[1]}"#, 503, "SERVER_ERROR", "Service Unavailable", &[]),
         ("an HTML page", 502, "Bad Gateway", "\n<!DOCTYPE HTML>\n<TITLE> Log in </TITLE><p>", 502, "SERVER_ERROR", html, &[]),
         ("an HTML page", 401, "Unauthorized", "<html><head></head>", 401, "NEED_AUTHENTICATION", untitled, &["unauthorized"]),
         ("a long text", 400, "x", &long, 400, "BAD_PARAMETERS", &shortened, &[]),
@@ -221,9 +221,9 @@ fn api_error_message_names_the_target_of_a_redirect() {
         Head::new(307, "Temporary Redirect").header("location", "https://hub.example/api/v1");
     let error = refusal(&head, b"<html><title>307</title>");
     assert_eq!(error.code, ErrorCode::UnknownError);
-    let words = "redirect to https://hub.example/api/v1, which the client does not follow; if the \
+    let message = "redirect to https://hub.example/api/v1, which the client does not follow; if the \
                  hub is there, use that address as the base URL";
-    assert_eq!(error.message, words);
+    assert_eq!(error.message, message);
     let error = refusal(&Head::new(302, "Found"), b"");
     assert_eq!(error.message, "Found", "without a target");
     let error = refusal(&Head::new(404, "Not Found").header("location", "x"), b"");
@@ -318,7 +318,7 @@ fn reply_error_source_is_short_and_escaped() {
 }
 
 #[test]
-fn api_error_is_transient_for_a_busy_hub_and_gateways_that_do_not_reach_it() {
+fn api_error_is_transient_if_the_hub_is_busy_or_unreachable() {
     let passes = |status: &u16| refusal(&Head::new(*status, "x"), b"").is_transient();
     let expected: Vec<u16> = [408, 425, 429]
         .into_iter()
@@ -377,7 +377,7 @@ fn api_error_meaning_replaces_status_code_and_message() {
     );
     let other = error
         .clone()
-        .meaning(StatusCode::NOT_FOUND, "there is none");
+        .with_meaning(StatusCode::NOT_FOUND, "there is none");
     assert_eq!(
         (other.status, &other.code, other.message.as_str()),
         (StatusCode::NOT_FOUND, &ErrorCode::NotFound, "there is none")
@@ -508,7 +508,7 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
             &[],
         ),
         (
-            unknown.map(drop).expect_err("no version was told"),
+            unknown.map(drop).expect_err("no version is set"),
             "delete sequence depends on the version of the hub, which is not known yet; \
              request it from the hub, or set it",
             &[],
@@ -568,7 +568,7 @@ fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
         ),
         (
             read(reply(200, "OK"), [large.as_slice()]).expect_err("large"),
-            "the response is longer than 4194304 bytes, more than a hub sends here; the rest was \
+            "the response or a line of it is longer than 4194304 bytes, more than a hub sends here; the rest was \
              not read",
             &[],
         ),
@@ -609,7 +609,7 @@ fn error_display_and_sources_match_the_snapshots() {
                     others
                         .into_iter()
                         .all(|(_, other)| !other.contains(text.as_str())),
-                    "said twice: {texts:?}"
+                    "a message repeats another: {texts:?}"
                 );
             }
         }

@@ -89,7 +89,7 @@ fn instance_info_and_ended_display_escape_text_of_the_hub() {
     texts.iter().for_each(|text| check(text));
     let ended = Ended::of(info).unwrap();
     check(&ended.to_string());
-    assert_eq!(ended.id.as_str(), ODD, "the value is as it came");
+    assert_eq!(ended.id.as_str(), ODD, "the value itself is unchanged");
     let event = Event::new(ODD, json!({ "a": ODD }));
     let error = FlowError::FailedEvent(event.into()).to_string();
     assert!(!error.contains(['\n', '\u{202e}', '\u{1b}']), "{error:?}");
@@ -112,7 +112,7 @@ fn redirect_error_hides_credentials_and_query() {
         let error = refusal(&Head::new(302, "Found").header("location", target), b"");
         let text = error.to_string();
         assert!(!text.contains("secret"), "{text}");
-        let words = format!("redirect to {shown}, which");
-        assert!(text.contains(&words) || shown.is_empty(), "{text}");
+        let message = format!("redirect to {shown}, which");
+        assert!(text.contains(&message) || shown.is_empty(), "{text}");
     }
 }

@@ -189,13 +189,13 @@ fn text_lines_have_the_limit_of_lines() {
     );
 }
 
-/// Returns more lines than a decoder reads at once, of many kinds, with `strangers` among them.
-fn many_lines(strangers: &[&[u8]]) -> Vec<Vec<u8>> {
-    let mut strangers = strangers.iter().cycle();
+/// Returns more lines than a decoder reads at once, of many kinds, with `extra` among them.
+fn many_lines(extra: &[&[u8]]) -> Vec<Vec<u8>> {
+    let mut extra = extra.iter().cycle();
     let line = |number: usize| match number % 7 {
         0 => format!("\"{}\"", "zażółć gęślą ".repeat(number % 40)).into_bytes(),
         1 => Vec::new(),
-        2 if number % 3 == 0 => strangers.next().map_or_else(Vec::new, |line| line.to_vec()),
+        2 if number % 3 == 0 => extra.next().map_or_else(Vec::new, |line| line.to_vec()),
         _ => format!(
             "{{\"number\":{number},\"text\":\"{}\"}}",
             "x".repeat(number % 200)
@@ -227,14 +227,14 @@ fn assert_same_as_one_by_one<D: Decode<Item: Debug + PartialEq> + Default>(
 
 #[test]
 fn lines_decoded_in_batches_equal_lines_decoded_one_by_one() {
-    let strangers: [&[&[u8]]; 3] = [
+    let extra_lines: [&[&[u8]]; 3] = [
         &[],
         &[b"\xff"],
         &[b"nonsense", b"\"\xc5", b"\xbc\"", b"a\rb", b"\r"],
     ];
-    for strangers in strangers {
+    for extra in extra_lines {
         for end in [&b"\n"[..], b"\r\n"] {
-            let lines = many_lines(strangers);
+            let lines = many_lines(extra);
             assert_same_as_one_by_one::<Lines>(&lines, end);
             assert_same_as_one_by_one::<TextLines>(&lines, end);
             assert_same_as_one_by_one::<JsonLines<Value>>(&lines, end);

@@ -302,8 +302,8 @@ fn request_fails_if_the_operation_needs_an_unknown_dialect() {
             Err(RequestError::DialectUnknown { operation, .. }) => assert_eq!(operation, O::NAME),
             other => panic!("{}: {other:?}", O::NAME),
         }
-        for told in [old(), hub().with_dialect(Dialect::LATEST)] {
-            let request = told.request(operation).expect("a request");
+        for endpoint in [old(), hub().with_dialect(Dialect::LATEST)] {
+            let request = endpoint.request(operation).expect("a request");
             let uri = hub().uri(operation).expect("a URL");
             assert_eq!(*request.uri(), uri, "the URL does not depend on it");
         }
@@ -440,7 +440,7 @@ fn ids_and_names_that_would_change_the_path_are_errors() {
     for text in OBJECT_MEMBERS {
         SequenceId::new(text).expect("a sequence may be called so");
         EventName::new(text).expect("an event may be called so");
-        InstanceId::new(text).expect_err("never answered");
+        InstanceId::new(text).expect_err("an id that hubs never respond to");
     }
 }
 

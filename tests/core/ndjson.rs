@@ -71,7 +71,7 @@ fn guarded<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<u
             assert_eq!(
                 guard.pass(b"more\n", &mut out),
                 Err(refused),
-                "nothing comes after it"
+                "the guard returned data after the refused line"
             );
             assert_eq!(guard.end(&mut out), Err(refused));
             assert_eq!(out, so_far(&fed).0);

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::drive::{Head, hub, read};
 
 /// Reads this body as the response to the operation.
-fn ask<O: Operation>(
+fn decode<O: Operation>(
     operation: &O,
     body: &str,
 ) -> Result<Vec<<O::Decoder as Decode>::Item>, ReplyError> {
@@ -32,7 +32,7 @@ fn list_instances_survives_odd_arguments_of_one_instance() {
             {{"id":"c","args":"text"}},{{"id":"d","sequenceArgs":{{"x":1}}}},
             {{"id":"e","args":null}}]"#
     );
-    let list = ask(&ListInstances, &instances).unwrap().remove(0);
+    let list = decode(&ListInstances, &instances).unwrap().remove(0);
     let ids: Vec<_> = list.iter().map(|info| info.id.as_str()).collect();
     assert_eq!(ids, ["a", "b", "c", "d", "e"]);
     let args: Vec<_> = list.iter().map(|info| info.args.clone()).collect();
@@ -49,12 +49,12 @@ fn list_instances_survives_odd_arguments_of_one_instance() {
     let id = InstanceId::new("b").unwrap();
     let info = format!(r#"{{"id":"b","args":{deep}}}"#);
     let get = GetInstance { id: &id };
-    assert_eq!(ask(&get, &info).unwrap()[0].id, "b");
+    assert_eq!(decode(&get, &info).unwrap()[0].id, "b");
     let entities = format!(
         r#"{{"instances":{instances},"sequences":[{{"id":"s","config":{{"repository":{deep}}}}}],
             "topics":[]}}"#
     );
-    let entities = ask(&ListEntities, &entities).unwrap().remove(0);
+    let entities = decode(&ListEntities, &entities).unwrap().remove(0);
     assert_eq!((entities.instances.len(), entities.sequences.len()), (5, 1));
 }
 
@@ -64,8 +64,8 @@ fn deeply_nested_event_data_is_an_error() {
     let (id, name) = (&id, &name);
     for (depth, fits) in [(127, true), (128, false), (5000, false)] {
         let text = nested(depth);
-        let one = ask(&NextEvent { id, name }, &text);
-        let stream = ask(&ReadEvents { id, name }, &format!("{text}\n"));
+        let one = decode(&NextEvent { id, name }, &text);
+        let stream = decode(&ReadEvents { id, name }, &format!("{text}\n"));
         for result in [one, stream] {
             match result {
                 Ok(events) => {

@@ -30,7 +30,7 @@ fn body_shorter_than_its_content_length_is_truncated() {
         );
         assert!(
             matches!(reply.next_item(), Ok(Step::End)),
-            "nothing is made of it"
+            "a truncated body gives no item"
         );
     }
     read(head.reply(&hub(), &GetVersion), [&whole[..]]).expect("a whole body");
@@ -53,7 +53,7 @@ fn body_shorter_than_its_content_length_is_truncated() {
 }
 
 #[test]
-fn content_length_counts_only_if_it_frames_the_body() {
+fn content_length_is_ignored_if_invalid_or_chunked() {
     for head in [
         Head::new(200, "OK"),
         Head::new(200, "OK").header("content-length", "many"),
@@ -89,7 +89,7 @@ fn cut_off_returns_truncated_or_the_api_error() {
     );
     assert!(
         matches!(reply.next_item(), Ok(Step::End)),
-        "nothing is made of it, complete as it looks"
+        "a lost connection gives no item, even if the body looks complete"
     );
     reply.feed(b"x");
     reply.end().expect("an end after the end");

@@ -216,7 +216,7 @@ fn only_stop_instance_has_a_server_wait() {
     ];
     assert_eq!(
         waiting, expected,
-        "every other operation is answered as soon as it can be"
+        "only a stop waits on the hub before its response"
     );
 }
 

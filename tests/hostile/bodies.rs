@@ -217,13 +217,13 @@ pub(crate) fn bodies() -> Vec<Case> {
             "Content-Encoding: br",
         ),
         Case::fails(
-            "JSON in a compression that nobody asked for",
+            "JSON in zstd, which the client did not request",
             compressed("zstd", zstd),
             is_compressed,
             "turn off compression in the proxy",
         ),
         Case::fails(
-            "JSON that is only said to be compressed",
+            "plain JSON with Content-Encoding: gzip",
             compressed("gzip", b"[]"),
             is_compressed,
             "Content-Encoding: gzip",
@@ -256,7 +256,7 @@ pub(crate) fn bodies() -> Vec<Case> {
             r"Content-Encoding: gzip\t\u{202e}), which",
         ),
         Case::returns(
-            "JSON that is said not to be compressed",
+            "JSON with Content-Encoding: identity",
             compressed("identity", b"[]"),
             EMPTY,
         ),
@@ -290,7 +290,7 @@ pub(crate) fn bodies() -> Vec<Case> {
             "HTML page (Later)",
         ),
         Case::fails(
-            "a proxy without words",
+            "a 504 without a body",
             refusal("504 Gateway Timeout", &[], b""),
             is_status::<504>,
             "504 SERVER_ERROR: Gateway Timeout",

@@ -40,7 +40,7 @@ pub(crate) fn heads() -> Vec<Case> {
         unread_endless("a version without end", "HTTP/1.", &[b'1'; 4096]),
         unread_endless("empty lines without end", "", &b"\r\n".repeat(2048)),
         unread_endless("zeros without end", "", &[0; 4096]),
-        unread_endless("words without end", "", &[b'w'; 4096]),
+        unread_endless("letters without end", "", &[b'w'; 4096]),
         none("too many headers", &ok(&many, "[]")),
         line("a header without a colon", "X-A b"),
         line("a header without a name", ": b"),
@@ -76,8 +76,8 @@ pub(crate) fn slow() -> Vec<Case> {
     let reply = ok(&["Content-Length: 2"], "[]");
     let line = [&b"X-A: "[..], &[b'b'; 2000]].concat();
     vec![
-        Case::ends_with_deadline("says nothing", Fault::default().and(Step::Wait), Phase::Wait),
-        Case::ends_with_deadline("says nothing, and reads nothing", Fault::at_once(Step::Wait), Phase::Wait),
+        Case::ends_with_deadline("sends nothing", Fault::default().and(Step::Wait), Phase::Wait),
+        Case::ends_with_deadline("sends nothing and reads nothing", Fault::at_once(Step::Wait), Phase::Wait),
         Case::ends_with_deadline("half a status line", Fault::reply("HTTP/1.1 2"), Phase::Wait),
         Case::ends_with_deadline("half a head", Fault::reply("HTTP/1.1 200 OK\r\nX-A: b\r\n"), Phase::Wait),
         Case::ends_with_deadline(
@@ -113,7 +113,7 @@ pub(crate) fn slow() -> Vec<Case> {
 
 /// Responses without a request, and more bytes than one response. None of them may become the
 /// response to the next request.
-pub(crate) fn out_of_turn() -> Vec<Case> {
+pub(crate) fn unsolicited() -> Vec<Case> {
     let reply = ok(&["Content-Length: 2"], "[]");
     let other = ok(&["Content-Length: 19"], r#"{"version":"6.6.6"}"#);
     let both = [reply.clone(), other.clone()].concat();

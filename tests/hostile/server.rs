@@ -94,17 +94,17 @@ impl Fault {
                 return;
             }
             while connection.read_request().is_ok() {
-                let go_on = if repaired.load(Ordering::SeqCst) {
+                let is_open = if repaired.load(Ordering::SeqCst) {
                     connection
                         .send(response("200 OK", &[], br#"{"version":"1.0.1"}"#))
                         .is_ok()
                 } else {
-                    let go_on = self.then.iter().all(|act| act.play(connection));
+                    let is_open = self.then.iter().all(|act| act.play(connection));
                     // Only some rows receive it.
-                    let _ = done.lock().expect("nobody panics with it").send(());
-                    go_on
+                    let _ = done.lock().expect("a lock without panics").send(());
+                    is_open
                 };
-                if !go_on {
+                if !is_open {
                     return;
                 }
             }

@@ -158,7 +158,7 @@ pub(crate) fn statuses() -> Vec<Case> {
 
 /// Error responses of hubs and proxies.
 pub(crate) fn refusals() -> Vec<Case> {
-    let says = |code: &str, headers: &[&str], body: &str| {
+    let refusal = |code: &str, headers: &[&str], body: &str| {
         let length = format!("Content-Length: {}", body.len());
         let headers: Vec<&str> = headers.iter().copied().chain([length.as_str()]).collect();
         Fault::reply(status(code, &headers, body.as_bytes()))
@@ -167,7 +167,7 @@ pub(crate) fn refusals() -> Vec<Case> {
     vec![
         Case::fails(
             "a text",
-            says(
+            refusal(
                 "500 Internal Server Error",
                 &["Content-Type: text/plain"],
                 "Something went wrong\n",
@@ -177,25 +177,25 @@ pub(crate) fn refusals() -> Vec<Case> {
         ),
         Case::fails(
             "a reason phrase",
-            says("400 Could not parse content", &[], ""),
+            refusal("400 Could not parse content", &[], ""),
             is_status::<400>,
             "400 BAD_PARAMETERS: Could not parse content",
         ),
         Case::fails(
-            "words of JSON",
-            says("409 Conflict", &[], r#"{"error":"in use"}"#),
+            "a message in JSON",
+            refusal("409 Conflict", &[], r#"{"error":"in use"}"#),
             is_status::<409>,
             "409 CONFLICT: in use",
         ),
         Case::fails(
             "no credentials",
-            says("401 Unauthorized", &[], r#"{"error":"Token missing"}"#),
+            refusal("401 Unauthorized", &[], r#"{"error":"Token missing"}"#),
             unauthorized,
             "401 NEED_AUTHENTICATION: Token missing",
         ),
         Case::fails(
             "wrong credentials",
-            says(
+            refusal(
                 "403 Forbidden",
                 &[],
                 r#"{"error":{"code":"NOT_AUTHORIZED","message":"Not yours"}}"#,
@@ -205,7 +205,7 @@ pub(crate) fn refusals() -> Vec<Case> {
         ),
         Case::fails(
             "an invalid code",
-            says(
+            refusal(
                 "500 Oh",
                 &[],
                 r#"{"error":{"code":"\u001b[2J","message":"x"}}"#,

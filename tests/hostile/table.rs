@@ -115,7 +115,7 @@ fn play(case: &Case, encrypted: bool) -> Measured {
                 "a secret is shown"
             );
             assert!(!text.contains(is_unsafe), "{text:?} forges a line");
-            assert!(text.len() < 4000, "{} bytes of words", text.len());
+            assert!(text.len() < 4000, "a message of {} bytes", text.len());
             text
         }
         (Ok(value), Outcome::Fails(..)) => panic!("it gives {value}"),
@@ -166,7 +166,7 @@ fn client_survives_every_faulty_server() {
             framing::chunks(),
             heads::heads(),
             heads::slow(),
-            heads::out_of_turn(),
+            heads::unsolicited(),
             statuses::statuses(),
             statuses::refusals(),
             statuses::redirects(&elsewhere.url()),
@@ -186,13 +186,13 @@ fn client_survives_every_faulty_server() {
                     time,
                     memory,
                 }) => {
-                    let words: String = outcome
+                    let message: String = outcome
                         .chars()
                         .filter(|c| !c.is_control())
                         .take(150)
                         .collect();
                     println!(
-                        "{:52} | {scheme:5} | {:6} | {:6} | {words}",
+                        "{:52} | {scheme:5} | {:6} | {:6} | {message}",
                         case.name,
                         time.as_millis(),
                         memory >> 10

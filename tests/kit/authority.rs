@@ -10,8 +10,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 /// A certificate authority.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
-    /// Its own certificate and those of the authorities above it, without the root.
-    between: Vec<CertificateDer<'static>>,
+    /// Its own certificate and those of the authorities above it, without that of the root.
+    intermediates: Vec<CertificateDer<'static>>,
 }
 
 impl Authority {
@@ -20,16 +20,19 @@ impl Authority {
         let issuer = CertifiedIssuer::self_signed(authority(name), key()).expect("an authority");
         Self {
             issuer,
-            between: Vec::new(),
+            intermediates: Vec::new(),
         }
     }
 
     /// Returns an intermediate authority, signed by this one.
-    pub fn below(&self, name: &str) -> Self {
+    pub fn intermediate(&self, name: &str) -> Self {
         let issuer =
             CertifiedIssuer::signed_by(authority(name), key(), &self.issuer).expect("an authority");
-        let between = [vec![issuer.der().clone()], self.between.clone()].concat();
-        Self { issuer, between }
+        let intermediates = [vec![issuer.der().clone()], self.intermediates.clone()].concat();
+        Self {
+            issuer,
+            intermediates,
+        }
     }
 
     /// Returns the certificate to trust, in PEM.
@@ -46,14 +49,14 @@ impl Authority {
         self.identity_between(names, 2020, 2099)
     }
 
-    /// Issues a certificate that is valid from January 1 of `from` to January 1 of `until`.
+    /// Issues a certificate that is valid from January 1 of `from` to January 1 of `to`.
     pub fn identity_between(&self, names: &[&str], from: i32, to: i32) -> Identity {
         let key = key();
         let certificate = leaf(names, from, to)
             .signed_by(&key, &self.issuer)
             .expect("a certificate");
         Identity {
-            chain: [vec![certificate.der().clone()], self.between.clone()].concat(),
+            chain: [vec![certificate.der().clone()], self.intermediates.clone()].concat(),
             key,
         }
     }

@@ -8,8 +8,8 @@ use std::{
 
 /// A listener that accepts nothing and whose backlog is full.
 ///
-/// Linux drops further connection attempts, so clients wait until they time out. When dropped,
-/// the address refuses connections.
+/// Linux drops further connection attempts, so clients wait until they time out. After
+/// the drop, the address refuses connections.
 pub struct FullBacklog {
     address: SocketAddr,
     _listener: TcpListener,

@@ -34,8 +34,8 @@ impl Bench {
     /// Reads the arguments: `--quick` (few rounds and little data), `--rounds N`, and words that
     /// select the comparisons whose names contain one of them.
     ///
-    /// Does not return in a process that runs one of `parts` or the server, nor with `--table`,
-    /// which prints the recorded figures of all benchmarks.
+    /// With `--table`, prints the recorded figures of all benchmarks and exits. In a process that
+    /// runs one of `parts` or the server, does that and exits.
     pub fn start(parts: &[Part]) -> Self {
         process::run_part(parts);
         let mut bench = Self {
@@ -59,7 +59,7 @@ impl Bench {
                     )
                 }
                 "--table" => {
-                    table::print().expect("figures that were written down");
+                    table::print().expect("recorded figures");
                     std::process::exit(0);
                 }
                 _ => bench.only.push(arg),
@@ -215,7 +215,7 @@ impl Cost {
             .split(' ')
             .map(|nanos| Duration::from_nanos(nanos.parse().expect("nanoseconds")));
         Self {
-            wall: nanos.next().expect("its time"),
+            wall: nanos.next().expect("an elapsed time"),
             cpu: nanos.next(),
             bytes: 0,
         }
@@ -328,7 +328,7 @@ impl Compared {
         self.report(&format!("{what} of {of} / {to}"), Spread::of(ratios), goal);
     }
 
-    /// Reports how many times as fast as `to` the side `of` is.
+    /// Reports the speed of `of` relative to `to`.
     pub fn speed(&self, of: &str, to: &str, goal: Goal) {
         self.ratio(
             "speed",

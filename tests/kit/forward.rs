@@ -23,8 +23,8 @@ type Requests = Mutex<Vec<ReceivedRequest>>;
 const TUNNEL_PORT: &str = ":443";
 
 impl ForwardProxy {
-    /// Starts a proxy that connects to `reachable` (`hub.example:443`), which is the server with
-    /// this base URL, and refuses all other hosts.
+    /// Starts a proxy that forwards connections for `reachable` (`hub.example:443`) to the server
+    /// with the base URL `server`, and refuses all other hosts.
     ///
     /// It opens tunnels to port 443 only, and forwards requests in absolute form. `answer` is the
     /// head of the response to a CONNECT request, with its empty line.
@@ -36,7 +36,7 @@ impl ForwardProxy {
         Self::recording(move |request, client, requests| {
             let connect = || TcpStream::connect(&address).expect("a connection to the server");
             if request.method != "CONNECT" && path_at(&reachable, request).is_some() {
-                let _ = pass_on(&reachable, request, client, connect(), requests);
+                let _ = forward(&reachable, request, client, connect(), requests);
             } else if request.target == reachable && reachable.ends_with(TUNNEL_PORT) {
                 let server = connect();
                 let _ = client.send(&answer);
@@ -110,7 +110,7 @@ fn path_at<'a>(reachable: &str, request: &'a ReceivedRequest) -> Option<&'a str>
 }
 
 /// Forwards requests with their bodies as they arrive, and copies the responses unparsed.
-fn pass_on(
+fn forward(
     reachable: &str,
     first: &ReceivedRequest,
     client: &mut Connection,
@@ -123,7 +123,7 @@ fn pass_on(
     let mut request = first.clone();
     let result = loop {
         let path = path_at(reachable, &request).expect("the same host");
-        if let Err(error) = pass_on_one(path, &request, client, &mut server) {
+        if let Err(error) = forward_one(path, &request, client, &mut server) {
             break Err(error);
         }
         match client.read_head() {
@@ -137,7 +137,7 @@ fn pass_on(
     result
 }
 
-fn pass_on_one(
+fn forward_one(
     path: &str,
     request: &ReceivedRequest,
     client: &mut Connection,
@@ -152,9 +152,9 @@ fn pass_on_one(
     }
     server.write_all(format!("{head}\r\n").as_bytes())?;
     if request.header("transfer-encoding").is_none() {
-        let mut whole = request.clone();
-        client.read_body(&mut whole)?;
-        return server.write_all(&whole.body);
+        let mut complete = request.clone();
+        client.read_body(&mut complete)?;
+        return server.write_all(&complete.body);
     }
     loop {
         let chunk = client.read_chunk()?;

@@ -78,7 +78,7 @@ impl Hub {
         let announced = process.announcement().and_then(|announced| {
             match (announced["url"].as_str(), announced["dir"].as_str()) {
                 (Some(url), Some(dir)) => Ok((url.to_owned(), dir.into())),
-                _ => Err(format!("not what it should print: {announced}")),
+                _ => Err(format!("unexpected output: {announced}")),
             }
         });
         match announced {
@@ -95,14 +95,14 @@ impl Hub {
 
     fn end(&mut self) -> Result<(), HubError> {
         let ended = self.process.end();
-        let left = self.dir.exists();
-        if left {
+        let is_left = self.dir.exists();
+        if is_left {
             let _ = fs::remove_dir_all(&self.dir);
         }
         ended.map_err(HubError::Stop)?;
-        if left {
+        if is_left {
             return Err(HubError::Stop(format!(
-                "it left {} behind",
+                "it did not remove {}",
                 self.dir.display()
             )));
         }
@@ -217,7 +217,7 @@ impl fmt::Display for HubError {
             ),
             Self::Install(what) => write!(f, "cannot install the test hub: {what}"),
             Self::Start(what) => write!(f, "cannot start the test hub: {what}"),
-            Self::Stop(what) => write!(f, "the test hub did not end well: {what}"),
+            Self::Stop(what) => write!(f, "the test hub did not exit cleanly: {what}"),
         }
     }
 }

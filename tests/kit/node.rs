@@ -81,17 +81,17 @@ impl NodeProcess {
             .recv_timeout(START_TIMEOUT)
             .map_err(|error| match error {
                 RecvTimeoutError::Timeout => {
-                    format!("it did not answer within {} s", START_TIMEOUT.as_secs())
+                    format!("it printed nothing within {} s", START_TIMEOUT.as_secs())
                 }
-                RecvTimeoutError::Disconnected => "it ended before it was up".to_owned(),
+                RecvTimeoutError::Disconnected => "it exited before it was ready".to_owned(),
             })?;
-        let announcement = serde_json::from_str(&line)
-            .map_err(|_| format!("not what it should print: {line:?}"))?;
+        let announcement =
+            serde_json::from_str(&line).map_err(|_| format!("unexpected output: {line:?}"))?;
         self.stderr.show();
         Ok(announcement)
     }
 
-    /// Stops the process, once. When this returns, the process is gone.
+    /// Stops the process and waits until it is gone. Later calls do nothing.
     pub(crate) fn end(&mut self) -> Result<(), String> {
         if self.stdin.take().is_none() {
             return Ok(());
@@ -102,7 +102,7 @@ impl NodeProcess {
             _ => {
                 self.kill();
                 Err(format!(
-                    "it did not end within {} s and was killed",
+                    "it did not exit within {} s and was killed",
                     STOP_TIMEOUT.as_secs()
                 ))
             }

@@ -25,18 +25,18 @@ pub fn fake_hub(generation: Generation) -> FakeHub {
                 notice_failure,
                 lingering,
                 extension,
-                first_health_report: first_health,
-                stalled_upload: stranded,
+                first_health_report,
+                stalled_upload,
                 ..
             } = &mut settings.times;
             let short = [connect, load, starting, exit, notice, notice_failure];
             for time in short
                 .into_iter()
-                .chain([completed, forced_exit, first_health])
+                .chain([completed, forced_exit, first_health_report])
             {
                 *time /= 10;
             }
-            *stranded = stranded.map(|time| time / 10);
+            *stalled_upload = stalled_upload.map(|time| time / 10);
             *lingering /= 100;
             *extension /= 20;
         })
@@ -57,7 +57,7 @@ pub fn serve(hub: &FakeHub) {
     hub.program("linked", |process| process.write("it runs\n"));
     hub.program("prints", prints);
     hub.program("shout", shout);
-    hub.program("starts-as-told", starts_as_told);
+    hub.program("starts-by-arg", starts_by_arg);
     hub.program("stays", stays);
     hub.program("stdin-to-output", stdin_to_output);
     hub.program("tees", tees);
@@ -114,7 +114,7 @@ fn acts(process: &mut Process) -> ProgramResult {
             process.sleep(Duration::from_millis(step["wait"].as_u64().unwrap_or(0)))?;
         }
     }
-    process.stay()
+    process.run_until_killed()
 }
 
 fn answers(process: &mut Process) -> ProgramResult {
@@ -155,7 +155,7 @@ fn args(process: &mut Process) -> ProgramResult {
     let text = format!(r#"{{"config":{config},"args":{args}}}"#);
     process.emit("started", text.clone());
     process.write(text + "\n")?;
-    process.stay()
+    process.run_until_killed()
 }
 
 fn echo(process: &mut Process) -> ProgramResult {
@@ -175,7 +175,7 @@ fn echo(process: &mut Process) -> ProgramResult {
 fn events(process: &mut Process) -> ProgramResult {
     process.on("ping", |process, data| emit(process, "pong", &data));
     process.emit("ready", "events");
-    process.stay()
+    process.run_until_killed()
 }
 
 fn first_line(process: &mut Process) -> ProgramResult {
@@ -214,15 +214,15 @@ fn shout(process: &mut Process) -> ProgramResult {
     Ok(())
 }
 
-fn starts_as_told(process: &mut Process) -> ProgramResult {
+fn starts_by_arg(process: &mut Process) -> ProgramResult {
     let args = process.args();
     match args.first().and_then(Value::as_str).unwrap_or("ready") {
         "throws" => return Err(Exit::Uncaught),
-        "ready" => process.emit("ready", "starts-as-told"),
-        "error" => process.emit("error", "as told"),
+        "ready" => process.emit("ready", "starts-by-arg"),
+        "error" => process.emit("error", "failed as requested"),
         _ => {}
     }
-    process.stay()
+    process.run_until_killed()
 }
 
 fn stays(process: &mut Process) -> ProgramResult {
@@ -231,7 +231,7 @@ fn stays(process: &mut Process) -> ProgramResult {
         process.emit("stopping", "stays");
     });
     process.emit("ready", "stays");
-    process.stay()
+    process.run_until_killed()
 }
 
 fn stdin_to_output(process: &mut Process) -> ProgramResult {
@@ -286,7 +286,7 @@ fn words(process: &mut Process) -> ProgramResult {
     Ok(())
 }
 
-/// The result of JavaScript's `typeof`.
+/// Returns the result of JavaScript's `typeof`.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::String(_) => "string",

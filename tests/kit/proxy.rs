@@ -111,7 +111,7 @@ impl Shared {
     }
 
     fn reply(&self, request: &ReceivedRequest, client: &mut Connection) -> Option<()> {
-        match target_on_the_hub(&request.target) {
+        match hub_target(&request.target) {
             Some(target) => self.forward(request, target, client),
             None => {
                 let reply =
@@ -170,7 +170,7 @@ impl Shared {
 
 /// Returns the target on the hub: `/api/v1/version` for
 /// `/api/v1/space/S/api/v1/sth/H/api/v1/version`.
-fn target_on_the_hub(target: &str) -> Option<&str> {
+fn hub_target(target: &str) -> Option<&str> {
     let (_, rest) = target.split_once("/sth/")?;
     rest.find('/').and_then(|at| rest.get(at..))
 }

@@ -269,18 +269,18 @@ mod tests {
 
     #[test]
     fn send_does_not_delay_small_pieces() {
-        let (arrived, go_on) = mpsc::channel();
-        let go_on = Arc::new(Mutex::new(go_on));
+        let (arrived, arrivals) = mpsc::channel();
+        let arrivals = Arc::new(Mutex::new(arrivals));
         let servers = servers(move |connection| {
             // Does not touch the connection between the pieces, because TLS sends what is buffered
             // when it reads.
             for piece in *b"abc" {
                 let _ = connection.send([piece]);
-                go_on
+                arrivals
                     .lock()
                     .expect("the only handler")
                     .recv_timeout(STEP_TIMEOUT)
-                    .expect("word that it arrived");
+                    .expect("a signal that the piece arrived");
             }
         });
         for server in servers {
@@ -304,7 +304,7 @@ mod tests {
         for server in servers {
             connect(&server)
                 .read_exact(&mut [0; 100])
-                .expect("the first of it");
+                .expect("the first bytes");
             reported.recv_timeout(STEP_TIMEOUT).expect("an end");
         }
     }
@@ -386,7 +386,9 @@ mod tests {
                 let mut client = connect(server);
                 send(&mut *client, REQUEST);
                 let mut received = [0; 3];
-                client.read_exact(&mut received).expect("a last word");
+                client
+                    .read_exact(&mut received)
+                    .expect("the bytes before the end");
                 if expected == Some(io::ErrorKind::ConnectionReset) {
                     send(&mut *client, b"more");
                 }

@@ -28,12 +28,12 @@ impl Certificate {
     fn get() -> &'static Self {
         static CERTIFICATE: OnceLock<Certificate> = OnceLock::new();
         CERTIFICATE.get_or_init(|| {
-            let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])
+            let generated = rcgen::generate_simple_self_signed(["localhost".to_owned()])
                 .expect("a certificate");
             Self {
-                pem: made.cert.pem(),
-                public: made.cert.der().clone(),
-                private: made.signing_key.serialize_der().into(),
+                pem: generated.cert.pem(),
+                public: generated.cert.der().clone(),
+                private: generated.signing_key.serialize_der().into(),
             }
         })
     }

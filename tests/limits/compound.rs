@@ -88,8 +88,8 @@ fn run_until_limit(
     reached: &Arc<Mailbox<()>>,
     run: impl FnOnce(EndlessData) -> Error,
 ) -> (Error, Duration) {
-    let fed = EndlessData::new().0;
-    let moved = fed.last();
+    let data = EndlessData::new().0;
+    let last_read = data.last();
     let canceller = (limit == Limit::Cancel).then(|| {
         let (token, reached) = (token.clone(), Arc::clone(reached));
         thread::spawn(move || {
@@ -102,7 +102,7 @@ fn run_until_limit(
         })
     });
     let begin = Instant::now();
-    let error = run(fed);
+    let error = run(data);
     let end = Instant::now();
     let (since, time) = match canceller {
         Some(canceller) => (canceller.join().unwrap(), Duration::ZERO),
@@ -111,11 +111,11 @@ fn run_until_limit(
     let mut took = end.saturating_duration_since(since);
     assert!(
         since <= end && took >= time,
-        "{what}, {limit:?}: it came before its time: {took:?}"
+        "{what}, {limit:?}: it ended before the limit: {took:?}"
     );
-    if let (Limit::Idle, Some(moved)) = (limit, *moved.lock().unwrap()) {
+    if let (Limit::Idle, Some(last_read)) = (limit, *last_read.lock().unwrap()) {
         // Buffers between data and hub may be read a little longer.
-        took = end.saturating_duration_since(moved);
+        took = end.saturating_duration_since(last_read);
     }
     assert_not_late(&format!("{what}, {limit:?}"), took, time);
     (error, took.saturating_sub(time))
@@ -144,8 +144,8 @@ fn limits_end_input_writer() {
                     let instance = limited(&host(&server), limit, &token)
                         .instance("x")
                         .unwrap();
-                    let ended = run_until_limit(name, limit, &token, &reached, |fed| {
-                        used(instance.input_writer(ContentType::Bytes).unwrap(), fed)
+                    let ended = run_until_limit(name, limit, &token, &reached, |data| {
+                        used(instance.input_writer(ContentType::Bytes).unwrap(), data)
                     });
                     over.set();
                     ended
@@ -191,9 +191,9 @@ fn limits_end_transform() {
                         .instance("x")
                         .unwrap();
                     let (error, late) =
-                        run_until_limit("a transform", limit, &token, &reached, |fed| {
+                        run_until_limit("a transform", limit, &token, &reached, |data| {
                             instance
-                                .transform(Upload::reader(fed), &mut io::sink())
+                                .transform(Upload::reader(data), &mut io::sink())
                                 .unwrap_err()
                         });
                     over.set();

@@ -196,12 +196,12 @@ fn read(host: &HostClient, _: EndlessData) -> Result<(), Error> {
     error
 }
 
-fn chunked(host: &HostClient, fed: EndlessData) -> Result<(), Error> {
-    host.send(&SendSequence, Upload::reader(fed)).map(drop)
+fn chunked(host: &HostClient, data: EndlessData) -> Result<(), Error> {
+    host.send(&SendSequence, Upload::reader(data)).map(drop)
 }
 
-fn sized(host: &HostClient, fed: EndlessData) -> Result<(), Error> {
-    host.send(&SendSequence, Upload::sized_reader(fed, 1 << 30))
+fn sized(host: &HostClient, data: EndlessData) -> Result<(), Error> {
+    host.send(&SendSequence, Upload::sized_reader(data, 1 << 30))
         .map(drop)
 }
 
@@ -215,9 +215,9 @@ fn small(host: &HostClient, _: EndlessData) -> Result<(), Error> {
     host.instance("i")?.send_input("a little").map(drop)
 }
 
-fn expecting(host: &HostClient, fed: EndlessData) -> Result<(), Error> {
+fn expecting(host: &HostClient, data: EndlessData) -> Result<(), Error> {
     host.instance("i")?
-        .send_input(Input::bytes(Upload::reader(fed)).expect_continue())
+        .send_input(Input::bytes(Upload::reader(data)).expect_continue())
         .map(drop)
 }
 
@@ -474,9 +474,9 @@ fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error
         Limit::Idle => host.with_idle_timeout(LIMIT),
         Limit::Cancel => host.with_cancel(&token),
     };
-    let (fed, reads) = EndlessData::new();
+    let (data, reads) = EndlessData::new();
     // The idle time of an upload begins with its last read.
-    let silent_since = fed.last();
+    let silent_since = data.last();
     let canceller = (limit == Limit::Cancel).then(|| {
         let (state, fills_buffers) = (Arc::clone(&state), row.fills_buffers);
         thread::spawn(move || {
@@ -493,7 +493,7 @@ fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error
         })
     });
     let begin = Instant::now();
-    let error = (row.call)(&limited, fed).expect_err("a limit");
+    let error = (row.call)(&limited, data).expect_err("a limit");
     let end = Instant::now();
     let begin = match canceller {
         Some(canceller) => canceller.join().unwrap(),

@@ -63,15 +63,15 @@ fn stream_read_continues_after_an_idle_timeout_without_loss() {
     ];
     for scheme in Scheme::BOTH {
         within("a silence", move || {
-            let heard = Mailbox::new();
+            let next = Mailbox::new();
             let server = scheme.serve({
-                let heard = Arc::clone(&heard);
+                let next = Arc::clone(&next);
                 move |connection| {
                     connection.read_request().unwrap();
                     let _ = connection.send(STREAM);
                     for piece in pieces {
                         let _ = connection.send(piece.as_bytes());
-                        heard.take();
+                        next.take();
                     }
                 }
             });
@@ -90,7 +90,7 @@ fn stream_read_continues_after_an_idle_timeout_without_loss() {
                         Limit::Idle.check(&inner(error), Phase::Read, LIMIT);
                         assert_in_time("silence", took, LIMIT);
                         silences += 1;
-                        heard.put(());
+                        next.put(());
                     }
                 }
             }
@@ -98,7 +98,7 @@ fn stream_read_continues_after_an_idle_timeout_without_loss() {
                 (String::from_utf8(text).unwrap().as_str(), silences),
                 ("some tex, and more of it.", pieces.len() - 1)
             );
-            heard.put(());
+            next.put(());
         });
     }
 }
@@ -107,15 +107,15 @@ fn stream_read_continues_after_an_idle_timeout_without_loss() {
 fn items_continue_after_an_idle_timeout() {
     for scheme in Scheme::BOTH {
         within("items", move || {
-            let heard = Mailbox::new();
+            let next = Mailbox::new();
             let server = scheme.serve({
-                let heard = Arc::clone(&heard);
+                let next = Arc::clone(&next);
                 move |connection| {
                     connection.read_request().unwrap();
                     let _ = connection.send(STREAM);
                     for piece in ["[1]\n[", "2", "]\n", ""] {
                         let _ = connection.send(chunk(piece));
-                        heard.take();
+                        next.take();
                     }
                 }
             });
@@ -142,7 +142,7 @@ fn items_continue_after_an_idle_timeout() {
                             "{error:?}"
                         );
                         seen.push(Value::Null);
-                        heard.put(());
+                        next.put(());
                     }
                 }
             }
@@ -156,7 +156,7 @@ fn items_continue_after_an_idle_timeout() {
                     Value::Null
                 ]
             );
-            heard.put(());
+            next.put(());
         });
     }
 }

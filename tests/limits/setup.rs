@@ -95,10 +95,10 @@ impl Signal {
 
     /// Waits at most this long. Returns `true` if it is set.
     pub(crate) fn wait_timeout(&self, time: Duration) -> bool {
-        let given = self.is_set.lock().unwrap();
+        let is_set = self.is_set.lock().unwrap();
         *self
             .changed
-            .wait_timeout_while(given, time, |given| !*given)
+            .wait_timeout_while(is_set, time, |is_set| !*is_set)
             .unwrap()
             .0
     }

@@ -14,14 +14,14 @@ use crate::setup::{STREAM, Scheme, chunk, host};
 const COUNT: usize = 5;
 
 /// Sends each item when the client has received the one before.
-fn server(scheme: Scheme, given: &Arc<Mailbox<()>>) -> ScriptedServer {
-    let given = Arc::clone(given);
+fn server(scheme: Scheme, permits: &Arc<Mailbox<()>>) -> ScriptedServer {
+    let permits = Arc::clone(permits);
     scheme.serve(move |connection| {
         connection.read_request().unwrap();
         let _ = connection.send(STREAM);
         for n in 0..COUNT {
             let _ = connection.send(chunk(&format!("{{\"n\":{n}}}\n")));
-            given.take();
+            permits.take();
         }
         let _ = connection.send(chunk(""));
         let _ = connection.close_after_client();
@@ -78,8 +78,8 @@ fn streams_return_each_item_before_the_next_is_sent() {
     for scheme in Scheme::BOTH {
         for (name, read) in readers {
             within(name, move || {
-                let given = Mailbox::new();
-                let server = server(scheme, &given);
+                let permits = Mailbox::new();
+                let server = server(scheme, &permits);
                 let mut items = read(&host(&server).instance("x").unwrap());
                 for n in 0..COUNT {
                     assert_eq!(
@@ -87,7 +87,7 @@ fn streams_return_each_item_before_the_next_is_sent() {
                         format!("{{\"n\":{n}}}"),
                         "{name}"
                     );
-                    given.put(());
+                    permits.put(());
                 }
                 assert!(items.next().is_none());
             });

@@ -33,11 +33,11 @@ pub(crate) fn assert_not_late(what: &str, took: Duration, limit: Duration) {
     );
 }
 
-/// Checks that the fastest of many calls was late by next to nothing.
+/// Checks that the fastest of many calls was late by at most [`PRECISION`].
 pub(crate) fn assert_precise(what: &str, late: impl IntoIterator<Item = Duration>) {
     let least = late.into_iter().min().expect("a call");
     assert!(
         least <= PRECISION,
-        "{what}: each call came at least {least:?} late"
+        "{what}: each call was at least {least:?} late"
     );
 }

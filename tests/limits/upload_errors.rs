@@ -239,7 +239,7 @@ fn upload_returns_the_api_error_however_the_connection_ends() {
                             }
                             let upload = data(EndlessData::new().0);
                             let (took, error) = timed(|| call(&host, upload).unwrap_err());
-                            // The rest of the upload is still on its how, so the connection cannot
+                            // The rest of the upload is still on its way, so the connection cannot
                             // be reused.
                             host.version().unwrap();
                             assert!(hub.server.connections() > 1);

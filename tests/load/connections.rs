@@ -17,7 +17,7 @@ use scramjet_client_tests::scripted::ScriptedServer;
 
 use crate::faulty_server::{GATHERED_CLIENTS, start, start_tls};
 use crate::helpers::{in_child_of, within};
-use crate::process::{alone, settles, sockets, threads};
+use crate::process::{alone, becomes_true, sockets, threads};
 
 /// Passes the server's address to the process with the client.
 const HUB: &str = "TEST_LOAD_CHILD_HUB";
@@ -167,7 +167,7 @@ fn max_idle_connections_limits_sockets_after_calls_of_64_threads() {
                     .unwrap()
             };
             assert!(
-                settles(|| open() == left.max(1)),
+                becomes_true(|| open() == left.max(1)),
                 "pool: {pool:?}, {} open",
                 open()
             );
@@ -323,7 +323,7 @@ fn calls_that_end_early_leave_no_socket_and_no_thread() {
             println!("{name}: {} sockets", sockets());
             // Threads that connect or write in the background close their connection when they end.
             assert!(
-                settles(|| threads() == before),
+                becomes_true(|| threads() == before),
                 "{name}: {} threads, {before} before",
                 threads()
             );
@@ -332,7 +332,7 @@ fn calls_that_end_early_leave_no_socket_and_no_thread() {
             host.version().unwrap();
         }
         let open = || host.version().unwrap().build.unwrap();
-        assert!(settles(|| open() == "1"), "{} open", open());
+        assert!(becomes_true(|| open() == "1"), "{} open", open());
     }) {
         return;
     }

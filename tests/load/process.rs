@@ -51,9 +51,9 @@ fn status(name: &str) -> usize {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// Waits until the condition holds. The timeout is longer than background work takes on a busy
-/// machine.
-pub(crate) fn settles(what: impl Fn() -> bool) -> bool {
+/// Waits until the condition holds. Returns `false` after a timeout, which is longer than
+/// background work takes on a busy machine.
+pub(crate) fn becomes_true(what: impl Fn() -> bool) -> bool {
     let begin = Instant::now();
     while !what() {
         if begin.elapsed() > Duration::from_secs(20) {

@@ -186,9 +186,7 @@ fn requests_on_a_lost_connection_are_retried_only_if_safe() {
 fn unused_port() -> u16 {
     let first = 20_000 + u16::try_from(process::id() % 10_000).unwrap();
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    (first..32_000)
-        .find(free)
-        .expect("a port at which nobody listens")
+    (first..32_000).find(free).expect("an unused port")
 }
 
 #[test]
@@ -246,7 +244,7 @@ fn refused_connections_are_retried_and_requests_arrive_once() {
 
 #[test]
 fn unknown_host_is_an_error_in_phase_resolve() {
-    // Labels of more than 63 characters are invalid, so no name server is asked.
+    // Labels of more than 63 characters are invalid, so no name server is contacted.
     let url = format!("http://{}.localhost:8000/api/v1", "a".repeat(64));
     within("looking for a host", move || {
         for (name, _, call) in calls() {

@@ -24,7 +24,7 @@ use scramjet_client_tests::package;
 
 use crate::faulty_server;
 use crate::helpers::in_child;
-use crate::process::{alone, files, resident, settles, sockets, threads};
+use crate::process::{alone, becomes_true, files, resident, sockets, threads};
 
 const THREADS: usize = 64;
 
@@ -332,7 +332,7 @@ fn soak(server: &str, hub: Option<&str>) {
 
     let calls = round(&hosts, instance.as_ref(), WARM_UP, 1);
     assert!(
-        settles(|| threads() == before.threads),
+        becomes_true(|| threads() == before.threads),
         "{} threads, {} before",
         threads(),
         before.threads
@@ -342,7 +342,7 @@ fn soak(server: &str, hub: Option<&str>) {
     let length = length();
     let calls = round(&hosts, instance.as_ref(), length, 2);
     assert!(
-        settles(|| threads() == before.threads),
+        becomes_true(|| threads() == before.threads),
         "{} threads, {} before",
         threads(),
         before.threads

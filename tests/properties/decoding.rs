@@ -97,7 +97,7 @@ fn drive<'a, D: Decode>(
             }
         }
         results += 1;
-        assert!(results <= fed + 1, "more comes out than went in");
+        assert!(results <= fed + 1, "more items than bytes");
     };
     for piece in pieces {
         fed += piece.len();
@@ -289,7 +289,7 @@ fn check_chunks(body: &[u8], seed: u8) {
     for cut in cuts {
         let mut all = Vec::new();
         drive(&mut Chunks::default(), cut.pieces(body), true, |piece| {
-            all.extend(piece.expect("no chunk is wrong"))
+            all.extend(piece.expect("every chunk is valid"))
         });
         assert_eq!(all, body, "{cut:?}");
     }
@@ -308,7 +308,7 @@ fn check_guard(body: &[u8], seed: u8) {
                 assert_eq!(
                     guard.pass(b"1\n", &mut out),
                     Err(refused),
-                    "nothing comes after it"
+                    "the guard returned data after the refused line"
                 );
                 return (out, Some(refused.line));
             }

@@ -36,7 +36,7 @@ pub(crate) fn check(input: &[u8]) {
 fn compare(what: &str, before: Option<&ResponseHead>, now: Option<&ResponseHead>, input: &[u8]) {
     match (before, now) {
         (Some(before), _) if before.length.is_some() => {
-            assert_eq!(Some(before), now, "the {what} was whole at another place")
+            assert_eq!(Some(before), now, "the {what} ends at another position")
         }
         (Some(before), Some(now)) => assert_eq!(
             (before.status, &before.reason),

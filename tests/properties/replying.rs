@@ -60,10 +60,7 @@ fn pull<D: Decode<Item: Debug>>(
             Ok(Step::End) => return Some(None),
             Err(error) => return Some(Some(error)),
         }
-        assert!(
-            outcome.items.len() <= fed + 1,
-            "more comes out than went in"
-        );
+        assert!(outcome.items.len() <= fed + 1, "more items than bytes");
     }
 }
 
@@ -127,10 +124,10 @@ fn read<D: Decode<Item: Debug>>(
     };
     match &error {
         Some(ReplyError::Api(refusal)) => check_refusal(refusal, received),
-        Some(_) => assert!(success, "a refusal is told as one"),
+        Some(_) => assert!(success, "an error response is not an API error"),
         None => {
-            assert!(success, "only a success gives items");
-            assert!(!lost, "what was cut off is no success");
+            assert!(success, "an error response gave items");
+            assert!(!lost, "a truncated body was a success");
             let length = received
                 .headers
                 .get(header::CONTENT_LENGTH)
@@ -348,7 +345,7 @@ fn check_refusal_alone(received: &Received<'_>) {
     );
     assert_eq!(error.body, body);
     with_causes(&ReplyError::Api(Box::new(error.clone())));
-    let again = error.meaning(StatusCode::NOT_FOUND, "x");
+    let again = error.with_meaning(StatusCode::NOT_FOUND, "x");
     assert!(
         again.is_not_found() && again.message == "x" && again.received_status == received.status
     );

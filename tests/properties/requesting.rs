@@ -66,11 +66,7 @@ impl Hub {
             "{}",
             O::NAME
         );
-        let base: http::Uri = self
-            .endpoint
-            .base_url()
-            .parse()
-            .expect("a base that requests are made of");
+        let base: http::Uri = self.endpoint.base_url().parse().expect("a valid base URL");
         assert_eq!(
             (request.uri().scheme(), request.uri().authority()),
             (base.scheme(), base.authority()),
@@ -80,7 +76,9 @@ impl Hub {
         assert_eq!(request.uri().query(), None, "{}", O::NAME);
         let authority = base.authority().map_or("", |authority| authority.as_str());
         let (_, above) = self.endpoint.base_url().split_once("://").expect("a URL");
-        let above = above.strip_prefix(authority).expect("the host comes first");
+        let above = above
+            .strip_prefix(authority)
+            .expect("a base URL that begins with the host");
         let below = request
             .uri()
             .path()
@@ -461,11 +459,11 @@ pub(crate) fn check_header(name: &str, value: &str) -> Option<Hub> {
         }
         <= 16 << 10;
     // HTTP does not preserve surrounding white space and other characters.
-    let whole = value.trim_matches([' ', '\t']) == value && value.is_ascii();
+    let is_preserved = value.trim_matches([' ', '\t']) == value && value.is_ascii();
     let set = hub.endpoint.set_header(key.clone(), content.clone());
     assert_eq!(
         set.is_ok(),
-        !framing && fits && whole,
+        !framing && fits && is_preserved,
         "{name:?}: {value:?}: {set:?}"
     );
     if let Err(error) = set {
@@ -475,7 +473,7 @@ pub(crate) fn check_header(name: &str, value: &str) -> Option<Hub> {
             .set_header(key, HeaderValue::from_static(" "))
             .expect_err("a value that is refused in any case");
         assert!(
-            !whole || !fits || error.to_string() == other.to_string(),
+            !is_preserved || !fits || error.to_string() == other.to_string(),
             "the value of a header may be a secret: {error}"
         );
         return None;
@@ -505,15 +503,15 @@ pub(crate) fn check_header(name: &str, value: &str) -> Option<Hub> {
 }
 
 /// Checks a base URL, and a value in a path below it.
-pub(crate) fn check_base(given: &str, value: &str) {
-    let endpoint = match Endpoint::new(given) {
+pub(crate) fn check_base(base_url: &str, value: &str) {
+    let endpoint = match Endpoint::new(base_url) {
         Ok(endpoint) => endpoint,
         Err(error) => {
             let RequestError::BaseUrl { url, .. } = &error else {
                 panic!("{error:?}")
             };
             // The error contains no password.
-            let authority = given
+            let authority = base_url
                 .split_once("://")
                 .and_then(|(_, rest)| rest.split(['/', '\\', '?', '#']).next());
             let secret = authority
@@ -521,7 +519,7 @@ pub(crate) fn check_base(given: &str, value: &str) {
                 .map(|(_, secret)| secret);
             if let Some(secret) = secret.filter(|secret| secret.len() >= 8) {
                 assert!(
-                    url.matches(secret).count() < given.matches(secret).count(),
+                    url.matches(secret).count() < base_url.matches(secret).count(),
                     "{error}"
                 );
             }
@@ -534,10 +532,10 @@ pub(crate) fn check_base(given: &str, value: &str) {
         "{base:?}"
     );
     // The url and http crates agree on the parts.
-    let url = url::Url::parse(given).expect("it was taken");
-    let uri: http::Uri = base.parse().unwrap_or_else(|error| {
-        panic!("{base:?} is taken, and requests cannot be made of it: {error}")
-    });
+    let url = url::Url::parse(base_url).expect("an accepted URL");
+    let uri: http::Uri = base
+        .parse()
+        .unwrap_or_else(|error| panic!("{base:?} was accepted, but is not a URI: {error}"));
     assert_eq!(uri.scheme_str(), Some(url.scheme()), "{base:?}");
     assert_eq!(uri.host(), url.host_str(), "{base:?}");
     assert_eq!(uri.port_u16(), url.port(), "{base:?}");
@@ -561,8 +559,8 @@ pub(crate) fn check_base(given: &str, value: &str) {
 }
 
 /// Compares JSON as it is parsed, because the parser may miss the last digit of a long number.
-fn same(body: &Value, given: &Value) {
-    let read: Value = serde_json::from_str(&given.to_string()).expect("JSON");
+fn assert_same(body: &Value, sent: &Value) {
+    let read: Value = serde_json::from_str(&sent.to_string()).expect("JSON");
     assert_eq!(body, &read);
 }
 
@@ -575,7 +573,7 @@ pub(crate) fn check_event(hub: &Hub, name: &str, data: &Value) {
             &[JSON],
         )
         .expect("any event");
-    same(
+    assert_same(
         &body,
         &json!([5001, { "eventName": name, "message": data }]),
     );
@@ -595,19 +593,19 @@ pub(crate) fn check_options(hub: &Hub, value: &Value, text: &str, member: &str) 
         )
     };
     match start(StartOptions::new().app_config(value)) {
-        Ok(body) if value.is_null() => same(&body, &json!({})),
-        Ok(body) => same(&body, &json!({ "appConfig": value })),
+        Ok(body) if value.is_null() => assert_same(&body, &json!({})),
+        Ok(body) => assert_same(&body, &json!({ "appConfig": value })),
         Err(RequestError::Option { option, .. }) => {
             assert!(option == "appConfig" && !value.is_object() && !value.is_null())
         }
         Err(error) => panic!("{error}"),
     }
     let body = start(StartOptions::new().arg(value).args([text, member])).expect("any arguments");
-    same(&body, &json!({ "args": [value, text, member] }));
+    assert_same(&body, &json!({ "args": [value, text, member] }));
     match start(StartOptions::new().instance_id(text)) {
         Ok(body) => {
             assert!(text.len() == 36 && is_instance_id(text));
-            same(&body, &json!({ "instanceId": text }));
+            assert_same(&body, &json!({ "instanceId": text }));
         }
         Err(RequestError::Option { option, .. }) => {
             assert!(option == "instanceId" && !(text.len() == 36 && is_instance_id(text)))
@@ -615,13 +613,13 @@ pub(crate) fn check_options(hub: &Hub, value: &Value, text: &str, member: &str) 
         Err(error) => panic!("{error}"),
     }
     match start(StartOptions::new().input_topic(text).output_topic(text)) {
-        Ok(body) => same(&body, &json!({ "inputTopic": text, "outputTopic": text })),
+        Ok(body) => assert_same(&body, &json!({ "inputTopic": text, "outputTopic": text })),
         Err(error) => assert!(matches!(error, RequestError::Option { .. }) && text.is_empty()),
     }
     // A member without a meaning of its own. A configuration of `null` is left out.
     if member != "appConfig" {
         let body = start(StartOptions::new().member(member, value)).expect("any member");
-        same(&body, &json!({ member: value }));
+        assert_same(&body, &json!({ member: value }));
     }
 }
 
@@ -654,15 +652,15 @@ pub(crate) fn check_key(hub: &Hub, text: &str) {
             &[JSON],
         )
         .expect("any description");
-    same(&body, &json!({ "description": text.trim() }));
+    assert_same(&body, &json!({ "description": text.trim() }));
     let disconnect = DisconnectHubs::id(text).limit(3);
-    same(
+    assert_same(
         &hub.json(&disconnect, &["disconnect"], &[JSON])
             .expect("any id"),
         &json!({ "id": text, "limit": 3 }),
     );
     let disconnect = DisconnectHubs::access_key(text);
-    same(
+    assert_same(
         &hub.json(&disconnect, &["disconnect"], &[JSON])
             .expect("any key"),
         &json!({ "accessKey": text }),

@@ -143,9 +143,9 @@ fn http_address_of_a_tls_hub_is_a_tls_error() {
 #[test]
 fn body_that_looks_like_a_tls_alert_is_not_an_error() {
     within("calls", || {
-        let go_on = Mailbox::new();
+        let next = Mailbox::new();
         let server = ScriptedServer::start({
-            let go_on = Arc::clone(&go_on);
+            let next = Arc::clone(&next);
             move |connection| {
                 while connection.read_request().is_ok() {
                     for piece in [
@@ -154,7 +154,7 @@ fn body_that_looks_like_a_tls_alert_is_not_an_error() {
                         b"\x15",
                     ] {
                         let _ = connection.send(piece);
-                        go_on.take();
+                        next.take();
                     }
                 }
             }
@@ -166,7 +166,7 @@ fn body_that_looks_like_a_tls_alert_is_not_an_error() {
                 let mut byte = [0];
                 stream.read_exact(&mut byte).unwrap();
                 assert_eq!(byte, [expected]);
-                go_on.put(());
+                next.put(());
             }
             assert_eq!(stream.read(&mut [0]).unwrap(), 0);
         }

@@ -60,7 +60,7 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "with one between",
-            ours.below("between").identity(&["localhost"]),
+            ours.intermediate("between").identity(&["localhost"]),
             "localhost",
             pem(),
             None,

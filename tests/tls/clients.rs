@@ -51,8 +51,11 @@ fn client_certificate_pem_is_sent_to_the_hub() {
     within("calls", || {
         let authorities = Authorities::new();
         let direct = authorities.clients.identity(&["somebody"]);
-        let below = authorities.clients.below("between").identity(&["somebody"]);
-        let given = |identity: &Identity| {
+        let issued_by_intermediate = authorities
+            .clients
+            .intermediate("between")
+            .identity(&["somebody"]);
+        let pairs = |identity: &Identity| {
             [
                 (identity.pem(), identity.key_pem()),
                 (
@@ -62,7 +65,10 @@ fn client_certificate_pem_is_sent_to_the_hub() {
             ]
         };
         each(&authorities, |what, hub, backend| {
-            for (certificates, key) in given(&direct).into_iter().chain(given(&below)) {
+            for (certificates, key) in pairs(&direct)
+                .into_iter()
+                .chain(pairs(&issued_by_intermediate))
+            {
                 succeeds(
                     what,
                     authorities
@@ -103,10 +109,13 @@ fn missing_or_wrong_client_certificate_is_a_tls_error() {
                 ),
                 "{what}: {error:?}"
             );
-            assert!(hub.requests.is_empty(), "{what}: the request was taken");
+            assert!(
+                hub.requests.is_empty(),
+                "{what}: the hub received the request"
+            );
             tls.problem()
         };
-        let stranger = Authority::new("strangers").identity(&["somebody"]);
+        let untrusted = Authority::new("strangers").identity(&["somebody"]);
         let expired = authorities
             .clients
             .identity_between(&["somebody"], 2020, 2021);
@@ -118,7 +127,7 @@ fn missing_or_wrong_client_certificate_is_a_tls_error() {
                 problem == TlsProblem::ClientCertificate || what.starts_with("TLS 1.2"),
                 "{what}"
             );
-            for other in [&stranger, &expired] {
+            for other in [&untrusted, &expired] {
                 let builder = authorities
                     .client(hub, backend)
                     .client_certificate_pem(other.pem(), other.key_pem());
@@ -151,7 +160,7 @@ fn missing_client_certificate_is_a_tls_error_during_send_sequence() {
     });
 }
 
-/// Other hubs ignore it.
+/// Hubs that do not require a client certificate ignore it.
 #[test]
 fn client_certificate_is_optional_for_the_hub() {
     within("a call", || {
@@ -160,7 +169,7 @@ fn client_certificate_is_optional_for_the_hub() {
         for &backend in BACKENDS {
             let hub = Hub::tls(&authorities.hubs.identity(&["localhost"]));
             succeeds(
-                "not asked",
+                "a certificate that is not requested",
                 authorities
                     .client(&hub, backend)
                     .client_certificate_pem(client.pem(), client.key_pem()),

@@ -316,17 +316,20 @@ fn proxy_error_for_407_asks_for_credentials() {
 #[test]
 fn proxy_error_for_a_refused_connection_is_unreachable() {
     within("a call", || {
-        let nobody = refused_url().replace("http://", "").replace("/api/v1", "");
+        let address = refused_url().replace("http://", "").replace("/api/v1", "");
         for scheme in ["http", "https"] {
             let hub = HostClient::builder(format!("{scheme}://hub.invalid:8000/api/v1"))
                 .bearer_token("the-token");
-            let error = fails("nobody", hub.proxy(format!("http://{IN_URL}{nobody}")));
+            let error = fails(
+                "a refused connection",
+                hub.proxy(format!("http://{IN_URL}{address}")),
+            );
             assert_proxy_error(
-                "nobody",
+                "a refused connection",
                 &error,
                 ProxyProblem::Unreachable,
                 "the proxy <proxy> cannot be reached",
-                &format!("http://{nobody}"),
+                &format!("http://{address}"),
             );
             assert!(
                 format!("{error:?}").contains("\n  caused by: Connection refused"),

@@ -320,26 +320,26 @@ fn secrets_are_not_shown() {
 fn build_refuses_transport_settings_with_a_custom_transport() {
     let pem = Authority::new("ours").pem();
     let identity = Authority::new("clients").identity(&["somebody"]);
-    let given = || {
+    let builder = || {
         HostClient::builder("https://localhost/api/v1")
             .transport(Arc::new(UreqTransport::default()) as Arc<dyn Transport>)
     };
-    assert!(given().danger_accept_invalid_certs(false).build().is_ok());
+    assert!(builder().danger_accept_invalid_certs(false).build().is_ok());
     for (builder, setting) in [
-        (given().connect_timeout(None), "connect_timeout"),
-        (given().max_idle_connections(0), "max_idle_connections"),
-        (given().ca_certificate_pem(pem), "ca_certificates"),
+        (builder().connect_timeout(None), "connect_timeout"),
+        (builder().max_idle_connections(0), "max_idle_connections"),
+        (builder().ca_certificate_pem(pem), "ca_certificates"),
         (
-            given().client_certificate_pem(identity.pem(), identity.key_pem()),
+            builder().client_certificate_pem(identity.pem(), identity.key_pem()),
             "client_certificate",
         ),
         (
-            given().danger_accept_invalid_certs(true),
+            builder().danger_accept_invalid_certs(true),
             "danger_accept_invalid_certs",
         ),
-        (given().tls_backend(BACKENDS[0]), "tls_backend"),
-        (given().proxy("http://localhost:1"), "proxy"),
-        (given().proxy_from_environment(), "proxy"),
+        (builder().tls_backend(BACKENDS[0]), "tls_backend"),
+        (builder().proxy("http://localhost:1"), "proxy"),
+        (builder().proxy_from_environment(), "proxy"),
     ] {
         let error = builder.build().unwrap_err().to_string();
         assert!(

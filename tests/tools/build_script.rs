@@ -139,13 +139,13 @@ fn accepting() -> (ScriptedServer, Arc<Mutex<Vec<String>>>) {
     let server = serving({
         let seen = Arc::clone(&seen);
         move |request: &ReceivedRequest| {
-            let words = format!(
+            let line = format!(
                 "{} {}",
                 request.method,
                 request.target.trim_start_matches("/api/v1/")
             );
-            seen.lock().unwrap().push(words.clone());
-            let body = match words.as_str() {
+            seen.lock().unwrap().push(line.clone());
+            let body = match line.as_str() {
                 "GET version" => json!({ "version": "0.18.7" }),
                 "POST sequence" => {
                     json!({ "id": format!("s{}", sent.fetch_add(1, Ordering::SeqCst) + 1) })
@@ -174,7 +174,7 @@ fn build_script_deploys_changes_and_packs_without_a_hub() {
     assert!(
         project
             .run(None)
-            .ends_with(" bytes, not deployed: no hub was asked for")
+            .ends_with(" bytes, not deployed: SCRAMJET_HUB_URL is not set")
     );
     assert_eq!(project.run(Some(&url)), format!("sequence s1 on {url}"));
     assert_eq!(seen(), ["POST sequence", "GET sequence/s1"]);
@@ -217,14 +217,14 @@ fn build_script_deploys_changes_and_packs_without_a_hub() {
     // Without the hub, the script packs, and reports the reason to cargo and to the program.
     drop(server);
     let output = project.cargo_with(&["run", "--offline"], Some(&url));
-    let [said, warned] =
+    let [stdout, stderr] =
         [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
-    let told =
+    let reason =
         format!(" to {url}; start a hub there, or let the build script only pack the sequence: ");
-    for (text, begin) in [(&said, " bytes, not deployed: "), (&warned, "warning: ")] {
+    for (text, begin) in [(&stdout, " bytes, not deployed: "), (&stderr, "warning: ")] {
         let line = text
             .lines()
-            .find(|line| line.contains(begin) && line.contains(&told));
+            .find(|line| line.contains(begin) && line.contains(&reason));
         let line = line.unwrap_or_else(|| panic!("{text}"));
         assert!(
             line.contains("could not connect") && line.contains("refused"),
@@ -284,7 +284,8 @@ fn build_sequence_options_set_name_rules_and_state_file() {
     assert!(first.starts_with("Some(\"s1\") s1 "), "{first}");
     assert_eq!(seen(), ["POST sequence", "GET sequence/s1"]);
     assert!(project.dir.join("kept/state.json").exists());
-    // The target folder is not packed, and `every_build` asks the hub each time.
+    // The target folder is not packed. With `every_build`, each build requests the sequence from
+    // the hub.
     assert_eq!(project.run(Some(&url)), first);
     assert_eq!(seen(), ["GET sequence/s1"]);
 

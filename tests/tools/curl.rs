@@ -265,7 +265,7 @@ fn dry_run_needs_the_version_for_operations_that_depend_on_it() {
         ),
         "{error}"
     );
-    assert_eq!(server.connections(), 0, "it is not asked for");
+    assert_eq!(server.connections(), 0, "the client requested the version");
     host.dialect().unwrap();
     let command = host.dry_run(&stop).unwrap().to_string();
     assert!(command.contains("'[4001,"), "{command}");

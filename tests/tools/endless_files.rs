@@ -19,7 +19,7 @@ fn endless(folder: &Folder) -> [std::path::PathBuf; 3] {
     [Path::new("/dev/zero").into(), pipe, large]
 }
 
-const WORDS: [&str; 3] = [
+const MESSAGES: [&str; 3] = [
     "it is a pipe, a socket or a device, not a regular file",
     "it is a pipe, a socket or a device, not a regular file",
     "it is longer than ",
@@ -30,7 +30,7 @@ fn deploy_if_changed_refuses_an_endless_state_file() {
     let folder = sequence("endless-state", &[]);
     let files = Folder::new("endless-state-files");
     let package = Package::from_dir(&folder.0).unwrap();
-    for (path, words) in endless(&files).into_iter().zip(WORDS) {
+    for (path, message) in endless(&files).into_iter().zip(MESSAGES) {
         // A link, so that no lock file is created in /dev.
         let state_file = files.0.join("state.json");
         symlink(&path, &state_file).unwrap();
@@ -43,7 +43,7 @@ fn deploy_if_changed_refuses_an_endless_state_file() {
         });
         let text = format!("{error:?}");
         assert!(
-            text.contains("cannot use the state file") && text.contains(words),
+            text.contains("cannot use the state file") && text.contains(message),
             "{text}"
         );
         fs::remove_file(&state_file).unwrap();
@@ -54,11 +54,11 @@ fn deploy_if_changed_refuses_an_endless_state_file() {
 #[test]
 fn si_profile_from_path_refuses_an_endless_file() {
     let files = Folder::new("endless-profile");
-    for (path, words) in endless(&files).into_iter().zip(WORDS) {
+    for (path, message) in endless(&files).into_iter().zip(MESSAGES) {
         let error = within("a profile", move || SiProfile::from_path(path).unwrap_err());
         let text = format!("{error:?}");
         assert!(
-            matches!(error, ConfigError::Read { .. }) && text.contains(words),
+            matches!(error, ConfigError::Read { .. }) && text.contains(message),
             "{text}"
         );
     }
@@ -67,20 +67,20 @@ fn si_profile_from_path_refuses_an_endless_file() {
 #[test]
 fn from_env_refuses_an_endless_ca_file() {
     if std::env::var_os("TEST_ENDLESS_CERTIFICATES").is_some() {
-        let words = std::env::var("TEST_ENDLESS_CERTIFICATES").unwrap();
+        let message = std::env::var("TEST_ENDLESS_CERTIFICATES").unwrap();
         let error = within("certificates", || {
             HostClientBuilder::from_env().unwrap_err()
         });
         let text = format!("{error:?}");
-        assert!(text.contains(&words), "{text}");
+        assert!(text.contains(&message), "{text}");
         return;
     }
     let files = Folder::new("endless-certificates");
-    for (path, words) in endless(&files).into_iter().zip(WORDS) {
+    for (path, message) in endless(&files).into_iter().zip(MESSAGES) {
         in_child(&[
             ("SCRAMJET_HUB_URL", "http://127.0.0.1:1/api/v1"),
             ("SCRAMJET_CA_FILE", path.to_str().unwrap()),
-            ("TEST_ENDLESS_CERTIFICATES", words),
+            ("TEST_ENDLESS_CERTIFICATES", message),
         ]);
     }
 }

@@ -360,12 +360,12 @@ fn assert_abandoned(what: &'static str, change: impl FnOnce(&Path) + Send + 'sta
         let path = folder.0.join("data");
         change(&path);
 
-        let whole = Mailbox::new();
+        let completeness = Mailbox::new();
         let server = ScriptedServer::start({
-            let whole = whole.clone();
+            let completeness = completeness.clone();
             move |connection| {
                 let mut request = connection.read_head().unwrap();
-                whole.put(connection.read_body(&mut request).is_ok());
+                completeness.put(connection.read_body(&mut request).is_ok());
             }
         });
         let error = HostClient::new(server.url())
@@ -383,7 +383,10 @@ fn assert_abandoned(what: &'static str, change: impl FnOnce(&Path) + Send + 'sta
             cause.to_string().contains(path.to_str().unwrap()),
             "{what}: {cause}"
         );
-        assert!(!whole.take(), "{what}: the hub takes it for a package");
+        assert!(
+            !completeness.take(),
+            "{what}: the hub got a complete package"
+        );
         assert_eq!(package.digest().unwrap_err().to_string(), cause.to_string());
         assert!(matches!(
             package.write_to(folder.0.join("out")).unwrap_err(),

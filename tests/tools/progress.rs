@@ -13,9 +13,9 @@ use crate::package_folder::{bytes_of, sequence};
 
 type Recorded = Arc<Mutex<Vec<(u64, Option<u64>)>>>;
 
-/// Returns the recorded progress, and a callback that continues while `go_on` returns `true`.
+/// Returns the recorded progress, and a callback that continues while `continues` returns `true`.
 fn recording_progress(
-    go_on: impl Fn(Progress) -> bool + Send + 'static,
+    continues: impl Fn(Progress) -> bool + Send + 'static,
 ) -> (
     Recorded,
     impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
@@ -28,7 +28,7 @@ fn recording_progress(
                 .lock()
                 .unwrap()
                 .push((progress.bytes, progress.total));
-            if go_on(progress) {
+            if continues(progress) {
                 ControlFlow::Continue(())
             } else {
                 ControlFlow::Break(())
@@ -96,14 +96,14 @@ fn assert_cancelled(error: &Error, text: &str) {
 fn upload_progress_break_cancels_the_upload() {
     for limit in [0, 100_000] {
         within("an upload that is cancelled", move || {
-            let whole = Mailbox::new();
+            let completeness = Mailbox::new();
             let server = ScriptedServer::start({
-                let whole = Arc::clone(&whole);
+                let completeness = Arc::clone(&completeness);
                 move |connection| {
                     let Ok(mut request) = connection.read_head() else {
                         return;
                     };
-                    whole.put(connection.read_body(&mut request).is_ok());
+                    completeness.put(connection.read_body(&mut request).is_ok());
                 }
             });
             let (recorded, report) = recording_progress(move |progress| progress.bytes < limit);
@@ -113,7 +113,7 @@ fn upload_progress_break_cancels_the_upload() {
                 .send_sequence(upload)
                 .unwrap_err();
             assert_cancelled(&error, ": cancelled while sending the request");
-            assert!(!whole.take());
+            assert!(!completeness.take());
             assert!(recorded.lock().unwrap().last().unwrap().0 < 300_000);
         });
     }

@@ -62,13 +62,13 @@ impl StoringHub {
 
 impl HubState {
     fn answer(&mut self, version: &str, request: &ReceivedRequest) -> Vec<u8> {
-        let words = format!(
+        let line = format!(
             "{} {}",
             request.method,
             request.target.strip_prefix("/api/v1/").unwrap()
         );
-        self.seen.push(words.clone());
-        let says = |status, body: Value| {
+        self.seen.push(line.clone());
+        let json_response = |status, body: Value| {
             response(
                 status,
                 &[("content-type", "application/json")],
@@ -77,42 +77,42 @@ impl HubState {
         };
         if self
             .failing
-            .is_some_and(|failing| words.starts_with(failing))
+            .is_some_and(|failing| line.starts_with(failing))
         {
-            return says("500 Internal Server Error", json!({ "error": "it failed" }));
+            return json_response("500 Internal Server Error", json!({ "error": "it failed" }));
         }
-        let (method, path) = words.split_once(' ').unwrap();
+        let (method, path) = line.split_once(' ').unwrap();
         let id = path
             .strip_prefix("sequence/")
             .unwrap_or_default()
             .to_owned();
-        let unknown = || says("404 Not Found", json!({ "error": "not found" }));
+        let unknown = || json_response("404 Not Found", json!({ "error": "not found" }));
         match method {
-            "GET" if path == "version" => says("200 OK", json!({ "version": version })),
+            "GET" if path == "version" => json_response("200 OK", json!({ "version": version })),
             "POST" => {
                 self.sent += 1;
                 let id = format!("s{}", self.sent);
                 self.sequences.insert(id.clone(), request.body.clone());
-                says("200 OK", json!({ "id": id }))
+                json_response("200 OK", json!({ "id": id }))
             }
             _ if !self.sequences.contains_key(&id) => unknown(),
             "GET" => {
                 let size = self.sequences[&id].len();
-                says(
+                json_response(
                     "200 OK",
                     json!({ "id": id, "config": { "name": "a-package", "version": "1", "packageSize": size } }),
                 )
             }
             "PUT" | "DELETE" if self.in_use.contains(&id) => {
-                says("409 Conflict", json!({ "error": "in use" }))
+                json_response("409 Conflict", json!({ "error": "in use" }))
             }
             "PUT" => {
                 self.sequences.insert(id.clone(), request.body.clone());
-                says("200 OK", json!({ "id": id }))
+                json_response("200 OK", json!({ "id": id }))
             }
             "DELETE" => {
                 self.sequences.remove(&id);
-                says("200 OK", json!({ "id": id }))
+                json_response("200 OK", json!({ "id": id }))
             }
             _ => unknown(),
         }

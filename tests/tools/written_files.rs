@@ -207,7 +207,7 @@ fn write_to_deletes_leftovers_of_killed_processes_only() {
     let left = temporary();
     assert_eq!(left.len(), 1);
     write();
-    assert_eq!(temporary(), left, "the file of a run that lives");
+    assert_eq!(temporary(), left, "the file of a running process");
     drop(writer);
     assert_eq!(temporary(), left);
     write();

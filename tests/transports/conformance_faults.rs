@@ -32,7 +32,7 @@ fn collected(body: RequestBody<'_>) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     match body {
         RequestBody::Empty => return Ok(None),
-        RequestBody::Bytes(given) => bytes.extend(given),
+        RequestBody::Bytes(data) => bytes.extend(data),
         RequestBody::Reader { reader, length } => drop(
             reader
                 .take(length.unwrap_or(u64::MAX))
@@ -52,13 +52,13 @@ impl<F: FnMut(&mut Body, &mut [u8]) -> io::Result<usize>> Read for Reads<F> {
 }
 
 fn reads(
-    answered: SendResult,
+    result: SendResult,
     read: impl FnMut(&mut Body, &mut [u8]) -> io::Result<usize> + Send + 'static,
 ) -> SendResult {
-    Ok(answered?.map(|body| -> Body { Box::new(Reads(body, read)) }))
+    Ok(result?.map(|body| -> Body { Box::new(Reads(body, read)) }))
 }
 
-fn with_errors_for_refusals(request: Request<RequestBody<'_>>) -> SendResult {
+fn returning_errors_for_statuses(request: Request<RequestBody<'_>>) -> SendResult {
     let response = Tcp.send(request)?;
     if response.status().is_client_error() {
         Err(broken("refused"))
@@ -67,7 +67,7 @@ fn with_errors_for_refusals(request: Request<RequestBody<'_>>) -> SendResult {
     }
 }
 
-fn following(request: Request<RequestBody<'_>>) -> SendResult {
+fn following_redirects(request: Request<RequestBody<'_>>) -> SendResult {
     let base = request.uri().authority().unwrap().clone();
     let response = Tcp.send(request)?;
     match response.headers().get("location") {
@@ -79,7 +79,7 @@ fn following(request: Request<RequestBody<'_>>) -> SendResult {
     }
 }
 
-fn collecting_uploads(request: Request<RequestBody<'_>>) -> SendResult {
+fn buffering_uploads(request: Request<RequestBody<'_>>) -> SendResult {
     let (head, body) = request.into_parts();
     let length = if let RequestBody::Reader { length, .. } = body {
         Some(length)
@@ -101,7 +101,7 @@ fn collecting_uploads(request: Request<RequestBody<'_>>) -> SendResult {
     ))
 }
 
-fn announcing_no_length(request: Request<RequestBody<'_>>) -> SendResult {
+fn sending_without_a_length(request: Request<RequestBody<'_>>) -> SendResult {
     let (head, body) = request.into_parts();
     match body {
         RequestBody::Reader { reader, length } => {
@@ -135,7 +135,7 @@ fn reading_beyond_the_length(request: Request<RequestBody<'_>>) -> SendResult {
     }
 }
 
-fn taking_errors_for_the_end(request: Request<RequestBody<'_>>) -> SendResult {
+fn treating_reader_errors_as_the_end(request: Request<RequestBody<'_>>) -> SendResult {
     struct Careless<'a>(&'a mut (dyn Read + Send));
     impl Read for Careless<'_> {
         fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -162,7 +162,7 @@ fn adding_a_header(mut request: Request<RequestBody<'_>>) -> SendResult {
     Tcp.send(request)
 }
 
-fn normalising_the_path(mut request: Request<RequestBody<'_>>) -> SendResult {
+fn normalizing_the_path(mut request: Request<RequestBody<'_>>) -> SendResult {
     *request.uri_mut() = request
         .uri()
         .to_string()
@@ -172,7 +172,7 @@ fn normalising_the_path(mut request: Request<RequestBody<'_>>) -> SendResult {
     Tcp.send(request)
 }
 
-fn announcing_nothing_as_something(request: Request<RequestBody<'_>>) -> SendResult {
+fn announcing_a_missing_body(request: Request<RequestBody<'_>>) -> SendResult {
     Tcp.send(request.map(|body| {
         if let RequestBody::Empty = body {
             RequestBody::Bytes(b"")
@@ -182,18 +182,18 @@ fn announcing_nothing_as_something(request: Request<RequestBody<'_>>) -> SendRes
     }))
 }
 
-fn collecting_replies(request: Request<RequestBody<'_>>) -> SendResult {
+fn buffering_responses(request: Request<RequestBody<'_>>) -> SendResult {
     let (head, mut body) = Tcp.send(request)?.into_parts();
     let mut bytes = Vec::new();
     body.read_to_end(&mut bytes).map_err(broken)?;
     Ok(Response::from_parts(head, Box::new(Cursor::new(bytes))))
 }
 
-fn ending_where_it_is_cut(request: Request<RequestBody<'_>>) -> SendResult {
+fn treating_truncation_as_the_end(request: Request<RequestBody<'_>>) -> SendResult {
     reads(Tcp.send(request), |body, buf| body.read(buf).or(Ok(0)))
 }
 
-fn capping(request: Request<RequestBody<'_>>) -> SendResult {
+fn limiting_responses(request: Request<RequestBody<'_>>) -> SendResult {
     let mut left = 10 << 20;
     reads(Tcp.send(request), move |body, buf| {
         let wanted = buf.len().min(left);
@@ -215,19 +215,19 @@ fn keeping_bodies(request: Request<RequestBody<'_>>) -> SendResult {
     Ok(Response::from_parts(head, body))
 }
 
-fn one_at_a_time(request: Request<RequestBody<'_>>) -> SendResult {
+fn sending_one_at_a_time(request: Request<RequestBody<'_>>) -> SendResult {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock();
     Tcp.send(request)
 }
 
-fn without_a_reason(request: Request<RequestBody<'_>>) -> SendResult {
+fn without_a_reason_phrase(request: Request<RequestBody<'_>>) -> SendResult {
     let mut response = Tcp.send(request)?;
     response.extensions_mut().remove::<ReasonPhrase>();
     Ok(response)
 }
 
-fn trying_again(request: Request<RequestBody<'_>>) -> SendResult {
+fn retrying(request: Request<RequestBody<'_>>) -> SendResult {
     let (head, body) = request.into_parts();
     let Ok(Some(body)) = collected(body) else {
         return Tcp.send(Request::from_parts(head, RequestBody::Empty));
@@ -236,7 +236,7 @@ fn trying_again(request: Request<RequestBody<'_>>) -> SendResult {
         .or_else(|_| Tcp.send(Request::from_parts(head, RequestBody::Bytes(&body))))
 }
 
-fn always_waiting(request: Request<RequestBody<'_>>) -> SendResult {
+fn always_reporting_phase_wait(request: Request<RequestBody<'_>>) -> SendResult {
     Tcp.send(request).map_err(|mut error| {
         error.phase = Phase::Wait;
         error
@@ -277,19 +277,19 @@ fn without(mut limits: CallLimits, change: fn(&mut CallLimits)) -> CallLimits {
 }
 
 fn with_a_plain_error(request: Request<RequestBody<'_>>) -> SendResult {
-    let answered = Tcp.send(request).map_err(|error| broken(error.to_string()));
-    reads(answered, |body, buf| {
+    let result = Tcp.send(request).map_err(|error| broken(error.to_string()));
+    reads(result, |body, buf| {
         body.read(buf)
             .map_err(|error| io::Error::new(error.kind(), error.to_string()))
     })
 }
 
-fn inventing_answers(request: Request<RequestBody<'_>>) -> SendResult {
+fn inventing_responses(request: Request<RequestBody<'_>>) -> SendResult {
     Tcp.send(request)
         .or_else(|_| Ok(Response::new(Box::new(io::empty()))))
 }
 
-fn capping_uploads(request: Request<RequestBody<'_>>) -> SendResult {
+fn limiting_uploads(request: Request<RequestBody<'_>>) -> SendResult {
     let (head, body) = request.into_parts();
     match body {
         RequestBody::Reader { reader, .. } => Tcp.send(Request::from_parts(
@@ -310,7 +310,7 @@ fn dropping_headers(request: Request<RequestBody<'_>>) -> SendResult {
 }
 
 /// Fails like a transport that keeps using a closed connection.
-fn working_once(request: Request<RequestBody<'_>>) -> SendResult {
+fn failing_after_one_request(request: Request<RequestBody<'_>>) -> SendResult {
     static WORKED: AtomicBool = AtomicBool::new(false);
     if WORKED.swap(true, Ordering::SeqCst) {
         Err(broken("the connection is closed"))
@@ -320,7 +320,7 @@ fn working_once(request: Request<RequestBody<'_>>) -> SendResult {
 }
 
 #[cfg(feature = "ureq")]
-fn never_fresh(mut request: Request<RequestBody<'_>>) -> SendResult {
+fn ignoring_new_connection(mut request: Request<RequestBody<'_>>) -> SendResult {
     static UREQ: std::sync::LazyLock<scramjet_client_blocking::transport::UreqTransport> =
         std::sync::LazyLock::new(Default::default);
     request
@@ -333,93 +333,105 @@ fn never_fresh(mut request: Request<RequestBody<'_>>) -> SendResult {
 const FAULTS: &[(&str, SendFn)] = &[
     (
         "every status is Ok, with its body",
-        with_errors_for_refusals,
+        returning_errors_for_statuses,
     ),
     ("interim responses are skipped", dropping_headers),
-    ("a response body is read as it arrives", collecting_replies),
+    ("a response body is read as it arrives", buffering_responses),
     ("a response body is not decoded", dropping_headers),
     (
         "a connection closed without a response is an error",
-        inventing_answers,
+        inventing_responses,
     ),
     (
         "a malformed or truncated head is an error",
-        inventing_answers,
+        inventing_responses,
     ),
     (
         "after a deadline, the connection is not reused",
         with_a_plain_error,
     ),
-    ("a long upload arrives completely", capping_uploads),
-    ("an early refusal is returned", with_errors_for_refusals),
+    ("a long upload arrives completely", limiting_uploads),
+    (
+        "an early refusal is returned",
+        returning_errors_for_statuses,
+    ),
     (
         "a refusal is returned, even if the connection is reset",
-        with_errors_for_refusals,
+        returning_errors_for_statuses,
     ),
     (
         "a refusal is returned, even if the server stops reading",
-        with_errors_for_refusals,
+        returning_errors_for_statuses,
     ),
     (
         "a connection that the server closed is not used",
-        working_once,
+        failing_after_one_request,
     ),
     (
         "after an idle timeout, no bytes are lost",
         with_a_plain_error,
     ),
     #[cfg(feature = "ureq")]
-    ("a retried request gets a new connection", never_fresh),
-    ("redirects are not followed", following),
-    ("the reason phrase is reported", without_a_reason),
+    (
+        "a retried request gets a new connection",
+        ignoring_new_connection,
+    ),
+    ("redirects are not followed", following_redirects),
+    ("the reason phrase is reported", without_a_reason_phrase),
     (
         "the reason phrase is reported, however its bytes are split",
-        without_a_reason,
+        without_a_reason_phrase,
     ),
     (
         "a response body is read as it arrives, in every framing",
-        collecting_replies,
+        buffering_responses,
     ),
-    ("a long response body is read completely", capping),
+    (
+        "a long response body is read completely",
+        limiting_responses,
+    ),
     (
         "a truncated response body is an error",
-        ending_where_it_is_cut,
+        treating_truncation_as_the_end,
     ),
     (
         "a response body truncated within its framing is an error",
-        ending_where_it_is_cut,
+        treating_truncation_as_the_end,
     ),
     ("requests are sent unchanged", adding_a_header),
-    ("requests are sent unchanged", normalising_the_path),
+    ("requests are sent unchanged", normalizing_the_path),
     (
         "a request without a body does not announce one",
-        announcing_nothing_as_something,
+        announcing_a_missing_body,
     ),
     (
         "request bodies are announced and sent",
-        announcing_no_length,
+        sending_without_a_length,
     ),
     (
         "a reader is read up to its announced length",
         reading_beyond_the_length,
     ),
-    ("an upload is sent as it is read", collecting_uploads),
+    ("an upload is sent as it is read", buffering_uploads),
     (
         "an upload of known length is sent as it is read",
-        collecting_uploads,
+        buffering_uploads,
     ),
     (
         "a reader that fails is an error, not the end of the upload",
-        taking_errors_for_the_end,
+        treating_reader_errors_as_the_end,
     ),
     (
         "an upload continues after an early success",
-        collecting_uploads,
+        buffering_uploads,
     ),
-    ("requests do not wait for each other", one_at_a_time),
+    ("requests do not wait for each other", sending_one_at_a_time),
     ("dropping a body closes its connection", keeping_bodies),
-    ("a request is sent once", trying_again),
-    ("errors say how far the request got", always_waiting),
+    ("a request is sent once", retrying),
+    (
+        "errors say how far the request got",
+        always_reporting_phase_wait,
+    ),
     ("connections are reused", |request| Tcp.send(request)),
     ("nothing is sent after the deadline", without_deadlines),
     (
@@ -498,7 +510,7 @@ fn suite_finds_every_fault() {
 
 #[test]
 fn without_skips_the_cases_that_need_the_ability() {
-    let suite = Suite::new("plain", faulty(without_a_reason))
+    let suite = Suite::new("plain", faulty(without_a_reason_phrase))
         .without(Capability::Reason)
         .only("reason phrase");
     let report = suite.run();
@@ -521,10 +533,10 @@ fn report_and_table_show_the_outcomes() {
             .run()
     };
     let reports = [
-        Suite::new("a", faulty(with_errors_for_refusals))
+        Suite::new("a", faulty(returning_errors_for_statuses))
             .only("without a response")
             .run(),
-        report("b", one_at_a_time),
+        report("b", sending_one_at_a_time),
     ];
     let expected = format!(
         "{:51} a  b\n\
@@ -537,7 +549,7 @@ fn report_and_table_show_the_outcomes() {
         reports[1].to_string(),
         "unsupported  connections are reused (the transport lacks Reuse)\n"
     );
-    let failed = Suite::new("c", faulty(without_a_reason))
+    let failed = Suite::new("c", faulty(without_a_reason_phrase))
         .only("the reason phrase is reported")
         .run();
     assert!(!failed.conforms());
@@ -552,7 +564,7 @@ fn report_and_table_show_the_outcomes() {
     let panic = std::panic::catch_unwind(|| failed.assert_conforms()).unwrap_err();
     assert!(panic.downcast::<String>().unwrap().ends_with(&text));
     // There is no case with this name.
-    let none = Suite::new("d", faulty(without_a_reason))
+    let none = Suite::new("d", faulty(without_a_reason_phrase))
         .only("no such thing")
         .run();
     assert!(std::panic::catch_unwind(|| none.assert_conforms()).is_err());

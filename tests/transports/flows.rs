@@ -31,7 +31,7 @@ fn acts(steps: serde_json::Value) -> StartOptions {
 }
 
 /// Options for an instance that emits `ready`, then `later`, then `tick` repeatedly.
-fn living() -> StartOptions {
+fn ticking() -> StartOptions {
     acts(json!([
         { "emit": "ready", "data": "r" },
         { "wait": 100 },
@@ -50,7 +50,7 @@ trait FlowClient {
     /// Kills an instance, which the hub still lists for a while.
     fn kill(&self, id: &InstanceId);
     /// Kills an instance and removes it from the hub at once.
-    fn kill_for_good(&self, id: &InstanceId);
+    fn kill_and_remove(&self, id: &InstanceId);
     /// Returns how the instance exited, if the hub reports it.
     fn wait_ended(&self, id: &InstanceId) -> String;
     fn delete(self);
@@ -114,7 +114,7 @@ impl FlowClient for Blocking {
         self.instance(id).kill(&KillOptions::new()).unwrap();
     }
 
-    fn kill_for_good(&self, id: &InstanceId) {
+    fn kill_and_remove(&self, id: &InstanceId) {
         let options = KillOptions::new().remove_immediately(true);
         self.instance(id).kill(&options).unwrap();
     }
@@ -222,7 +222,7 @@ impl FlowClient for Async {
             .unwrap();
     }
 
-    fn kill_for_good(&self, id: &InstanceId) {
+    fn kill_and_remove(&self, id: &InstanceId) {
         let flow = Kill::new(self.endpoint(), id.clone());
         self.run(self.hub.drive(flow).next()).unwrap();
     }
@@ -245,7 +245,7 @@ fn rand() -> u64 {
 /// Runs all flows and returns the results. `fake` can cut connections.
 fn run_flows(client: impl FlowClient, fake: Option<&FakeHub>) -> Vec<String> {
     let mut results = Vec::new();
-    let (ready, id) = client.start(living()).unwrap();
+    let (ready, id) = client.start(ticking()).unwrap();
     results.push(ready);
     results.push(client.wait_event(&id).unwrap());
     if let Some(hub) = fake {
@@ -259,10 +259,10 @@ fn run_flows(client: impl FlowClient, fake: Option<&FakeHub>) -> Vec<String> {
     results.push(client.start(fails).unwrap_err());
     let exits = acts(json!([{ "wait": 200 }, { "exit": 3 }]));
     results.push(client.start(exits).unwrap_err());
-    let (_, id) = client.start(living()).unwrap();
+    let (_, id) = client.start(ticking()).unwrap();
     // Hubs of 1.x refuse to kill an instance that is still starting.
     client.wait_event(&id).unwrap();
-    client.kill_for_good(&id);
+    client.kill_and_remove(&id);
     client.delete();
     results
 }

@@ -59,7 +59,7 @@ impl Drop for Folder {
     }
 }
 
-fn complaints(replay: Replay) -> String {
+fn failure_report(replay: Replay) -> String {
     let finished = catch_unwind(AssertUnwindSafe(|| replay.assert_done()));
     finished
         .unwrap_err()
@@ -174,9 +174,9 @@ fn replay_compares_requests_with_their_recordings() {
         } else {
             replay
         };
-        let well = act(&replay.client().hub_version("1.0.1").build().unwrap());
+        let succeeded = act(&replay.client().hub_version("1.0.1").build().unwrap());
         (
-            well,
+            succeeded,
             catch_unwind(AssertUnwindSafe(|| replay.assert_done()))
                 .err()
                 .map(|panic| *panic.downcast::<String>().unwrap()),
@@ -195,11 +195,11 @@ fn replay_compares_requests_with_their_recordings() {
         (true, None),
         "JSON of the same meaning"
     );
-    let (well, report) = play(None, &starts("s", "Paris"));
+    let (succeeded, report) = play(None, &starts("s", "Paris"));
     let difference = "start: the request differs\n  body\n    \
         recorded { \"args\": [\"Berlin\"] }\n    received {\"args\":[\"Paris\"]}";
     assert_eq!(
-        (well, report.unwrap()),
+        (succeeded, report.unwrap()),
         (
             false,
             format!("the replay did not go as recorded\n{difference}")
@@ -209,15 +209,15 @@ fn replay_compares_requests_with_their_recordings() {
         play(Some(Check::ContentType), &starts("s", "Paris")),
         (true, None)
     );
-    let (well, report) = play(Some(Check::Target), &starts("other", "Paris"));
+    let (succeeded, report) = play(Some(Check::Target), &starts("other", "Paris"));
     let difference = "target\n    recorded /api/v1/sequence/s/start\n    \
         received /api/v1/sequence/other/start";
-    assert!(!well && report.unwrap().contains(difference));
-    let (well, report) = play(Some(Check::Target), &|host| {
+    assert!(!succeeded && report.unwrap().contains(difference));
+    let (succeeded, report) = play(Some(Check::Target), &|host| {
         host.sequence("s").unwrap().info().is_ok()
     });
     assert!(
-        !well
+        !succeeded
             && report
                 .unwrap()
                 .contains("method\n    recorded POST\n    received GET")
@@ -227,8 +227,8 @@ fn replay_compares_requests_with_their_recordings() {
         start("{}").replace("application/json", "text/plain"),
     );
     assert_eq!(play(Some(Check::Target), &starts("s", "")), (true, None));
-    let (well, report) = play(Some(Check::ContentType), &starts("s", ""));
-    assert!(!well && report.unwrap().contains("content-type\n    recorded"));
+    let (succeeded, report) = play(Some(Check::ContentType), &starts("s", ""));
+    assert!(!succeeded && report.unwrap().contains("content-type\n    recorded"));
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn assert_done_reports_missing_and_additional_requests() {
     let replay = Replay::open(&folder.0).unwrap().checking(Check::Target);
     started(&replay).unwrap();
     assert_eq!(
-        complaints(replay.clone()),
+        failure_report(replay.clone()),
         "the replay did not go as recorded\n2: the recorded request did not come"
     );
     drop(replay);
@@ -266,7 +266,7 @@ fn assert_done_reports_missing_and_additional_requests() {
         error.ends_with("POST sequence/s/start: no remaining exchange matches the request"),
         "{error}"
     );
-    assert!(complaints(replay).contains("no remaining exchange matches the request"));
+    assert!(failure_report(replay).contains("no remaining exchange matches the request"));
 
     // Dropping the replay reports the same.
     let replay = Replay::open(&folder.0).unwrap();
@@ -337,7 +337,7 @@ fn in_any_order_plays_the_matching_exchange() {
     replay.assert_done();
     let replay = Replay::open(&folder.0).unwrap();
     assert_eq!(found(&replay), [false, false]);
-    assert!(complaints(replay).contains("1: the request differs"));
+    assert!(failure_report(replay).contains("1: the request differs"));
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn answer(method: &str, target: &str) -> Vec<u8> {
             b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{\"id\":".to_vec()
         }
         ("GET", "instance/garbage") => response("200 OK", &[], b"no JSON"),
-        (method, target) => panic!("{method} {target} is not asked for"),
+        (method, target) => panic!("unexpected request: {method} {target}"),
     }
 }
 
@@ -97,7 +97,7 @@ fn serve() -> ScriptedServer {
         while let Ok(request) = connection.read_request() {
             let answer = match request.target.as_str() {
                 "/api/v1/sequence" => {
-                    let taken = format!(
+                    let upload = format!(
                         r#"{{"id":"{}","type":{:?}}}"#,
                         request.body.len(),
                         request.header("content-type")
@@ -105,7 +105,7 @@ fn serve() -> ScriptedServer {
                     response(
                         "202 Accepted",
                         &[],
-                        taken.replace("Some(", "").replace(')', "").as_bytes(),
+                        upload.replace("Some(", "").replace(')', "").as_bytes(),
                     )
                 }
                 _ => answer(request.method.as_str(), &request.target),
@@ -279,13 +279,13 @@ fn every_driver_returns_the_same_values() {
 fn scripted() -> Script {
     Script::new()
         .always("POST", "sequence", |request| {
-            let taken = request.read_all();
+            let upload = request.read_all();
             Answer::status(
                 202,
                 format!(
                     r#"{{"id":"{}","type":"{}"}}"#,
-                    taken.body.len(),
-                    taken.header("content-type").unwrap()
+                    upload.body.len(),
+                    upload.header("content-type").unwrap()
                 ),
             )
         })
@@ -381,6 +381,14 @@ fn transport_of_the_readme_returns_the_same_values() {
         format!("{refused:?}"),
         format!("{:?}", OverTcp(hub).call(&GetSequence { id: &sequence }))
     );
+}
+
+#[test]
+fn small_transport_has_at_most_50_lines() {
+    let code = include_str!("../../crates/core/examples/small_transport.rs");
+    let code = &code[code.find("pub fn call").unwrap()..code.find("\nfn main").unwrap()];
+    let lines = code.lines().filter(|line| !line.trim().is_empty()).count();
+    assert!(lines <= 50, "{lines} lines");
 }
 
 /// Runs operations on a real hub. Removes what differs for each run from the results.

@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map_err(Box::from)
         .and_then(|deployment| work(deployment, &ctrl_c));
     match outcome {
-        Err(_) if ctrl_c.is_cancelled() => println!("it was ended while it began"),
+        Err(_) if ctrl_c.is_cancelled() => println!("cancelled during the start"),
         outcome => outcome?,
     }
     Ok(())
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn work(deployment: Deployment, ctrl_c: &CancelToken) -> Result<(), Box<dyn Error>> {
     let child = deployment.spawn(&StartOptions::new())?;
-    println!("{} runs; end it with Ctrl-C", child.id());
+    println!("instance {} is running; Ctrl-C ends it", child.id());
 
     // `wait` returns `true` as soon as the token is cancelled.
     let mut seconds = 0;
@@ -54,6 +54,6 @@ fn work(deployment: Deployment, ctrl_c: &CancelToken) -> Result<(), Box<dyn Erro
     let begin = Instant::now();
     drop(child);
     deployment.close()?;
-    println!("ended in {} ms", begin.elapsed().as_millis());
+    println!("cleaned up in {} ms", begin.elapsed().as_millis());
     Ok(())
 }

@@ -73,7 +73,7 @@ impl Transport for Curl {
         let mut curl = Process::start(&settings, limits)
             .map_err(|error| TransportError::new(Phase::Connect, error))?;
         let response = match body {
-            RequestBody::Empty => curl.answer(Phase::Wait),
+            RequestBody::Empty => curl.response_head(Phase::Wait),
             RequestBody::Bytes(mut bytes) => curl.upload(&mut bytes),
             RequestBody::Reader { reader, length } => {
                 curl.upload(&mut reader.take(length.unwrap_or(u64::MAX)))
@@ -210,9 +210,9 @@ impl Process {
         });
         let (events_sender, events) = channel();
         // The capacity of zero applies back-pressure: unread data stays in curl, and so on the hub.
-        let (give, pieces) = sync_channel(0);
+        let (pieces_sender, pieces) = sync_channel(0);
         let sender = events_sender.clone();
-        thread::spawn(move || read_output(BufReader::new(stdout), &sender, &give));
+        thread::spawn(move || read_output(BufReader::new(stdout), &sender, &pieces_sender));
         Ok(Self {
             child,
             limits,
@@ -233,10 +233,10 @@ impl Process {
             .ok()
             .and_then(|mut child| child.stdin.take())
             .ok_or_else(|| sending(ErrorKind::BrokenPipe.into()))?;
-        let (feed, fed) = sync_channel::<Vec<u8>>(0);
+        let (chunk_sender, chunks) = sync_channel::<Vec<u8>>(0);
         let events_sender = self.events_sender.clone();
         thread::spawn(move || {
-            while let Ok(piece) = fed.recv() {
+            while let Ok(piece) = chunks.recv() {
                 let event = if stdin.write_all(&piece).is_ok() {
                     Event::Written
                 } else {
@@ -260,7 +260,8 @@ impl Process {
                     return Err(sending(error));
                 }
             };
-            feed.send(piece[..read].to_vec())
+            chunk_sender
+                .send(piece[..read].to_vec())
                 .map_err(|error| sending(io::Error::other(error)))?;
             loop {
                 match recv(&self.limits, &self.events).map_err(sending)? {
@@ -274,27 +275,27 @@ impl Process {
                     }
                     Some(Event::Closed) | None => {
                         // Use the response head that has arrived, or wait for it.
-                        let answer = accepted.map_or_else(|| self.answer(Phase::Send), Ok)?;
-                        let success = || {
+                        let head = accepted.map_or_else(|| self.response_head(Phase::Send), Ok)?;
+                        let too_early = || {
                             sending(io::Error::other(
-                                "it was answered with a success before all of it was sent",
+                                "the hub sent a success response before the upload was complete",
                             ))
                         };
-                        return if answer.status().is_success() {
-                            Err(success())
+                        return if head.status().is_success() {
+                            Err(too_early())
                         } else {
-                            Ok(answer)
+                            Ok(head)
                         };
                     }
                 }
             }
         }
-        drop(feed);
-        accepted.map_or_else(|| self.answer(Phase::Wait), Ok)
+        drop(chunk_sender);
+        accepted.map_or_else(|| self.response_head(Phase::Wait), Ok)
     }
 
     /// Waits for the response head.
-    fn answer(&self, phase: Phase) -> Result<Response<()>, TransportError> {
+    fn response_head(&self, phase: Phase) -> Result<Response<()>, TransportError> {
         loop {
             match recv(&self.limits, &self.events)
                 .map_err(|error| TransportError::new(phase, error))?
@@ -318,10 +319,10 @@ impl Process {
             // Exit codes for name resolution, connecting and TLS.
             Err((
                 Some(5 | 6 | 7 | 35 | 51 | 53 | 54 | 58 | 59 | 60 | 77 | 83 | 90 | 91),
-                words,
-            )) => TransportError::new(Phase::Connect, io::Error::other(words)),
-            Err((_, words)) if !words.is_empty() => {
-                TransportError::new(phase, io::Error::other(words))
+                message,
+            )) => TransportError::new(Phase::Connect, io::Error::other(message)),
+            Err((_, message)) if !message.is_empty() => {
+                TransportError::new(phase, io::Error::other(message))
             }
             _ => TransportError::new(phase, error),
         }
@@ -332,17 +333,17 @@ impl Process {
         let Ok(mut child) = self.child.lock() else {
             return Err((None, String::new()));
         };
-        let mut words = String::new();
+        let mut message = String::new();
         child
             .stderr
             .take()
             .into_iter()
-            .for_each(|mut stderr| drop(stderr.read_to_string(&mut words)));
+            .for_each(|mut stderr| drop(stderr.read_to_string(&mut message)));
         match child.wait() {
             Ok(status) if status.success() => Ok(()),
             status => Err((
                 status.ok().and_then(|status| status.code()),
-                words.trim().to_owned(),
+                message.trim().to_owned(),
             )),
         }
     }
@@ -392,7 +393,7 @@ impl Read for Process {
                     return self
                         .exit()
                         .map(|()| 0)
-                        .map_err(|(_, words)| io::Error::new(ErrorKind::UnexpectedEof, words));
+                        .map_err(|(_, message)| io::Error::new(ErrorKind::UnexpectedEof, message));
                 }
             }
         }
@@ -403,7 +404,7 @@ impl Read for Process {
 fn read_output(
     mut stdout: impl BufRead,
     events_sender: &Sender<Event>,
-    give: &SyncSender<Vec<u8>>,
+    pieces_sender: &SyncSender<Vec<u8>>,
 ) {
     let head = read_head(&mut stdout);
     if events_sender.send(Event::Head(head)).is_err() {
@@ -412,7 +413,7 @@ fn read_output(
     loop {
         let piece = stdout.fill_buf().unwrap_or_default().to_vec();
         stdout.consume(piece.len());
-        if piece.is_empty() || give.send(piece).is_err() {
+        if piece.is_empty() || pieces_sender.send(piece).is_err() {
             return;
         }
     }
@@ -427,14 +428,14 @@ fn read_head(stdout: &mut impl BufRead) -> io::Result<Response<()>> {
     };
     loop {
         let first = line()?;
-        let mut words = first.splitn(3, ' ').skip(1);
-        let status: u16 = words
+        let mut parts = first.splitn(3, ' ').skip(1);
+        let status: u16 = parts
             .next()
             .and_then(|status| status.parse().ok())
             .ok_or(ErrorKind::InvalidData)?;
         let mut response = Response::builder()
             .status(status)
-            .extension(ReasonPhrase(words.next().unwrap_or_default().to_owned()));
+            .extension(ReasonPhrase(parts.next().unwrap_or_default().to_owned()));
         loop {
             let line = line()?;
             let Some((name, value)) = line.split_once(':') else {

@@ -25,12 +25,12 @@ const USAGE: &str =
     "usage: deploy_and_run PACKAGE.tar.gz [--hub URL] [--arg TEXT ...] [--input TEXT]";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut package, mut named, mut input) = (None, None, None);
+    let (mut package, mut hub_url, mut input) = (None, None, None);
     let mut options = StartOptions::new();
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "--hub" => named = Some(args.next().ok_or(USAGE)?),
+            "--hub" => hub_url = Some(args.next().ok_or(USAGE)?),
             "--arg" => options = options.arg(args.next().ok_or(USAGE)?),
             "--input" => input = Some(args.next().ok_or(USAGE)?),
             path if package.is_none() && !path.starts_with("--") => {
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let package = package.ok_or(USAGE)?;
 
-    let hub = hub::resolve(named)?;
+    let hub = hub::resolve(hub_url)?;
     let host = HostClient::new(hub.url())?;
     // The sequence is deleted with its instances however the function returns.
     let ran = host.deploy_and_run(Upload::path(package), |sequence| {
@@ -59,7 +59,7 @@ fn run(
 ) -> Result<(), Box<dyn Error>> {
     let instance = sequence.start(options)?;
     eprintln!(
-        "instance {} of sequence {} runs",
+        "instance {} of sequence {} is running",
         instance.id(),
         sequence.id()
     );
@@ -85,8 +85,8 @@ fn print_until_end(instance: &InstanceClient, input: Option<String>) -> Result<(
         if let Some(input) = input {
             instance.send_input(Input::text(input))?;
         }
-        for copied in [output, stdout, stderr] {
-            copied.join().map_err(|_| "a copying thread panicked")??;
+        for copying in [output, stdout, stderr] {
+            copying.join().map_err(|_| "a copying thread panicked")??;
         }
         Ok(())
     })

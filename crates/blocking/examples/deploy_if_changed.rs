@@ -23,12 +23,12 @@ const USAGE: &str =
     "usage: deploy_if_changed FOLDER [--hub URL] [--state FILE] [--remove-old] [--list]";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut folder, mut named, mut state) = (None, None, "target/deployed.json".to_owned());
+    let (mut folder, mut hub_url, mut state) = (None, None, "target/deployed.json".to_owned());
     let (mut remove_old, mut list) = (false, false);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "--hub" => named = Some(args.next().ok_or(USAGE)?),
+            "--hub" => hub_url = Some(args.next().ok_or(USAGE)?),
             "--state" => state = args.next().ok_or(USAGE)?,
             "--remove-old" => remove_old = true,
             "--list" => list = true,
@@ -60,24 +60,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         state,
     );
     let key = if remove_old { key.remove_old() } else { key };
-    let is_local = named.is_none() && std::env::var_os("SCRAMJET_HUB_URL").is_none();
-    let hub = hub::resolve(named)?;
+    let is_local = hub_url.is_none() && std::env::var_os("SCRAMJET_HUB_URL").is_none();
+    let hub = hub::resolve(hub_url)?;
     let host = HostClient::new(hub.url())?;
     for _ in 0..if is_local { 2 } else { 1 } {
         let begin = Instant::now();
         let deployed = host.deploy_if_changed(&package, &key)?;
         let done = match deployed.change {
-            DeployChange::Unchanged => "is there already; nothing was sent",
-            DeployChange::Updated => "was sent, in place of another",
-            _ => "was sent",
+            DeployChange::Unchanged => "is unchanged, nothing was uploaded",
+            DeployChange::Updated => "was uploaded and replaces an earlier one",
+            _ => "was uploaded",
         };
         println!(
             "sequence {} {done} ({:.0?})",
             deployed.sequence.id(),
             begin.elapsed()
         );
-        for id in &deployed.left {
-            println!("sequence {id} of before is still there");
+        for id in &deployed.remaining {
+            println!("the old sequence {id} is still on the hub");
         }
     }
     Ok(())

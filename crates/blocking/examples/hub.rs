@@ -13,12 +13,12 @@ use scramjet_client_tests::hub::Hub;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let hub = Hub::start()?;
-    println!("A hub is at {}", hub.url());
+    println!("The hub listens at {}", hub.url());
     println!(
-        "For programs that look there: export SCRAMJET_HUB_URL={}",
+        "To use it in other programs: export SCRAMJET_HUB_URL={}",
         hub.url()
     );
-    println!("It ends with Ctrl-C.");
+    println!("Ctrl-C stops it.");
     io::copy(&mut io::stdin(), &mut io::sink())?;
     Ok(())
 }

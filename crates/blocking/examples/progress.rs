@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example progress -- PACKAGE.tar.gz|FOLDER [--hub URL]`
 //!
-//! Shows a progress bar on standard error, or without a terminal (as in CI) a line now and then.
+//! Shows a progress bar on standard error, or some lines if it is no terminal (as in CI).
 //! Then it prints the id of the sequence, and deletes it. Without `--hub` or `SCRAMJET_HUB_URL`, it
 //! starts a hub on this machine.
 
@@ -28,11 +28,11 @@ const USAGE: &str = "usage: progress PACKAGE.tar.gz|FOLDER [--hub URL]";
 const STEP: u64 = 16 << 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut path, mut named) = (None, None);
+    let (mut path, mut hub_url) = (None, None);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "--hub" => named = Some(args.next().ok_or(USAGE)?),
+            "--hub" => hub_url = Some(args.next().ok_or(USAGE)?),
             arg if path.is_none() && !arg.starts_with("--") => path = Some(arg.to_owned()),
             _ => return Err(USAGE.into()),
         }
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Upload::path(&path)
     };
 
-    let hub = hub::resolve(named)?;
+    let hub = hub::resolve(hub_url)?;
     let host = HostClient::new(hub.url())?;
     let mut meter = Meter::new();
     let sequence = host.send_sequence(upload.progress(move |progress| meter.show(progress)))?;
@@ -59,7 +59,7 @@ struct Meter {
     /// `None` without a terminal.
     bar: Option<ProgressBar>,
     bytes: u64,
-    said: u64,
+    reported: u64,
 }
 
 impl Meter {
@@ -68,7 +68,7 @@ impl Meter {
         Self {
             bar,
             bytes: 0,
-            said: 0,
+            reported: 0,
         }
     }
 
@@ -81,21 +81,21 @@ impl Meter {
             (Some(bar), _) => bar.set_position(progress.bytes),
             (None, Some(percent)) => {
                 let tenth = u64::from(percent) / 10;
-                if tenth > self.said {
+                if tenth > self.reported {
                     eprintln!(
                         "{:>3} % of {}",
                         tenth * 10,
                         HumanBytes(progress.total.unwrap_or(0))
                     );
                 }
-                self.said = tenth;
+                self.reported = tenth;
             }
             (None, None) => {
                 let steps = progress.bytes / STEP;
-                if steps > self.said {
+                if steps > self.reported {
                     eprintln!("{}", HumanBytes(progress.bytes));
                 }
-                self.said = steps;
+                self.reported = steps;
             }
         }
         ControlFlow::Continue(())

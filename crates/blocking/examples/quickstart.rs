@@ -17,18 +17,18 @@ use scramjet_client_tests::{hub, package};
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut named = None;
+    let mut hub_url = None;
     let mut input = "A sequence is a program that reads a stream and writes a stream.".to_owned();
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match (arg.as_str(), args.next()) {
-            ("--hub", Some(url)) => named = Some(url),
+            ("--hub", Some(url)) => hub_url = Some(url),
             ("--input", Some(text)) => input = text,
             _ => return Err("usage: quickstart [--hub URL] [--input TEXT]".into()),
         }
     }
 
-    let hub = hub::resolve(named)?;
+    let hub = hub::resolve(hub_url)?;
     let host = HostClient::new(hub.url())?;
     println!(
         "hub        {}, version {}",

@@ -66,7 +66,7 @@ impl Transport for Tcp {
             .map_err(|error| TransportError::new(Phase::Connect, error))?;
         let mut request = head_bytes(&head, &body);
         thread::scope(|scope| {
-            let (tell, received) = channel();
+            let (sender, received) = channel();
             // This thread has no limits, because it only waits for the response. The other thread
             // closes the connection if a limit is reached.
             let mut reader = BufReader::new(Connection {
@@ -82,7 +82,7 @@ impl Transport for Tcp {
                     // Stops the upload, because the hub has refused it.
                     let _ = reader.get_ref().stream.shutdown(Shutdown::Write);
                 }
-                let _ = tell.send(response.map(|response| {
+                let _ = sender.send(response.map(|response| {
                     response.map(|left| ResponseBody {
                         reader,
                         left,
@@ -129,7 +129,7 @@ impl Connection {
             .host()
             .filter(|_| head.uri.scheme_str() == Some("http"));
         let host =
-            host.ok_or_else(|| io::Error::other("this transport goes to http:// addresses only"))?;
+            host.ok_or_else(|| io::Error::other("this transport supports http:// addresses only"))?;
         let mut last = io::Error::other("the host has no address");
         for address in (
             host.trim_matches(['[', ']']),

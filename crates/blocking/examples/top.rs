@@ -30,17 +30,17 @@ use serde_json::json;
 /// Time between two refreshes of the table.
 const REFRESH: Duration = Duration::from_secs(1);
 
-/// Number of lines to keep of each log.
-const KEPT: usize = 200;
+/// Maximum number of lines to keep of each log.
+const MAX_LOG_LINES: usize = 200;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
     let hub = hub::from_args()?;
-    let over = CancelToken::new();
+    let quit = CancelToken::new();
     ctrlc::set_handler({
-        let over = over.clone();
-        move || over.cancel()
+        let quit = quit.clone();
+        move || quit.cancel()
     })?;
     let host = HostClient::new(hub.url())?;
     // Dropping the samples deletes them.
@@ -57,11 +57,11 @@ fn main() -> Result<()> {
             .refresh()
             .map(|()| print!("{}", table.lines(160).join("\n") + "\n"));
     }
-    logs.follow(&host.with_cancel(&over));
+    logs.follow(&host.with_cancel(&quit));
     table.logs = logs;
-    let shown = Screen::open().and_then(|screen| screen.show(&mut table, &over));
+    let shown = Screen::open().and_then(|screen| screen.show(&mut table, &quit));
     // Ends the thread that follows the logs.
-    over.cancel();
+    quit.cancel();
     shown
 }
 
@@ -102,7 +102,7 @@ impl Logs {
                 let mut logs = logs.lock();
                 let kept = logs.entry(log.instance).or_default();
                 kept.push_back(log.line.msg);
-                while kept.len() > KEPT {
+                while kept.len() > MAX_LOG_LINES {
                     kept.pop_front();
                 }
             }
@@ -159,8 +159,12 @@ impl Table {
             let instance = self.host.instance(listed.id.clone())?;
             // Hubs of 0.18 list ids only. An instance may be gone by the time of this request.
             let info = instance.info().unwrap_or(listed);
-            let soon = instance.with_deadline(Duration::from_millis(100));
-            let health = info.ended.is_none().then(|| soon.health().ok()).flatten();
+            let limited = instance.with_deadline(Duration::from_millis(100));
+            let health = info
+                .ended
+                .is_none()
+                .then(|| limited.health().ok())
+                .flatten();
             let used = |health: &Option<InstanceHealth>| health.as_ref()?.cpu_total_usage;
             let last = before.remove(&info.id).and_then(|row| used(&row.health));
             let cpu = used(&health)
@@ -183,7 +187,7 @@ impl Table {
         Ok(())
     }
 
-    /// Returns the table or the log as lines of at most this width.
+    /// Returns the lines of the table or of the log, cut to this width.
     fn lines(&self, width: usize) -> Vec<String> {
         let counts = format!(
             "{} sequences, {} instances",
@@ -218,17 +222,17 @@ impl Table {
     }
 
     /// Runs an action for the selected instance on a thread, because a stop takes some time.
-    fn ask(&self, what: &'static str, ask: fn(&HostClient, InstanceId) -> Result<()>) {
+    fn act(&self, done: &'static str, action: fn(&HostClient, InstanceId) -> Result<()>) {
         let Some(row) = self.rows.get(self.chosen) else {
             return;
         };
         let (host, id, message) = (self.host.clone(), row.info.id.clone(), self.message.clone());
         thread::spawn(move || {
-            let said = match ask(&host, id.clone()) {
-                Ok(()) => format!("{what} {id}"),
+            let text = match action(&host, id.clone()) {
+                Ok(()) => format!("{done} {id}"),
                 Err(error) => error.to_string(),
             };
-            *message.lock().unwrap_or_else(PoisonError::into_inner) = said;
+            *message.lock().unwrap_or_else(PoisonError::into_inner) = text;
         });
     }
 }
@@ -275,9 +279,9 @@ impl Screen {
         Ok(Self)
     }
 
-    fn show(self, table: &mut Table, over: &CancelToken) -> Result<()> {
+    fn show(self, table: &mut Table, quit: &CancelToken) -> Result<()> {
         let mut due = Instant::now();
-        while !over.is_cancelled() {
+        while !quit.is_cancelled() {
             if due <= Instant::now() {
                 if let Err(error) = table.refresh() {
                     *table.message.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -300,12 +304,12 @@ impl Screen {
                 KeyCode::Down if table.chosen + 1 < table.rows.len() => table.chosen += 1,
                 KeyCode::Enter => table.shows_log = !table.shows_log,
                 KeyCode::Esc => table.shows_log = false,
-                KeyCode::Char('s') => table.ask("stopped", |host, id| {
+                KeyCode::Char('s') => table.act("stopped", |host, id| {
                     let options = StopOptions::new(Duration::from_secs(2));
                     host.instance(id)?.stop(&options)?;
                     Ok(())
                 }),
-                KeyCode::Char('k') => table.ask("killed", |host, id| {
+                KeyCode::Char('k') => table.act("killed", |host, id| {
                     host.instance(id)?.kill(&KillOptions::new())?;
                     Ok(())
                 }),

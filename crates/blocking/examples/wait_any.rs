@@ -31,15 +31,15 @@ fn main() -> Result<(), Box<dyn Error>> {
                     json!([{ "wait": 300 }, { "emit": "ready", "data": "late" }]),
                 ),
                 (
-                    "says that it has failed",
+                    "reports a failure",
                     json!([{ "emit": "error", "data": "no database" }]),
                 ),
                 (
-                    "dies without a word",
+                    "exits without an event",
                     json!([{ "wait": 300 }, { "exit": 3 }]),
                 ),
             ];
-            for (what, steps) in cases {
+            for (name, steps) in cases {
                 let instance =
                     sequence.start(&StartOptions::new().app_config(json!({ "steps": steps })))?;
                 // Events that fired since the start count, too.
@@ -47,9 +47,12 @@ fn main() -> Result<(), Box<dyn Error>> {
                     .with_deadline(Duration::from_secs(30))
                     .wait_any(["ready", "error"])
                 {
-                    Ok(event) => println!("one that {what}: {:?} with {}", event.name, event.data),
+                    Ok(event) => println!(
+                        "an instance that {name}: {:?} with {}",
+                        event.name, event.data
+                    ),
                     Err(error) => match error.ended() {
-                        Some(ended) => println!("one that {what}: {ended}"),
+                        Some(ended) => println!("an instance that {name}: {ended}"),
                         None => return Err(error.into()),
                     },
                 }

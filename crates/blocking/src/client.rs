@@ -93,7 +93,7 @@ impl Life {
             let rest = url.split_once(&path).map(|(_, rest)| rest);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
         };
-        error.is_hubs_not_found()
+        error.is_not_found_by_hub()
             && error.url().is_some_and(is_of_it)
             && !error.operation().is_some_and(|name| asks.contains(&name))
     }

@@ -86,7 +86,7 @@ where
 {
     items(hub, operation)?
         .next()
-        .ok_or("a reply of one item had none")?
+        .ok_or("the response contained no item")?
 }
 
 /// Runs an operation, and streams its upload from a reader.
@@ -113,16 +113,16 @@ where
             sent => break sent,
         }
     };
-    match answer(hub, operation, connection) {
+    match read_response(hub, operation, connection) {
         // If a write failed, the hub may have sent an error before it closed the connection.
         Ok(mut reply) if sent.is_ok() || !reply.reply.is_success() => {
-            reply.next().ok_or("a reply of one item had none")?
+            reply.next().ok_or("the response contained no item")?
         }
-        answer => Err(sent
+        response => Err(sent
             .err()
             .map(Failure::from)
-            .or(answer.err())
-            .unwrap_or_else(|| "there is no answer".into())),
+            .or(response.err())
+            .unwrap_or_else(|| "no response".into())),
     }
 }
 
@@ -137,14 +137,14 @@ where
         &format!("content-length: {}", body.len()),
     )?;
     connection.write_all(&body)?;
-    answer(hub, operation, connection)
+    read_response(hub, operation, connection)
 }
 
 /// Connects and sends the request head.
 fn open(request: &Request<()>, framing: &str) -> Result<TcpStream, Failure> {
     let (uri, headers) = (request.uri(), request.headers());
     if uri.scheme_str() != Some("http") {
-        return Err("this goes to http:// addresses only".into());
+        return Err("only http:// addresses are supported".into());
     }
     let (authority, target) = uri
         .authority()
@@ -165,7 +165,7 @@ fn open(request: &Request<()>, framing: &str) -> Result<TcpStream, Failure> {
     Ok(connection)
 }
 
-fn answer<O: Operation>(
+fn read_response<O: Operation>(
     hub: &Endpoint,
     operation: &O,
     connection: TcpStream,
@@ -280,8 +280,12 @@ impl<D> Items<D> {
         };
         let mut piece = Vec::new();
         if left > 0 {
-            let there = self.body.fill_buf()?;
-            piece.extend(&there[..there.len().min(usize::try_from(left).unwrap_or(usize::MAX))]);
+            let available = self.body.fill_buf()?;
+            piece.extend(
+                &available[..available
+                    .len()
+                    .min(usize::try_from(left).unwrap_or(usize::MAX))],
+            );
             self.body.consume(piece.len());
         }
         let rest = left - u64::try_from(piece.len()).unwrap_or_default();

@@ -235,8 +235,8 @@ fn replies() {
         "{\"i\":0}\n{\"i\":1}\n{\"i\":2}\n{\"i\":3}\n{\"i\":4}\n",
     );
     t.streams("stream-stdout", "out 0\nout 1\nout 2\nout 3\nout 4\n");
-    let given = "{\"t\":\"object\",\"v\":{\"a\":1}}\n{\"t\":\"object\",\"v\":{\"a\":2}}\n{\"t\":\"object\",\"v\":{\"a\":3}}\n{\"t\":\"END\"}\n";
-    t.streams("input-output", given);
+    let text = "{\"t\":\"object\",\"v\":{\"a\":1}}\n{\"t\":\"object\",\"v\":{\"a\":2}}\n{\"t\":\"object\",\"v\":{\"a\":3}}\n{\"t\":\"END\"}\n";
+    t.streams("input-output", text);
     t.fails("stream-output-ended", stream, 404, NotFound, "Not Found");
     t.succeeds("input-chunked-keep-open", input);
     t.succeeds("input-end", input);
@@ -310,7 +310,7 @@ fn replies() {
     t.event("event-once-false", once, json!(false));
     t.unanswered(
         "event-once-never",
-        "no such event came, and the hub waits for one",
+        "the event was never emitted, and the hub waits for it",
     );
     t.event("event-once-null", once, Value::Null);
     t.event("event-once-number", once, json!(5));
@@ -350,7 +350,7 @@ fn replies() {
     t.fails("entities-empty", entities, 404, NotFound, "Not Found");
     t.not_sent_by_core(
         "cpm-not-connected",
-        "a Manager's version, which is not asked of a hub",
+        "a Manager's version, which core does not request from a hub",
     );
     t.decodes("load-check", load_check, |load| {
         load.fs_size[0].usage == 17.9

@@ -311,8 +311,8 @@ fn replies() {
     t.streams("stream-output-ended", "");
     t.streams("stream-stdout-ended", "");
     t.incomplete("stream-log", stream, "a log never ends");
-    let given = "{\"t\":\"object\",\"v\":{\"a\":1}}\n{\"t\":\"object\",\"v\":{\"a\":2}}\n{\"t\":\"object\",\"v\":{\"a\":3}}\n{\"t\":\"END\"}\n";
-    t.streams("input-output", given);
+    let text = "{\"t\":\"object\",\"v\":{\"a\":1}}\n{\"t\":\"object\",\"v\":{\"a\":2}}\n{\"t\":\"object\",\"v\":{\"a\":3}}\n{\"t\":\"END\"}\n";
+    t.streams("input-output", text);
     t.succeeds("input-chunked-keep-open", input);
     t.incomplete("input-after-end", input, NEVER_ENDS);
     t.incomplete("input-ended", input, NEVER_ENDS);
@@ -434,7 +434,7 @@ fn replies() {
     );
     t.not_sent_by_core(
         "cpm-not-connected",
-        "a Manager's version, which is not asked of a hub",
+        "a Manager's version, which core does not request from a hub",
     );
 
     t.decodes("topics-list", list_topics, |topics| {

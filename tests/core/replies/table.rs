@@ -133,14 +133,14 @@ impl Table {
             Err(ReplyError::Api(error)) => *error,
             other => panic!("{}: {other:?}", row.place),
         };
-        let Statuses { meant, received } = named.into();
+        let Statuses { actual, received } = named.into();
         let seen = (
             error.status.as_u16(),
             error.received_status.as_u16(),
             &error.code,
             error.message.as_str(),
         );
-        assert_eq!(seen, (meant, received, &code, message), "{}", row.place);
+        assert_eq!(seen, (actual, received, &code, message), "{}", row.place);
         assert_eq!(
             error.body, row.exchange.response.body,
             "{}: the body is kept",
@@ -229,7 +229,7 @@ impl Table {
         let row = self.row(name);
         assert!(
             row.exchange.response.status.is_none() && !reason.is_empty(),
-            "{}: it was answered",
+            "{}: the recording has a response",
             row.place
         );
     }
@@ -257,22 +257,22 @@ impl Table {
 
 /// The status of an API error, and the one in the status line.
 pub(super) struct Statuses {
-    meant: u16,
+    actual: u16,
     received: u16,
 }
 
 impl From<u16> for Statuses {
     fn from(status: u16) -> Self {
         Self {
-            meant: status,
+            actual: status,
             received: status,
         }
     }
 }
 
 impl From<(u16, u16)> for Statuses {
-    fn from((meant, received): (u16, u16)) -> Self {
-        Self { meant, received }
+    fn from((actual, received): (u16, u16)) -> Self {
+        Self { actual, received }
     }
 }
 

@@ -187,13 +187,13 @@ fn typescript(name: &str) -> SentRequest {
         .expect("a whole head");
     let head = String::from_utf8(raw[..end].to_vec()).expect("a head in UTF-8");
     let mut lines = head.split("\r\n");
-    let mut words = lines
+    let mut parts = lines
         .next()
         .expect("a request line")
         .split(' ')
         .map(str::to_owned);
-    let method = words.next().expect("a method");
-    let path = words
+    let method = parts.next().expect("a method");
+    let path = parts
         .next()
         .expect("a target")
         .strip_prefix("/api/v1")

@@ -61,7 +61,7 @@ impl Running {
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let (stdin, stdout) = (
             child.stdin.take(),
-            BufReader::new(child.stdout.take().expect("its output")),
+            BufReader::new(child.stdout.take().expect("a stdout pipe")),
         );
         Self {
             child,
@@ -80,7 +80,7 @@ impl Running {
 
     /// Returns its stdin.
     pub fn stdin(&mut self) -> &mut ChildStdin {
-        self.stdin.as_mut().expect("its input")
+        self.stdin.as_mut().expect("a stdin pipe")
     }
 
     /// Returns its process ID.
@@ -91,7 +91,7 @@ impl Running {
     /// Closes stdin and waits for the exit.
     pub fn wait(&mut self) -> ExitStatus {
         drop(self.stdin.take());
-        self.child.wait().expect("its end")
+        self.child.wait().expect("an exit status")
     }
 }
 

@@ -48,7 +48,7 @@ impl Server {
 
     /// Returns the number of connections so far, including the one of this query.
     pub fn connections(&self) -> usize {
-        self.ask("/connections")
+        self.query("/connections")
     }
 
     /// Runs some work, and appends the number of connections that it opened to `counts`.
@@ -62,15 +62,15 @@ impl Server {
 
     /// Returns the number of responses that are held back or never end.
     pub fn held(&self) -> usize {
-        self.ask("/holding")
+        self.query("/holding")
     }
 
     /// Sends the last byte of the held responses.
     pub fn release(&self) {
-        self.ask("/release");
+        self.query("/release");
     }
 
-    fn ask(&self, path: &str) -> usize {
+    fn query(&self, path: &str) -> usize {
         let mut raw = Raw::connect(self.address);
         std::str::from_utf8(raw.get(path))
             .ok()

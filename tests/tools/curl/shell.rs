@@ -72,7 +72,7 @@ impl Read {
                     let data = arguments.next().unwrap();
                     assert!(
                         data.len() < 128 << 10,
-                        "no program can be given this on Linux"
+                        "no program accepts such an argument on Linux"
                     );
                     assert!(
                         data == b"@-" || data.first() != Some(&b'@'),

@@ -367,7 +367,7 @@ where
 
     fn failed(&mut self, id: ExchangeId, call: CallContext, error: Error) {
         call.tell(&RequestEvent::Failed { error: &error });
-        let (progress, passes) = (progress(&error), error.may_pass());
+        let (progress, passes) = (progress(&error), error.may_be_transient());
         self.past.remember(id, call, Some(error));
         self.open.remove(&id);
         self.handle(Input::Failed {

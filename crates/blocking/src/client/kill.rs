@@ -73,7 +73,7 @@ pub(crate) fn delete_or_hand_over(client: &Client, id: &SequenceId) -> Result<De
         id,
         DeleteByForce::hand_over,
     ) {
-        Err(error) if error.is_hubs_not_found() => Ok(Deleted::Gone),
+        Err(error) if error.is_not_found_by_hub() => Ok(Deleted::Gone),
         result => result,
     }
 }

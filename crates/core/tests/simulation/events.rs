@@ -96,13 +96,13 @@ fn wait_for_event_returns_the_event_or_the_end() {
                 let hidden = |data: &Option<Value>| world.is_v1() && is_falsy(data);
                 let missed = fired.as_ref().is_some_and(|data| !hidden(data));
                 // On 0.18 and after a restart, the hub forgets the event with the instance.
-                let goes = was_gone || world.restarted || !world.is_v1();
+                let forgets = was_gone || world.restarted || !world.is_v1();
                 let last_request = driven
                     .sent
                     .iter()
                     .rfind(|sent| sent.line.ends_with("/event/wanted"));
                 let unanswered = last_request.is_some_and(|sent| sent.silent);
-                let excused = was_gone || unanswered || (goes && world.faults != Faults::NONE);
+                let excused = was_gone || unanswered || (forgets && world.faults != Faults::NONE);
                 assert!(
                     !missed || excused || world.restarted,
                     "missed: {:#?}",
@@ -148,13 +148,13 @@ fn wait_for_event_continues_if_the_status_is_unknown() {
         match flow.poll(now) {
             Command::Send(send) if send.request.uri().path().ends_with("/an-instance") => {
                 unanswered += 1;
-                let (id, progress, passes) = (send.id, Progress::MayBeReceived, true);
+                let (id, progress) = (send.id, Progress::MayBeReceived);
                 flow.handle(
                     now,
                     Input::Failed {
                         id,
                         progress,
-                        transient: passes,
+                        transient: true,
                     },
                 );
             }

@@ -30,7 +30,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Default number of seeds for each test.
 const SEEDS: u64 = 500;
 
-/// Higher seeds that have found a bug once.
+/// Seeds above [`SEEDS`] that have found a bug.
 const FOUND: [u64; 10] = [
     2_813, 12_222, 16_283, 22_239, 31_026, 31_994, 33_701, 42_442, 64_726, 342_368,
 ];

@@ -1,6 +1,6 @@
 //! Prints the sequence that the build script deployed, or why it did not deploy one.
 //!
-//! `cargo run` in this folder builds and runs it.
+//! `cargo run` in this folder builds and runs the program.
 
 mod sequence {
     include!(concat!(env!("OUT_DIR"), "/sequence.rs"));
@@ -15,7 +15,7 @@ fn main() {
         _ => println!(
             "package of {} bytes, not deployed: {}",
             PACKAGE.len(),
-            sequence::NOT_DEPLOYED.unwrap_or("no hub was asked for")
+            sequence::NOT_DEPLOYED.unwrap_or("SCRAMJET_HUB_URL is not set")
         ),
     }
 }

@@ -181,7 +181,7 @@ impl InstanceClient {
         };
         let flow = WaitForEvent::new(endpoint, id.clone(), names, since, client.patience())?;
         let call = call.unwrap_or_else(|| client.describe(&GetInstance { id }));
-        let hides = |dialect: Dialect| !dialect.supports_empty_event_data();
+        let hides = |dialect: Dialect| !dialect.keeps_event_data();
         let event = client.drive(call, flow).map_err(|error| {
             let hidden = since == Since::Start && client.endpoint().dialect().is_some_and(hides);
             match hidden && error.is_timeout() {
@@ -198,7 +198,7 @@ impl InstanceClient {
 pub(crate) fn ended(client: &Client, id: &InstanceId) -> Result<Option<Ended>, Error> {
     let ended = match client.call(&GetInstance { id }) {
         Ok(info) => Ended::of(info).ok(),
-        Err(error) if error.is_hubs_not_found() => Some(Ended::gone(id)),
+        Err(error) if error.is_not_found_by_hub() => Some(Ended::gone(id)),
         Err(error) => return Err(error),
     };
     if ended.is_some() {
