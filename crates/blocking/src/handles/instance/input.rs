@@ -19,6 +19,7 @@ use crate::streams::writer::{StreamWriter, WriteOptions};
 /// Upper bound for the status request after the hub has accepted an input.
 const STATUS_LIMIT: Duration = Duration::from_secs(2);
 
+/// Input of an instance.
 impl InstanceClient {
     /// Sends data to a stream of the instance (`POST /instance/:id/{input,stdin}`).
     ///

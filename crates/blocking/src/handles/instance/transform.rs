@@ -49,6 +49,7 @@ const STATUS_DELAYS: [Duration; 2] = [Duration::from_millis(450), Duration::from
 const STATUS_DELAYS_BEFORE_0_27: [Duration; 2] =
     [Duration::from_millis(100), Duration::from_millis(150)];
 
+/// Input and output of an instance at the same time.
 impl InstanceClient {
     /// Sends data to the input, and writes the output to a writer meanwhile
     /// (`POST /instance/:id/input` and `GET /instance/:id/output`).
@@ -149,6 +150,16 @@ impl InstanceClient {
         })
     }
 
+    /// Sends data to the input like [`transform`](Self::transform), and returns the output.
+    ///
+    /// # Errors
+    /// Like [`transform`](Self::transform).
+    pub fn transform_bytes(&self, input: impl Into<Input>) -> Result<Vec<u8>, Error> {
+        let mut output = Vec::new();
+        self.transform(input, &mut output)?;
+        Ok(output)
+    }
+
     /// Sends the input on a thread. If the sending fails, cancels the token, which ends the output.
     fn send_on_thread(
         &self,
@@ -199,16 +210,6 @@ impl InstanceClient {
         };
         let opened = client.send_and_open(&operation, data.into_upload());
         opened.map_err(|error| watch.explain(error))
-    }
-
-    /// Sends data to the input like [`transform`](Self::transform), and returns the output.
-    ///
-    /// # Errors
-    /// Like [`transform`](Self::transform).
-    pub fn transform_bytes(&self, input: impl Into<Input>) -> Result<Vec<u8>, Error> {
-        let mut output = Vec::new();
-        self.transform(input, &mut output)?;
-        Ok(output)
     }
 }
 

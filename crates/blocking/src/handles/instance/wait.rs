@@ -20,6 +20,7 @@ use crate::transport::error::Phase;
 const MISSED_EVENT: &str = "if the event was emitted earlier without data, this hub does not \
                             report it; emit it with a string";
 
+/// Calls that wait for an event or for the end of an instance.
 impl InstanceClient {
     /// Waits for an event that may have been emitted at any time since the start of the instance.
     ///
