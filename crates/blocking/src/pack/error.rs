@@ -105,7 +105,7 @@ pub enum PackError {
 
     /// The folder exceeds a limit of the options.
     #[error(
-        "{} contains more than {limit} {unit}, largest of them in {largest:?}; \
+        "{} contains more than {limit} {unit}, most of them in {largest:?}; \
          exclude something in .siignore, or raise the limit in PackOptions",
         path.display()
     )]
