@@ -2,6 +2,7 @@
 
 pub(crate) mod chain;
 pub(crate) mod panics;
+pub(crate) mod random;
 pub(crate) mod small_file;
 pub(crate) mod sync;
 pub(crate) mod threads;

@@ -84,16 +84,16 @@ impl Input {
         }
     }
 
-    /// Returns the data, with a check for `null` lines.
+    /// Returns the data. JSON lines are checked for `null`.
     pub(crate) fn into_upload(self) -> Upload {
         if self.content_type.is_ndjson() {
-            self.upload.guarded()
+            self.upload.without_null_lines()
         } else {
             self.upload
         }
     }
 
-    /// Sets if the input ends after this data. `true` by default.
+    /// Sets if the input ends after this data. It ends by default.
     #[must_use]
     pub fn end(self, end: bool) -> Self {
         Self {

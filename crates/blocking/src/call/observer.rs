@@ -119,15 +119,15 @@ pub enum RequestEvent<'a> {
     },
 }
 
-/// An observer and the number of the request that it observes.
+/// An observer, and the number of the request that it observes.
 #[derive(Clone)]
-pub(crate) struct Observing {
+pub(crate) struct RequestObserver {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) number: u64,
 }
 
-impl Observing {
-    pub(crate) fn of(observer: &Arc<dyn Observer>) -> Self {
+impl RequestObserver {
+    pub(crate) fn new(observer: &Arc<dyn Observer>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             observer: Arc::clone(observer),

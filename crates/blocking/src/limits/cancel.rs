@@ -155,9 +155,9 @@ impl CancelToken {
     /// ```
     #[must_use]
     pub fn wait(&self, time: Duration) -> bool {
-        let (tell, told) = channel();
-        let _hook = self.on_cancel(move || tell.send(()).unwrap_or_default());
-        let _ = told.recv_timeout(time);
+        let (sender, receiver) = channel();
+        let _hook = self.on_cancel(move || sender.send(()).unwrap_or_default());
+        let _ = receiver.recv_timeout(time);
         self.is_cancelled()
     }
 
@@ -247,7 +247,7 @@ mod tests {
         assert!(token.is_cancelled());
         assert_eq!(count.load(Ordering::SeqCst), 1);
         drop(kept);
-        let _at_once = token.on_cancel(counting(&count));
+        let _late = token.on_cancel(counting(&count));
         assert_eq!(count.load(Ordering::SeqCst), 2);
     }
 
@@ -271,12 +271,12 @@ mod tests {
     #[test]
     fn dropping_on_cancel_waits_for_a_running_hook() {
         let (token, running) = (CancelToken::new(), Arc::new(AtomicBool::new(false)));
-        let (started, starts) = std::sync::mpsc::channel();
+        let (sender, receiver) = channel();
         let hook = token.on_cancel({
             let running = Arc::clone(&running);
             move || {
                 running.store(true, Ordering::SeqCst);
-                let _ = started.send(());
+                let _ = sender.send(());
                 for _ in 0..1000 {
                     thread::yield_now();
                 }
@@ -284,7 +284,7 @@ mod tests {
             }
         });
         let cancelling = thread::spawn(move || token.cancel());
-        let _ = starts.recv();
+        let _ = receiver.recv();
         drop(hook);
         assert!(!running.load(Ordering::SeqCst));
         assert!(cancelling.join().is_ok());

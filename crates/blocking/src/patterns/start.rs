@@ -7,12 +7,12 @@ use scramjet_client_core::{
     Event, EventName, RequestError, RetryPolicy, StartOptions, StartSequence,
 };
 
-use crate::client::exchange::random;
 use crate::error::Error;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::handles::instance::InstanceClient;
 use crate::handles::sequence::SequenceClient;
+use crate::support::random::random;
 
 /// By what an instance tells that it is ready, and by what that it has failed.
 ///
@@ -196,11 +196,11 @@ impl SequenceClient {
         let endpoint = client.known_endpoint()?;
         let (id, seed) = (self.id().clone(), (random(), random()));
         let flow = StartUntilReady::new(endpoint, id, options.clone(), seed)?;
-        let flow = set(flow.outage_tolerance(client.patience()))?;
+        let flow = set(flow.outage_tolerance(client.outage_tolerance()))?;
         let ready = client.drive(about, flow)?;
         let instance = InstanceClient::started_as(ready.started, &self.host);
         if ready.event.is_some() {
-            client.watchdog().note_listening(instance.id());
+            client.known_inputs().note_listening(instance.id());
         }
         Ok((instance, ready.event))
     }

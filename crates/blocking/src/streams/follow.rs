@@ -233,7 +233,7 @@ pub struct FollowLogs(Following<flow::FollowLogs>);
 
 impl FollowLogs {
     pub(crate) fn start(client: &Client, flow: flow::FollowLogs) -> Result<Self, Error> {
-        Following::start(client, CallContext::in_general("follow logs"), flow).map(Self)
+        Following::start(client, CallContext::without_request("follow logs"), flow).map(Self)
     }
 }
 

@@ -5,7 +5,9 @@ use std::io;
 #[cfg(feature = "ureq")]
 use std::panic::resume_unwind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 fn builder(name: &str) -> io::Result<thread::Builder> {
     #[cfg(test)]
@@ -17,13 +19,26 @@ fn builder(name: &str) -> io::Result<thread::Builder> {
 
 #[cfg(test)]
 thread_local! {
-    /// If this thread cannot create others.
+    /// Makes creating threads fail on this thread.
     pub(crate) static REFUSED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 /// Starts a detached thread.
 pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), NoThread> {
     spawn(name, work).map(drop)
+}
+
+/// Runs something on a detached thread, and waits for its result, but not longer than `wait`.
+/// Returns `None` if the thread takes longer or panics.
+pub(crate) fn start_and_wait<T: Send + 'static>(
+    name: &str,
+    wait: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>, NoThread> {
+    let (sender, receiver) = sync_channel(1);
+    // Sending fails if the caller does not wait any more.
+    start(name, move || drop(sender.try_send(work())))?;
+    Ok(receiver.recv_timeout(wait).ok())
 }
 
 /// Starts a thread that can be joined.
@@ -35,12 +50,12 @@ pub(crate) fn spawn<T: Send + 'static>(
     thread.spawn(work).map_err(NoThread)
 }
 
-/// Runs something on another thread, and waits for it.
+/// Runs something on another thread, and waits for its result.
 ///
 /// # Errors
 /// The thread could not be created.
 #[cfg(feature = "ureq")]
-pub(crate) fn elsewhere<T: Send>(
+pub(crate) fn run_on_thread<T: Send>(
     name: &str,
     work: impl FnOnce() -> T + Send,
 ) -> Result<T, NoThread> {
@@ -67,11 +82,11 @@ impl std::error::Error for NoThread {
     }
 }
 
-/// Runs the same work on so many threads, this one included, and waits for all of them. If threads
-/// cannot be created, there are fewer, but never less than this one.
+/// Runs the same work on `count` threads, including this one, and waits for all of them. Uses fewer
+/// threads if they cannot be created.
 ///
 /// # Errors
-/// The first panic; the others have come to their ends.
+/// The first panic, after all threads have ended.
 pub(crate) fn share(count: usize, work: impl Fn() + Sync) -> thread::Result<()> {
     thread::scope(|scope| {
         let start = || {

@@ -105,7 +105,7 @@ impl InstanceClient {
                 Ok(read) => {
                     received += u64::try_from(read).unwrap_or(u64::MAX);
                     write_all(output, buf.get(..read).unwrap_or_default(), &limits)
-                        .map_err(|error| stream.unwritten(error))?;
+                        .map_err(|error| stream.write_failed(error))?;
                 }
                 Err(error) => {
                     let by_input = error.is_cancelled() && !outer.is_cancelled();
@@ -121,7 +121,7 @@ impl InstanceClient {
             }
         }
         if let Err(error) = output.flush() {
-            return Err(stream.unwritten(error));
+            return Err(stream.write_failed(error));
         }
         // An input that failed has cancelled the token.
         client.options.cancel = Some(outer);
@@ -252,7 +252,7 @@ fn write_all(output: &mut impl Write, mut rest: &[u8], limits: &CallLimits) -> i
 /// After the end of its output, an instance has completed, or it has died.
 pub(crate) fn check_completed(client: &Client, id: &InstanceId) -> Result<(), Error> {
     let tells = client.dialect()?.remembers_ended_instances();
-    let (limits, call) = client.limits_of(&ReadStream {
+    let call = client.begin(&ReadStream {
         id,
         stream: OutputStream::Output,
     })?;
@@ -261,9 +261,7 @@ pub(crate) fn check_completed(client: &Client, id: &InstanceId) -> Result<(), Er
     } else {
         SETTLING_BEFORE_0_27
     } {
-        limits
-            .pause(pause)
-            .map_err(|stopped| call.stopped(stopped, Phase::Read))?;
+        call.pause(pause, Phase::Read)?;
         if let Some(ended) = ended(client, id)? {
             return match ended.exit {
                 Some(RunnerExit::Completed) => Ok(()),

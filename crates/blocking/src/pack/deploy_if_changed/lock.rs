@@ -23,15 +23,13 @@ impl Lock {
     /// Waits for its turn, within the limits of the client.
     pub(super) fn take(state_file: &Path, client: &Client) -> Result<Self, DeployError> {
         let file = open(state_file).map_err(DeployError::state(state_file))?;
-        let mut call = CallContext::in_general("deploy if changed");
-        let limits = client.options.limits(Duration::ZERO, &mut call)?;
+        let call = CallContext::without_request("deploy if changed");
+        let call = client.options.begin(call, Duration::ZERO)?;
         while !file
             .try_lock_exclusive()
             .map_err(DeployError::state(state_file))?
         {
-            limits
-                .pause(PAUSE)
-                .map_err(|stopped| call.stopped(stopped, Phase::Connect))?;
+            call.pause(PAUSE, Phase::Connect)?;
         }
         Ok(Self(file))
     }

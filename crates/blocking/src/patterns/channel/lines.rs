@@ -154,8 +154,8 @@ impl LineChannel {
             stream: OutputStream::Output,
         };
         let settles =
-            client.dialect()?.doubles_early_input() && !client.watchdog().is_listening(&id);
-        let (_, call) = client.limits_of(&operation)?;
+            client.dialect()?.doubles_early_input() && !client.known_inputs().is_listening(&id);
+        let call = client.begin(&operation)?;
         let hold = client.life.as_ref().and_then(|life| life.hold());
         let idle = client.options.idle;
         let outer = client.options.cancel.take().unwrap_or_default();
@@ -240,7 +240,7 @@ impl LineChannel {
 
     /// The error of a request that cannot be sent.
     pub(crate) fn unsent(&self, error: RequestError) -> Error {
-        CallContext::in_general("ask").failed(error)
+        CallContext::without_request("ask").failed(error)
     }
 
     /// The error of an answer that cannot be decoded.
@@ -414,7 +414,7 @@ impl LineChannel {
                     return Err(self.stop(StopReason::Idle));
                 }
                 state.settles = false;
-                self.client.watchdog().note_listening(&self.id);
+                self.client.known_inputs().note_listening(&self.id);
             } else {
                 let until = until.into_iter().chain(probe_at).min();
                 state = wait(&shared.changed, state, until);

@@ -391,7 +391,7 @@ impl Collecting {
             }
             if !self.movement.goes_on() {
                 let operation = GetInstance { id: instance.id() };
-                let (_, call) = instance.host.client.limits_of(&operation)?;
+                let call = instance.host.client.begin(&operation)?;
                 return Err(call.stopped(StopReason::Idle, Phase::Read));
             }
         }

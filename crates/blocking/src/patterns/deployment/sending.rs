@@ -84,11 +84,11 @@ impl Sending {
 /// the background, and the sequence deleted.
 pub(super) fn send(host: &HostClient, upload: Upload) -> Result<SequenceClient, Error> {
     let begun = HostClient::with(host.client.fix_deadline());
-    let (limits, call) = begun.client.limits_of(&SendSequence)?;
-    if limits.is_none() {
+    let call = begun.client.begin(&SendSequence)?;
+    if call.limits.is_none() {
         return host.send_sequence(upload);
     }
-    let (sent, whole, token) = (upload.sent(), upload.whole(), CancelToken::new());
+    let (sent, whole, token) = (upload.sent(), upload.complete(), CancelToken::new());
     let sending = Arc::new(Sending {
         state: Mutex::new(State::Open),
         changed: Condvar::new(),
@@ -107,7 +107,7 @@ pub(super) fn send(host: &HostClient, upload: Upload) -> Result<SequenceClient, 
     started.map_err(|error| call.failed(error))?;
 
     let progress = || sent.load(Ordering::Relaxed);
-    let stopped = match wait_answer(&sending, &limits, progress) {
+    let stopped = match wait_answer(&sending, &call.limits, progress) {
         Ok(result) => {
             let sequence = result.unwrap_or_else(|panic| resume_unwind(panic))?;
             return SequenceClient::new(sequence.id(), host);

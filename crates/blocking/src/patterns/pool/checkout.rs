@@ -121,21 +121,19 @@ impl Shared {
 
 /// Waits until an instance is free, within these limits.
 pub(super) fn take(pool: &Arc<Shared>, options: &CallOptions) -> Result<Checkout, Error> {
-    let mut call = CallContext::in_general("check out instance");
-    let limits = options.limits(Duration::ZERO, &mut call)?;
+    let call = CallContext::without_request("check out instance");
+    let call = options.begin(call, Duration::ZERO)?;
     let wake = |token: &CancelToken| {
         let pool = Arc::clone(pool);
         token.on_cancel(move || pool.free.ring())
     };
-    let _wakes = (limits.cancel.as_ref().map(wake), wake(&pool.over));
+    let _wakes = (call.limits.cancel.as_ref().map(wake), wake(&pool.over));
     loop {
         let before = pool.free.count();
         if pool.over.is_cancelled() {
             return Err(call.stopped(StopReason::Cancelled, Phase::Connect));
         }
-        limits
-            .check()
-            .map_err(|stopped| call.stopped(stopped, Phase::Connect))?;
+        call.check(Phase::Connect)?;
         if let Some(checkout) = pool.checkout() {
             return Ok(checkout);
         }
@@ -147,6 +145,6 @@ pub(super) fn take(pool: &Arc<Shared>, options: &CallOptions) -> Result<Checkout
         }
         let look = Instant::now() + LOOK;
         pool.free
-            .wait(before, limits.deadline.map_or(look, |at| at.min(look)));
+            .wait(before, call.limits.deadline.map_or(look, |at| at.min(look)));
     }
 }

@@ -20,7 +20,6 @@ use crate::call::context::CallContext;
 use crate::call::options::CallOptions;
 use crate::error::{Error, ErrorKind};
 use crate::handles::instance::InstanceClient;
-use crate::limits::call_limits::CallLimits;
 use crate::limits::cancel::{CancelToken, OnCancel};
 use crate::patterns::channel::lines::{Format, LineChannel};
 use crate::patterns::channel::{decode, encode_json, encode_line};
@@ -197,7 +196,6 @@ struct Work<R> {
     /// So many jobs may be taken beyond what was handed out.
     window: usize,
     /// Those of the whole; the token also ends what is under way.
-    limits: CallLimits,
     call: CallContext,
     over: CancelToken,
     /// For the waiting for instances, which also ends when nothing is left to do.
@@ -255,9 +253,9 @@ impl<R: Send + 'static> Map<R> {
         let mut waiting = pool.limits();
         let over = waiting.cancel.take().unwrap_or_default().child();
         let finished = over.child();
-        let mut call = CallContext::in_general("map jobs");
+        let call = CallContext::without_request("map jobs");
         waiting.cancel = Some(over.clone());
-        let limits = waiting.limits(Duration::ZERO, &mut call)?;
+        let call = waiting.begin(call, Duration::ZERO)?;
         waiting.cancel = Some(finished.clone());
         let depth = options.depth.unwrap_or(1);
         let workers = pool.slots.len().max(1);
@@ -269,7 +267,6 @@ impl<R: Send + 'static> Map<R> {
             depth,
             in_order: options.in_order,
             window: workers.saturating_mul(depth).saturating_mul(WINDOW),
-            limits,
             call,
             over,
             waiting,
@@ -396,7 +393,7 @@ impl<R> Work<R> {
             let has_room = |state: &mut State<R>| {
                 (state.taken.saturating_sub(state.handed_out) < self.window).then_some(())
             };
-            if self.wait_for(has_room).is_none() || self.limits.check().is_err() {
+            if self.wait_for(has_room).is_none() || self.call.limits.check().is_err() {
                 return false;
             }
             let Some(line) = next() else { return true };
@@ -459,7 +456,7 @@ impl<R> Work<R> {
 
     /// The error of a job for which no instance is left.
     fn nobody(&self) -> Error {
-        match self.limits.check() {
+        match self.call.limits.check() {
             Err(stopped) => self.call.stopped(stopped, Phase::Connect),
             Ok(()) => {
                 let reason = self.state().lost.clone().flatten();
@@ -594,14 +591,14 @@ impl<R> Iterator for Map<R> {
                 if state.stopped || state.exhausted {
                     return None;
                 }
-                if let Err(stopped) = work.limits.check() {
+                if let Err(stopped) = work.call.limits.check() {
                     // No more jobs are taken, and this is the next one.
                     state.stopped = true;
                     let error = work.call.stopped(stopped, Phase::Connect);
                     return Some((state.taken, Err(error)));
                 }
             }
-            let deadline = work.limits.deadline.filter(|at| *at > Instant::now());
+            let deadline = work.call.limits.deadline.filter(|at| *at > Instant::now());
             state = wait(&work.changed, state, deadline);
         }
     }

@@ -8,7 +8,7 @@ use scramjet_client_core::StartOptions;
 use super::bell::Bell;
 use super::options::PoolOptions;
 use crate::call::options::CallOptions;
-use crate::client::Life;
+use crate::client::life::Life;
 use crate::error::Error;
 use crate::handles::instance::InstanceClient;
 use crate::handles::sequence::SequenceClient;
@@ -58,12 +58,12 @@ impl Member {
     }
 
     pub(super) fn is_out(&self) -> bool {
-        self.life.is_over()
+        self.life.has_ended()
     }
 
     /// Claims the right to end the instance; `false` if it was claimed before.
     pub(super) fn take(&self) -> bool {
-        self.life.end();
+        self.life.mark_ended();
         !self.gone.swap(true, Ordering::Relaxed)
     }
 }

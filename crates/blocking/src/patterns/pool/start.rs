@@ -169,7 +169,7 @@ impl InstancePool {
     fn look_after(&mut self, work: impl FnOnce(&Shared) + Send + 'static) -> Result<(), Error> {
         let shared = Arc::clone(&self.shared);
         let thread = threads::spawn("scramjet-pool", move || work(&shared));
-        let about = || CallContext::in_general("start pool");
+        let about = || CallContext::without_request("start pool");
         self.watching
             .push(thread.map_err(|error| about().failed(error))?);
         Ok(())
