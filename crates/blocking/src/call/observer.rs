@@ -20,9 +20,9 @@ use crate::transport::Timings;
 ///
 /// 1. [`Built`](RequestEvent::Built), once.
 /// 2. For each attempt: [`Attempt`](RequestEvent::Attempt), then [`Head`](RequestEvent::Head) if
-///   there is a response. [`Retry`](RequestEvent::Retry) comes between two attempts.
+///    there is a response. [`Retry`](RequestEvent::Retry) comes between two attempts.
 /// 3. [`Body`](RequestEvent::Body) or [`Failed`](RequestEvent::Failed). For a stream, this comes
-///   when the stream ends or is dropped.
+///    when the stream ends or is dropped.
 ///
 /// There are no events for invalid arguments, because no request is built.
 ///
@@ -51,7 +51,7 @@ impl<F: Fn(&RequestInfo<'_>, &RequestEvent<'_>) + Send + Sync> Observer for F {
     }
 }
 
-/// The request of an event.
+/// The request that an event belongs to.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RequestInfo<'a> {
@@ -60,7 +60,7 @@ pub struct RequestInfo<'a> {
     pub number: u64,
     /// Name of the operation, for example `start sequence`.
     pub operation: &'static str,
-    /// The method.
+    /// HTTP method.
     pub method: &'a Method,
     /// The URL. URLs of this library's operations contain no secrets.
     pub url: &'a str,

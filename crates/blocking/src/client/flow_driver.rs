@@ -9,18 +9,18 @@ use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
 use http::Method;
-use http::response::Parts;
 use scramjet_client_core::flow::{Command, ExchangeId, Flow, FlowError, Input, Progress, Send};
 
 use crate::call::context::CallContext;
 use crate::call::observer::RequestEvent;
 use crate::client::Client;
-use crate::client::flow_driver::exchange::{CallerRequest, Event, Message, Part, exchange};
+use crate::client::flow_driver::exchange::{
+    CallerRequest, Event, Message, Part, exchange, head_input, progress,
+};
 use crate::client::flow_driver::exchanges::Exchanges;
 use crate::error::Error;
 use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::support::threads;
-use crate::transport::ReasonPhrase;
 use crate::transport::error::Phase;
 
 /// Time that a caller waits for clean-up after its limits are reached. Then the clean-up continues
@@ -285,23 +285,5 @@ where
         // Nothing can be cleaned up if the thread cannot be created.
         let _ = threads::start_and_wait("scramjet-cleanup", wait, clean_up);
         error
-    }
-}
-
-fn head_input(id: ExchangeId, head: &Parts) -> Input<'_> {
-    Input::Head {
-        id,
-        status: head.status,
-        reason: ReasonPhrase::of(&head.extensions),
-        headers: &head.headers,
-    }
-}
-
-/// Returns the progress of an exchange before its error.
-fn progress(error: &Error) -> Progress {
-    match error.phase() {
-        Some(Phase::Resolve | Phase::Connect | Phase::Tls) => Progress::NothingSent,
-        Some(Phase::Read) => Progress::Answered,
-        _ => Progress::MayBeReceived,
     }
 }

@@ -103,11 +103,11 @@ impl std::error::Error for StopReason {}
 /// The error of a body that a limit ended. Its kind is never `Interrupted`, because readers retry
 /// after that.
 impl From<StopReason> for std::io::Error {
-    fn from(stopped: StopReason) -> Self {
-        let kind = match stopped {
+    fn from(reason: StopReason) -> Self {
+        let kind = match reason {
             StopReason::Deadline | StopReason::Idle => std::io::ErrorKind::TimedOut,
             StopReason::Cancelled => std::io::ErrorKind::Other,
         };
-        Self::new(kind, stopped)
+        Self::new(kind, reason)
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use http::response::Parts;
 use scramjet_client_core::BodyLength;
-use scramjet_client_core::flow::{ExchangeId, Send};
+use scramjet_client_core::flow::{ExchangeId, Input, Progress, Send};
 
 use crate::call::context::CallContext;
 use crate::client::Client;
@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::limits::call_limits::CallLimits;
 use crate::limits::cancel::CancelToken;
 use crate::support::sync::lock;
+use crate::transport::ReasonPhrase;
 use crate::transport::error::{Phase, TransportError};
 
 /// A part of a response.
@@ -56,6 +57,25 @@ pub(super) fn exchange(
                 return Err(Box::new((call, error)));
             }
         }
+    }
+}
+
+/// Returns the input of a flow for the head of a response.
+pub(super) fn head_input(id: ExchangeId, head: &Parts) -> Input<'_> {
+    Input::Head {
+        id,
+        status: head.status,
+        reason: ReasonPhrase::of(&head.extensions),
+        headers: &head.headers,
+    }
+}
+
+/// Returns the progress of an exchange before its error.
+pub(super) fn progress(error: &Error) -> Progress {
+    match error.phase() {
+        Some(Phase::Resolve | Phase::Connect | Phase::Tls) => Progress::NothingSent,
+        Some(Phase::Read) => Progress::Answered,
+        _ => Progress::MayBeReceived,
     }
 }
 
