@@ -1,5 +1,6 @@
 //! Drives flows: sends their requests, and passes responses, failures and the time to them.
 
+mod caller_thread;
 mod exchange;
 mod exchanges;
 
@@ -14,9 +15,8 @@ use scramjet_client_core::flow::{Command, ExchangeId, Flow, FlowError, Input, Pr
 use crate::call::context::CallContext;
 use crate::call::observer::RequestEvent;
 use crate::client::Client;
-use crate::client::flow_driver::exchange::{
-    CallerRequest, Event, Message, Part, exchange, head_input, progress,
-};
+use crate::client::flow_driver::caller_thread::{CallerRequest, Event, Message};
+use crate::client::flow_driver::exchange::{Part, exchange, head_input, progress};
 use crate::client::flow_driver::exchanges::Exchanges;
 use crate::error::Error;
 use crate::limits::call_limits::{CallLimits, StopReason};
@@ -179,9 +179,9 @@ where
             return Ok(());
         };
         let (call, error) = *failed;
-        // Streams that never pause would interrupt the request each time on this thread.
         let stopped = interrupted || self.exchanges.call.limits.check().is_err();
         match copy {
+            // On this thread, streams that never pause would interrupt the request each time.
             Some(copy) if stopped && progress(&error) < Progress::Answered => {
                 self.exchanges.send_on_thread(copy)
             }

@@ -1,10 +1,6 @@
 //! One exchange of a flow, on the caller's thread or on its own.
 
-use std::any::Any;
 use std::io::Read;
-use std::marker;
-use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use http::response::Parts;
 use scramjet_client_core::BodyLength;
@@ -12,10 +8,10 @@ use scramjet_client_core::flow::{ExchangeId, Input, Progress, Send};
 
 use crate::call::context::CallContext;
 use crate::client::Client;
+use crate::client::flow_driver::caller_thread::{CallerThread, Event};
 use crate::error::Error;
 use crate::limits::call_limits::CallLimits;
 use crate::limits::cancel::CancelToken;
-use crate::support::sync::lock;
 use crate::transport::ReasonPhrase;
 use crate::transport::error::{Phase, TransportError};
 
@@ -26,7 +22,7 @@ pub(super) enum Part<'a> {
 }
 
 /// The context of a failed exchange, and its error.
-pub(super) type Failed = Box<(CallContext, Error)>;
+pub(super) type FailedExchange = Box<(CallContext, Error)>;
 
 /// Sends a request, and passes the parts of the response to `receive`. Returns the context and the
 /// number of body bytes.
@@ -36,7 +32,7 @@ pub(super) fn exchange(
     limits: CallLimits,
     buffer: &mut [u8],
     mut receive: impl FnMut(Part<'_>),
-) -> Result<(CallContext, u64), Failed> {
+) -> Result<(CallContext, u64), FailedExchange> {
     let (call, response) = client.send_once(send, limits);
     let (head, mut body) = match response {
         Ok(response) => response.into_parts(),
@@ -76,75 +72,6 @@ pub(super) fn progress(error: &Error) -> Progress {
         Some(Phase::Resolve | Phase::Connect | Phase::Tls) => Progress::NothingSent,
         Some(Phase::Read) => Progress::Answered,
         _ => Progress::MayBeReceived,
-    }
-}
-
-/// A message to the caller's thread.
-pub(super) enum Message {
-    /// The caller has cancelled the flow.
-    Wake,
-    Exchange(ExchangeId, Event),
-}
-
-/// An event of an exchange that has its own thread.
-pub(super) enum Event {
-    Head(Box<(CallContext, Parts)>),
-    Body(Vec<u8>),
-    /// The end of the body, with the number of its bytes.
-    End(u64),
-    Failed(Box<Error>),
-    /// The observer or the transport has panicked.
-    Panicked(Box<dyn Any + marker::Send>),
-}
-
-/// Access to the caller's thread from other threads.
-#[derive(Clone)]
-pub(super) struct CallerThread {
-    sender: SyncSender<Message>,
-    /// The request that the caller's thread is sending.
-    request: Arc<Mutex<Option<CallerRequest>>>,
-}
-
-/// A request on the caller's thread.
-pub(super) struct CallerRequest {
-    pub(super) token: CancelToken,
-    /// It changes nothing on the hub, so it can be interrupted and sent again.
-    pub(super) is_read_only: bool,
-}
-
-impl CallerThread {
-    pub(super) fn new(sender: SyncSender<Message>) -> Self {
-        Self {
-            sender,
-            request: Arc::default(),
-        }
-    }
-
-    /// Returns the request that the caller's thread is sending.
-    pub(super) fn request(&self) -> MutexGuard<'_, Option<CallerRequest>> {
-        lock(&self.request)
-    }
-
-    /// Cancels the request on the caller's thread, if it satisfies the condition.
-    fn interrupt(&self, condition: impl FnOnce(&mut CallerRequest) -> bool) {
-        let request = self.request().take_if(condition);
-        if let Some(request) = request {
-            request.token.cancel();
-        }
-    }
-
-    /// Wakes the caller's thread.
-    pub(super) fn wake(&self) {
-        self.interrupt(|_| true);
-        // If the channel is full, the thread is awake.
-        let _ = self.sender.try_send(Message::Wake);
-    }
-
-    /// Sends an event. Blocks while the caller's thread does not receive messages.
-    fn send(&self, id: ExchangeId, event: Event) {
-        self.interrupt(|request| request.is_read_only);
-        // The flow may have ended.
-        let _ = self.sender.send(Message::Exchange(id, event));
     }
 }
 

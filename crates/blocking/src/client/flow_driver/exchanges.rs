@@ -11,7 +11,8 @@ use scramjet_client_core::flow::{ExchangeId, FlowError, Send};
 
 use crate::call::context::CallContext;
 use crate::client::Client;
-use crate::client::flow_driver::exchange::{CallerThread, Event, ExchangeThread, Message};
+use crate::client::flow_driver::caller_thread::{CallerThread, Event, Message};
+use crate::client::flow_driver::exchange::ExchangeThread;
 use crate::error::{Error, ErrorKind};
 use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::limits::cancel::CancelToken;
@@ -26,13 +27,13 @@ const CHANNEL_CAPACITY: usize = 16;
 /// Number of closed exchanges that are kept for the errors of the flow.
 const HISTORY_LENGTH: usize = 64;
 
-/// The exchanges of a flow, and what errors need to know about them.
+/// The exchanges of a flow, and their contexts and errors.
 pub(super) struct Exchanges {
     pub(super) client: Client,
-    /// The flow in errors, with the limits of the caller.
+    /// Describes the flow in errors. Its limits are those of the caller.
     pub(super) call: CallContext,
-    /// The last request that waits for something, if the flow changes something on the hub. After a
-    /// start, this is the request that waits until the instance is ready.
+    /// Describes the last request without a timeout, if the flow changes something on the hub. After
+    /// a start, this is the request that waits until the instance is ready.
     waiting_call: Option<CallContext>,
     open: BTreeMap<ExchangeId, OpenExchange>,
     closed: History,
@@ -122,7 +123,7 @@ impl Exchanges {
         })
     }
 
-    /// Remembers a request that waits for something.
+    /// Remembers a request without a timeout, for errors.
     pub(super) fn set_waiting(&mut self, send: &Send) {
         if !self.call.is_read_only() {
             let (method, uri) = (send.request.method(), send.request.uri());
