@@ -376,7 +376,7 @@ fn send_input_after_the_end_of_the_input_is_an_error() {
         instance.send_stdin("all").unwrap();
         for error in send_in_each_way(target, &instance) {
             assert!(is_input_ended(&error), "{}: {error:?}", target.name);
-            assert!(error.to_string().contains("has ended before"), "{error}");
+            assert!(error.to_string().contains("its input has ended"), "{error}");
         }
     });
 }

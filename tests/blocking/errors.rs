@@ -1,4 +1,4 @@
-//! What errors say, and what they must not; and mistakes that are found before anything is sent.
+//! Error messages, secrets in them, and errors that are found before anything is sent.
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
@@ -24,7 +24,7 @@ const HUB: &str = "http://hub:8000/api/v1";
 
 type Answer = Result<Response<Box<dyn Read + Send>>, TransportError>;
 
-/// A client of version 1.0.1 whose requests are all answered with this.
+/// Returns a client of a hub 1.0.1 whose requests all get this response.
 fn answered(answer: impl Fn() -> Answer + Send + Sync + 'static) -> HostClient {
     let transport = from_fn(move |request: Request<RequestBody<'_>>| {
         let answer = answer();
@@ -66,7 +66,7 @@ fn lost(phase: Phase) -> HostClient {
     })
 }
 
-/// A transport that gives up for this reason, without waiting for it.
+/// Returns a client whose transport reports this limit at once.
 fn stopped(phase: Phase, stopped: StopReason) -> InstanceClient {
     let host = answered(move || match phase {
         Phase::Read => Ok(Response::new(Box::new(Stops(stopped)))),
@@ -86,7 +86,8 @@ impl Read for Stops {
     }
 }
 
-/// A hub of 1.0.1 on which a sequence is started, and its instance does this: the answers to a question for its state, and for an event.
+/// Returns a sequence on a hub 1.0.1. `state` is the response to a request for the state of its
+/// instance, `event` is the name and data of the event that the instance emits.
 fn starts(state: &'static str, event: &'static str) -> SequenceClient {
     let transport = from_fn(move |request: Request<RequestBody<'_>>| -> Answer {
         let path = request.uri().path().to_owned();
@@ -97,7 +98,7 @@ fn starts(state: &'static str, event: &'static str) -> SequenceClient {
             name if path.contains("/event/") && event.starts_with(name) => {
                 event.split_once(' ').unwrap().1
             }
-            // What does not come.
+            // Other events never arrive.
             _ => return Ok(Response::new(Box::new(Waits) as _)),
         };
         Ok(Response::new(Box::new(body.as_bytes()) as _))
@@ -111,7 +112,7 @@ fn starts(state: &'static str, event: &'static str) -> SequenceClient {
         .unwrap()
 }
 
-/// For as long as the test runs.
+/// Blocks for as long as the test runs.
 struct Waits;
 
 impl Read for Waits {
@@ -121,7 +122,7 @@ impl Read for Waits {
     }
 }
 
-/// An error with a cause of its own.
+/// An error with a cause.
 #[derive(Debug)]
 struct Layer(io::Error);
 
@@ -137,7 +138,7 @@ impl std::error::Error for Layer {
     }
 }
 
-/// The error for a line that is not text.
+/// Returns the error for a line that is not UTF-8.
 fn not_text() -> Error {
     let host = answered(|| Ok(Response::new(Box::new(&b"\xff\n"[..]) as _)));
     host.instance("x")
@@ -170,7 +171,7 @@ impl Read for Torn {
     }
 }
 
-/// The body breaks off after some bytes.
+/// Returns a client whose response bodies fail after two bytes.
 fn breaks_off(kind: io::ErrorKind) -> HostClient {
     struct Ends(&'static [u8], io::ErrorKind);
     impl Read for Ends {
@@ -190,7 +191,8 @@ fn breaks_off(kind: io::ErrorKind) -> HostClient {
     })
 }
 
-/// An error of each kind, and what `Debug` says of it: its first line is `Display`, the others are the chain of causes.
+/// Returns errors of all kinds and their `Debug` output. Its first line is the `Display` output,
+/// the others are the causes.
 fn snapshots() -> Vec<(Error, &'static str)> {
     let old = HostClient::builder(HUB)
         .hub_version("0.18.7")
@@ -200,11 +202,13 @@ fn snapshots() -> Vec<(Error, &'static str)> {
     vec![
         (
             HostClient::new("localhost:8000").unwrap_err(),
-            "invalid base URL \"localhost:8000\": missing http:// (or https://); a hub's address looks like http://localhost:8000/api/v1",
+            "invalid base URL \"localhost:8000\": missing http:// (or https://); a hub's address \
+             looks like http://localhost:8000/api/v1",
         ),
         (
             replied(200, "").sequence("a/b").unwrap_err(),
-            "invalid sequence id \"a/b\": it contains a character that ends a path segment (one of / \\ ? #)",
+            "invalid sequence id \"a/b\": it contains a character that ends a path segment (one \
+             of / \\ ? #)",
         ),
         (
             replied(200, "")
@@ -212,14 +216,16 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .unwrap()
                 .start(&StartOptions::new().app_config(3))
                 .unwrap_err(),
-            "start sequence: request not sent: invalid option \"appConfig\": a sequence's configuration must be a JSON object",
+            "start sequence: request not sent: invalid option \"appConfig\": a sequence's \
+             configuration must be a JSON object",
         ),
         (
             old.sequence("x")
                 .unwrap()
                 .overwrite(Vec::new())
                 .unwrap_err(),
-            "overwrite sequence: request not sent: the hub is too old (version 0.18.7); overwrite sequence requires version 0.38.0 or later",
+            "overwrite sequence: request not sent: the hub is too old (version 0.18.7); overwrite \
+             sequence requires version 0.38.0 or later",
         ),
         (
             old.sequence("x".repeat(70_000))
@@ -230,7 +236,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
         ),
         (
             replied(200, "[]").sequence_named("shout").unwrap_err(),
-            "list sequences (GET http://hub:8000/api/v1/sequences): no sequence on this hub is named \"shout\"",
+            "list sequences (GET http://hub:8000/api/v1/sequences): no sequence on this hub is \
+             named \"shout\"",
         ),
         (
             replied(
@@ -239,17 +246,20 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             )
             .sequence_named("shout")
             .unwrap_err(),
-            "list sequences (GET http://hub:8000/api/v1/sequences): 2 sequences on this hub are named \"shout\"; choose one by its id: a b",
+            "list sequences (GET http://hub:8000/api/v1/sequences): 2 sequences on this hub are \
+             named \"shout\"; choose one by its id: a b",
         ),
         (
             lost(Phase::Resolve).version().unwrap_err(),
-            "get version (GET http://hub:8000/api/v1/version): name resolution failed; is the address right?\n  \
+            "get version (GET http://hub:8000/api/v1/version): name resolution failed; is the \
+             address right?\n  \
              caused by: the tunnel collapsed\n  \
              caused by: the cable is cut",
         ),
         (
             lost(Phase::Tls).version().unwrap_err(),
-            "get version (GET http://hub:8000/api/v1/version): TLS handshake failed; nothing was sent\n  \
+            "get version (GET http://hub:8000/api/v1/version): TLS handshake failed; nothing was \
+             sent\n  \
              caused by: the tunnel collapsed\n  \
              caused by: the cable is cut",
         ),
@@ -257,18 +267,21 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             stopped(Phase::Resolve, StopReason::Deadline)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s while resolving the host name; \
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s while \
+             resolving the host name; \
              nothing was sent",
         ),
         (
             stopped(Phase::Tls, StopReason::Cancelled)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled during the TLS handshake; nothing was sent",
+            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled during the TLS \
+             handshake; nothing was sent",
         ),
         (
             lost(Phase::Connect).version().unwrap_err(),
-            "get version (GET http://hub:8000/api/v1/version): could not connect; is the hub running at this address?\n  \
+            "get version (GET http://hub:8000/api/v1/version): could not connect; is the hub \
+             running at this address?\n  \
              caused by: the tunnel collapsed\n  \
              caused by: the cable is cut",
         ),
@@ -287,7 +300,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .unwrap()
                 .start(&none)
                 .unwrap_err(),
-            "start sequence (POST http://hub:8000/api/v1/sequence/x/start): no valid response received; \
+            "start sequence (POST http://hub:8000/api/v1/sequence/x/start): no valid response \
+             received; \
              the hub may have processed the request\n  \
              caused by: the tunnel collapsed\n  \
              caused by: the cable is cut",
@@ -315,30 +329,35 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             breaks_off(io::ErrorKind::UnexpectedEof)
                 .list_sequences()
                 .unwrap_err(),
-            "list sequences (GET http://hub:8000/api/v1/sequences): connection lost while reading the response (got 2 of 10 bytes)",
+            "list sequences (GET http://hub:8000/api/v1/sequences): connection lost while reading \
+             the response (got 2 of 10 bytes)",
         ),
         (
             stopped(Phase::Tls, StopReason::Deadline)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s during the TLS handshake; \
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s during the \
+             TLS handshake; \
              nothing was sent",
         ),
         (
             stopped(Phase::Send, StopReason::Deadline)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s while sending the request",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s while \
+             sending the request",
         ),
         (
             stopped(Phase::Read, StopReason::Deadline)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s while reading the response",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s while \
+             reading the response",
         ),
         (
             stopped(Phase::Wait, StopReason::Idle).info().unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of inactivity while waiting for the response",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
+             inactivity while waiting for the response",
         ),
         (
             HostClient::builder(HUB)
@@ -349,7 +368,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
         ),
         (
             not_text(),
-            "read stream (GET http://hub:8000/api/v1/instance/x/output): the response is not UTF-8 text; \
+            "read stream (GET http://hub:8000/api/v1/instance/x/output): the response is not \
+             UTF-8 text; \
              it begins with \"\u{fffd}\"\n  \
              caused by: invalid utf-8 sequence of 1 bytes from index 0",
         ),
@@ -357,7 +377,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             stopped(Phase::Connect, StopReason::Deadline)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s before a connection was established; nothing was sent",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 30s before a \
+             connection was established; nothing was sent",
         ),
         (
             stopped(Phase::Wait, StopReason::Deadline)
@@ -367,24 +388,28 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                     name: &"done".try_into().unwrap(),
                 })
                 .unwrap_err(),
-            "next event (GET http://hub:8000/api/v1/instance/x/once/done): timed out after 30s while waiting for the response",
+            "next event (GET http://hub:8000/api/v1/instance/x/once/done): timed out after 30s \
+             while waiting for the response",
         ),
         (
             stopped(Phase::Wait, StopReason::Deadline)
                 .stop(&StopOptions::new(Duration::from_secs(7)))
                 .unwrap_err(),
-            "stop instance (POST http://hub:8000/api/v1/instance/x/_stop): timed out after 37s while waiting for the response; \
+            "stop instance (POST http://hub:8000/api/v1/instance/x/_stop): timed out after 37s \
+             while waiting for the response; \
              the hub may have processed the request",
         ),
         (
             stopped(Phase::Read, StopReason::Idle).info().unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of inactivity while reading the response",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
+             inactivity while reading the response",
         ),
         (
             stopped(Phase::Send, StopReason::Cancelled)
                 .send_input("text")
                 .unwrap_err(),
-            "send input (POST http://hub:8000/api/v1/instance/x/input): cancelled while sending the request; \
+            "send input (POST http://hub:8000/api/v1/instance/x/input): cancelled while sending \
+             the request; \
              the hub may have received part of it",
         ),
         (
@@ -394,7 +419,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             )
             .start_and_wait(&none, &Readiness::event("ready"))
             .unwrap_err(),
-            "start sequence (POST http://hub:8000/api/v1/sequence/s/start): the instance has ended: Runner failed (exit code 101)",
+            "start sequence (POST http://hub:8000/api/v1/sequence/s/start): the instance has \
+             ended: Runner failed (exit code 101)",
         ),
         (
             {
@@ -402,14 +428,16 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 instance.send_input("all").unwrap();
                 instance.send_input("more").unwrap_err()
             },
-            "send input (POST http://hub:8000/api/v1/instance/x/input): the instance did not accept the data; \
+            "send input (POST http://hub:8000/api/v1/instance/x/input): the instance did not \
+             accept the data; \
              its input has ended, or the program does not read it",
         ),
         (
             starts(r#"{"id":"i"}"#, r#"error "no such city""#)
                 .start_and_wait(&none, &Readiness::event("ready").fails_on("error"))
                 .unwrap_err(),
-            "start sequence (POST http://hub:8000/api/v1/sequence/s/start): the instance reported failure with the event \"error\": \"no such city\"",
+            "start sequence (POST http://hub:8000/api/v1/sequence/s/start): the instance reported \
+             failure with the event \"error\": \"no such city\"",
         ),
         (
             replied(503, "restarting")
@@ -421,8 +449,10 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                     &RetryPolicy::linear(Duration::from_millis(1)),
                 )
                 .unwrap_err(),
-            "start sequence (POST http://hub:8000/api/v1/sequence/x/start): all attempts failed (3 errors)\n  \
-             caused by: start sequence (POST http://hub:8000/api/v1/sequence/x/start): refused with status 503 SERVER_ERROR: restarting",
+            "start sequence (POST http://hub:8000/api/v1/sequence/x/start): all attempts failed \
+             (3 errors)\n  \
+             caused by: start sequence (POST http://hub:8000/api/v1/sequence/x/start): refused \
+             with status 503 SERVER_ERROR: restarting",
         ),
         (
             replied(200, "text")
@@ -430,7 +460,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .unwrap()
                 .transform("", &mut Full)
                 .unwrap_err(),
-            "read stream (GET http://hub:8000/api/v1/instance/x/output): cannot write the received data\n  \
+            "read stream (GET http://hub:8000/api/v1/instance/x/output): cannot write the \
+             received data\n  \
              caused by: the disk is full",
         ),
         (
@@ -440,7 +471,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .send_input(Input::ndjson(&b"1\nnull\n"[..]))
                 .unwrap_err(),
             "send input (POST http://hub:8000/api/v1/instance/x/input): cannot upload the data\n  \
-             caused by: line 2 is `null`, which ends the input of an instance, so nothing after it would arrive; leave it out, or wrap it in an object",
+             caused by: line 2 is `null`, which ends the input of an instance, so nothing after \
+             it would arrive; leave it out, or wrap it in an object",
         ),
         (
             replied(200, "\u{ff}")
@@ -452,14 +484,16 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .next()
                 .unwrap()
                 .unwrap_err(),
-            "read stream (GET http://hub:8000/api/v1/instance/x/output): the response is not the expected JSON; \
+            "read stream (GET http://hub:8000/api/v1/instance/x/output): the response is not the \
+             expected JSON; \
              it begins with \"ÿ\"\n  \
              caused by: expected value at line 1 column 1",
         ),
         (
             compressed().instance("x").unwrap().output().unwrap_err(),
             "read stream (GET http://hub:8000/api/v1/instance/x/output): \
-             the response is encoded (Content-Encoding: gzip), which the client did not request and cannot decode; turn off compression in the proxy in front of the hub",
+             the response is encoded (Content-Encoding: gzip), which the client did not request \
+             and cannot decode; turn off compression in the proxy in front of the hub",
         ),
         (
             reading()
@@ -474,7 +508,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .unwrap()
                 .start(&none)
                 .unwrap_err(),
-            "start sequence (POST http://hub:8000/api/v1/sequence/x/start): refused with status 419 INSUFFICIENT_RESOURCES: Insufficient Space on Resource",
+            "start sequence (POST http://hub:8000/api/v1/sequence/x/start): refused with status \
+             419 INSUFFICIENT_RESOURCES: Insufficient Space on Resource",
         ),
         (
             replied(500, "415: Invalid content-type")
@@ -482,84 +517,97 @@ fn snapshots() -> Vec<(Error, &'static str)> {
                 .unwrap()
                 .send_input("text")
                 .unwrap_err(),
-            "send input (POST http://hub:8000/api/v1/instance/x/input): refused with status 415 REQUEST_ERROR: Invalid content-type (received with status 500)",
+            "send input (POST http://hub:8000/api/v1/instance/x/input): refused with status 415 \
+             REQUEST_ERROR: Invalid content-type (received with status 500)",
         ),
         (
             replied(200, "Hello!").list_sequences().unwrap_err(),
-            "list sequences (GET http://hub:8000/api/v1/sequences): the response is not the expected JSON; it begins with \"Hello!\"\n  \
+            "list sequences (GET http://hub:8000/api/v1/sequences): the response is not the \
+             expected JSON; it begins with \"Hello!\"\n  \
              caused by: expected value at line 1 column 1",
         ),
         (
             answered(|| Ok(Response::new(Box::new(io::repeat(b' ')))))
                 .list_sequences()
                 .unwrap_err(),
-            "list sequences (GET http://hub:8000/api/v1/sequences): the response is longer than 4194304 bytes, \
+            "list sequences (GET http://hub:8000/api/v1/sequences): the response is longer than \
+             4194304 bytes, \
              more than a hub sends here; the rest was not read",
         ),
         (
             stopped(Phase::Resolve, StopReason::Idle)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of inactivity while resolving the host name; nothing was sent",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
+             inactivity while resolving the host name; nothing was sent",
         ),
         (
             stopped(Phase::Connect, StopReason::Idle)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of inactivity before a connection was established; nothing was sent",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
+             inactivity before a connection was established; nothing was sent",
         ),
         (
             stopped(Phase::Tls, StopReason::Idle).info().unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of inactivity during the TLS handshake; nothing was sent",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
+             inactivity during the TLS handshake; nothing was sent",
         ),
         (
             stopped(Phase::Send, StopReason::Idle).info().unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of inactivity while sending the request",
+            "get instance (GET http://hub:8000/api/v1/instance/x): timed out after 1.5s of \
+             inactivity while sending the request",
         ),
         (
             stopped(Phase::Resolve, StopReason::Cancelled)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled while resolving the host name; nothing was sent",
+            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled while resolving the \
+             host name; nothing was sent",
         ),
         (
             stopped(Phase::Connect, StopReason::Cancelled)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled before a connection was established; nothing was sent",
+            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled before a connection \
+             was established; nothing was sent",
         ),
         (
             stopped(Phase::Wait, StopReason::Cancelled)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled while waiting for the response",
+            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled while waiting for \
+             the response",
         ),
         (
             stopped(Phase::Read, StopReason::Cancelled)
                 .info()
                 .unwrap_err(),
-            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled while reading the response",
+            "get instance (GET http://hub:8000/api/v1/instance/x): cancelled while reading the \
+             response",
         ),
         (
             HostClient::builder(HUB)
                 .ca_certificate_pem("no certificate")
                 .build()
                 .unwrap_err(),
-            "invalid setting \"ca_certificates\": it contains no certificate; a certificate begins with -----BEGIN CERTIFICATE-----",
+            "invalid setting \"ca_certificates\": it contains no certificate; a certificate \
+             begins with -----BEGIN CERTIFICATE-----",
         ),
         (
             lost(Phase::Connect)
                 .with_retry(RetryPolicy::linear(Duration::ZERO).max_attempts(2))
                 .version()
                 .unwrap_err(),
-            "get version (GET http://hub:8000/api/v1/version): could not connect; is the hub running at this address? (2 attempts in <time>)\n  \
+            "get version (GET http://hub:8000/api/v1/version): could not connect; is the hub \
+             running at this address? (2 attempts in <time>)\n  \
              caused by: the tunnel collapsed\n  \
              caused by: the cable is cut",
         ),
     ]
 }
 
-/// A client whose uploads are read, and whose transport passes their errors on.
+/// Returns a client whose transport reads uploads and passes their errors on.
 fn reading() -> HostClient {
     let transport = from_fn(|request: Request<RequestBody<'_>>| -> Answer {
         if let RequestBody::Reader { reader, .. } = request.into_body() {
@@ -574,7 +622,7 @@ fn reading() -> HostClient {
         .unwrap()
 }
 
-/// The error and its causes, each as it is shown.
+/// Returns the messages of an error and of its causes.
 fn chain(error: &Error) -> Vec<String> {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     [error.to_string()]
@@ -583,7 +631,7 @@ fn chain(error: &Error) -> Vec<String> {
         .collect()
 }
 
-/// The same text, whatever time several attempts took.
+/// Replaces the time that several attempts took.
 fn timeless(text: &str) -> String {
     let time = text
         .split_once(" attempts in ")
@@ -594,7 +642,7 @@ fn timeless(text: &str) -> String {
 }
 
 #[test]
-fn errors_are_told_in_full() {
+fn error_display_and_debug_match_the_snapshots() {
     for (error, told) in snapshots() {
         assert_eq!(timeless(&format!("{error:?}")), told);
         assert_eq!(timeless(&chain(&error).join("\n  caused by: ")), told);
@@ -605,7 +653,7 @@ fn errors_are_told_in_full() {
     }
 }
 
-/// The variants of an enum, as its source names them.
+/// Returns the names of the variants of an enum, read from its source.
 fn variants<'a>(source: &'a str, name: &str) -> BTreeSet<&'a str> {
     let (_, begin) = source
         .split_once(&format!("\npub enum {name} {{\n"))
@@ -624,9 +672,9 @@ fn variants<'a>(source: &'a str, name: &str) -> BTreeSet<&'a str> {
         .collect()
 }
 
-/// A new kind, or a new phase, has to be added to them.
+/// New kinds and phases must be added to the snapshots.
 #[test]
-fn every_kind_and_phase_is_among_them() {
+fn snapshots_have_every_kind_and_phase() {
     let (core, blocking) = (
         include_str!("../../crates/core/src/error.rs"),
         include_str!("../../crates/blocking/src/error.rs"),
@@ -638,7 +686,7 @@ fn every_kind_and_phase_is_among_them() {
             "Phase",
         ),
     );
-    // Those that say whose mistake it was have kinds of their own.
+    // These kinds contain enums.
     let inner = [
         ("Request", variants(core, "RequestError")),
         ("Reply", variants(core, "ReplyError")),
@@ -654,18 +702,18 @@ fn every_kind_and_phase_is_among_them() {
                 None => vec![(*kind).to_owned()],
             });
     let mut expected: BTreeSet<_> = expected.collect();
-    // The client asks for the version by itself.
+    // The client requests the version itself.
     assert!(expected.remove("Request DialectUnknown"));
-    // They need instances: see the tests of asking.
+    // These need instances: see the tests of channels and pools.
     assert!(expected.remove("OutOfStep") && expected.remove("NoInstance"));
-    // The system has no more threads.
+    // This needs a system without free threads.
     assert!(expected.remove("Thread"));
     assert!(
         expected.len() > 20 && phases.len() >= 6,
         "{expected:?}, {phases:?}"
     );
 
-    // As `Debug` names them.
+    // The names in the `Debug` output.
     let kind = |error: &Error| {
         let shown = format!("{:?}", error.kind());
         let mut words = shown.split(|c: char| !c.is_ascii_alphanumeric());
@@ -695,7 +743,7 @@ fn every_kind_and_phase_is_among_them() {
 }
 
 #[test]
-fn no_layer_repeats_another() {
+fn error_display_and_its_causes_repeat_nothing() {
     for (error, _) in snapshots() {
         let layers = chain(&error);
         for (position, layer) in layers.iter().enumerate() {
@@ -710,9 +758,9 @@ fn no_layer_repeats_another() {
     }
 }
 
-/// The default transport's own causes.
+/// The causes come from the default transport.
 #[test]
-fn real_errors_are_told_in_full() {
+fn errors_of_the_default_transport_have_their_causes() {
     let told = |url: &str, error: Error| format!("{error:?}").replace(url, "<hub>");
     let url = refused_url();
     let error = told(
@@ -724,7 +772,7 @@ fn real_errors_are_told_in_full() {
             .version()
             .unwrap_err(),
     );
-    // What the operating system calls it is its own affair.
+    // The rest of the text depends on the operating system.
     let (told_by_us, cause) = error.split_once("\n  caused by: ").unwrap();
     assert_eq!(
         told_by_us,
@@ -754,9 +802,18 @@ fn real_errors_are_told_in_full() {
     });
     assert_eq!(
         through(&server.url()),
-        "get version (GET http://hub:8000/api/v1/version): could not connect through the proxy; nothing was sent to the hub\n  caused by: the proxy http://<hub> refused to connect to hub:8000: 403 Forbidden"
+        "get version (GET http://hub:8000/api/v1/version): could not connect through the proxy; \
+         nothing was sent to the hub\n  caused by: the proxy http://<hub> refused to connect to \
+         hub:8000: 403 Forbidden"
     );
-    assert!(through(&refused_url()).starts_with("get version (GET http://hub:8000/api/v1/version): could not connect through the proxy; nothing was sent to the hub\n  caused by: "));
+    let refused = through(&refused_url());
+    assert!(
+        refused.starts_with(
+            "get version (GET http://hub:8000/api/v1/version): could not connect through the \
+             proxy; nothing was sent to the hub\n  caused by: "
+        ),
+        "{refused}"
+    );
 
     let cut = |reply: &'static [u8]| {
         let server = ScriptedServer::start(move |connection| {
@@ -775,26 +832,28 @@ fn real_errors_are_told_in_full() {
     };
     assert_eq!(
         cut(b""),
-        "get version (GET <hub>/version): no valid response received\n  caused by: Peer disconnected"
+        "get version (GET <hub>/version): no valid response received\n  caused by: Peer \
+         disconnected"
     );
     assert_eq!(
         cut(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"ver"),
-        "get version (GET <hub>/version): connection lost while reading the response (got 5 of 9 bytes)"
+        "get version (GET <hub>/version): connection lost while reading the response (got 5 of 9 \
+         bytes)"
     );
 }
 
 #[test]
-fn errors_are_small_and_go_anywhere() {
-    fn goes_anywhere<T: Send + Sync + 'static>() {}
-    goes_anywhere::<Error>();
-    goes_anywhere::<HostClient>();
-    goes_anywhere::<SequenceClient>();
-    goes_anywhere::<InstanceClient>();
+fn error_is_small_send_and_sync() {
+    fn is_send_and_sync<T: Send + Sync + 'static>() {}
+    is_send_and_sync::<Error>();
+    is_send_and_sync::<HostClient>();
+    is_send_and_sync::<SequenceClient>();
+    is_send_and_sync::<InstanceClient>();
     assert!(size_of::<Error>() <= 16);
 }
 
 #[test]
-fn every_error_has_a_code() {
+fn error_code_follows_from_the_kind() {
     for (error, text) in snapshots() {
         let code = match error.kind() {
             ErrorKind::Request(_) => "BAD_PARAMETERS",
@@ -818,7 +877,7 @@ fn every_error_has_a_code() {
 const SECRET: &str = "s3cr3t-t0k3n";
 
 #[test]
-fn basic_auth_sends_name_and_password_and_refuses_a_name_with_a_colon() {
+fn basic_auth_sends_name_and_password_and_rejects_a_name_with_a_colon() {
     let (server, requests) = recording(br#"{"version":"1.0.1"}"#);
     let builder = HostClient::builder(server.url());
     let host = builder
@@ -836,7 +895,7 @@ fn basic_auth_sends_name_and_password_and_refuses_a_name_with_a_colon() {
 }
 
 #[test]
-fn secrets_are_not_shown() {
+fn errors_and_debug_output_contain_no_secrets() {
     let mut shown = vec![
         format!("{:?}", HostClient::builder(HUB).bearer_token(SECRET)),
         format!("{:?}", HostClient::builder(HUB).header("x-key", SECRET)),
@@ -899,7 +958,7 @@ fn secrets_are_not_shown() {
         .stdout()
         .unwrap();
     shown.push(format!("{stream:?}"));
-    // They are sent, though.
+    // The client sends them.
     let request = requests.take();
     assert_eq!(
         request.header("authorization"),
@@ -925,7 +984,7 @@ fn secrets_are_not_shown() {
 }
 
 #[test]
-fn headers_are_sent_by_their_client_alone_and_a_later_one_replaces() {
+fn header_is_sent_by_its_client_only_and_a_later_value_replaces_it() {
     let (server, requests) = recording(br#"{"version":"1.0.1"}"#);
     let transport: Arc<dyn Transport> =
         Arc::new(scramjet_client_blocking::transport::UreqTransport::default());
@@ -957,7 +1016,7 @@ fn headers_are_sent_by_their_client_alone_and_a_later_one_replaces() {
 }
 
 #[test]
-fn settings_that_cannot_work_are_refused_before_any_connection() {
+fn build_rejects_invalid_settings_before_connecting() {
     let (server, _) = recording(b"{}");
     let url = server.url();
     let here = || HostClient::builder(&url);
@@ -1081,7 +1140,7 @@ const NOT_IDS: [&str; 14] = [
 ];
 
 #[test]
-fn names_that_hubs_cannot_find_are_refused_before_any_connection() {
+fn invalid_ids_and_event_names_are_errors_before_connecting() {
     let (server, _) = recording(b"{}");
     let host = HostClient::new(server.url()).unwrap();
     let sequence = host.sequence("the-sequence").unwrap();
@@ -1121,9 +1180,9 @@ fn names_that_hubs_cannot_find_are_refused_before_any_connection() {
     assert_eq!(server.connections(), 0);
 }
 
-/// An id in a reply is kept as the hub wrote it, and checked when it is used.
+/// Ids in responses are kept unchanged, and checked when they are used.
 #[test]
-fn an_id_from_a_reply_is_checked_when_it_is_used() {
+fn invalid_id_from_a_response_is_an_error_when_it_is_used() {
     let targets = Mailbox::new();
     let server = serving({
         let targets = Arc::clone(&targets);
@@ -1168,7 +1227,7 @@ fn an_id_from_a_reply_is_checked_when_it_is_used() {
 }
 
 #[test]
-fn options_that_cannot_be_sent_are_refused_before_any_connection() {
+fn invalid_or_unsupported_options_are_errors_before_connecting() {
     let (server, _) = recording(b"{}");
     let told = HostClient::builder(server.url())
         .hub_version("0.18.7")

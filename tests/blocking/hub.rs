@@ -153,7 +153,7 @@ fn topic_returns_the_data_of_send_topic(host: HostClient) {
     let error = host
         .send_topic(name.as_str(), Input::ndjson(Vec::new()))
         .unwrap_err();
-    assert!(error.to_string().contains("never answer"), "{error}");
+    assert!(error.to_string().contains("never respond"), "{error}");
     assert!(host.send_topic("a/b", "x").is_err());
     assert!(host.list_topics().is_ok());
     drop(reader);

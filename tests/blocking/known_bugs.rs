@@ -56,8 +56,8 @@ const BUGS: &[(&str, &str, &[&str])] = &[
         "T6",
         "logging an error crashes the process",
         &[
-            "errors_are_told_in_full",
-            "errors_are_small_and_go_anywhere",
+            "error_display_and_debug_match_the_snapshots",
+            "error_is_small_send_and_sync",
         ],
     ),
     (
@@ -65,7 +65,7 @@ const BUGS: &[(&str, &str, &[&str])] = &[
         "an id can change the route",
         &[
             "sequence_id_is_sent_unchanged_or_refused",
-            "names_that_hubs_cannot_find_are_refused_before_any_connection",
+            "invalid_ids_and_event_names_are_errors_before_connecting",
         ],
     ),
     (
@@ -79,7 +79,7 @@ const BUGS: &[(&str, &str, &[&str])] = &[
     (
         "T9",
         "a header of one client is sent by all clients",
-        &["headers_are_sent_by_their_client_alone_and_a_later_one_replaces"],
+        &["header_is_sent_by_its_client_only_and_a_later_value_replaces_it"],
     ),
     (
         "T10",
@@ -90,9 +90,9 @@ const BUGS: &[(&str, &str, &[&str])] = &[
         "T11",
         "all failures have the same error, without the hub's message",
         &[
-            "every_error_has_a_code",
-            "retry_after_is_read",
-            "every_shape_of_refusal",
+            "error_code_follows_from_the_kind",
+            "api_error_reads_retry_after",
+            "api_error_reads_every_form_of_refusal",
             "version_reports_a_host_name_that_cannot_be_resolved",
             "start_reports_why_it_cannot_connect",
             "requests_on_a_lost_connection_are_retried_only_if_safe",

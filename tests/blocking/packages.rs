@@ -44,7 +44,7 @@ fn send_sequence_and_deploy_reject_a_package_that_is_not_gzip_before_connecting(
     ] {
         let message = format!(
             "the package is not gzip-compressed: {begins}, but a gzip file begins with \
-             1f 8b; send a .tar.gz, as `tar -czf` makes it"
+             1f 8b; send a .tar.gz, for example from `tar -czf`"
         );
         let path = folder.file("package", content);
         let uploads: [fn(&'static [u8], &std::path::Path) -> Upload; 6] = [

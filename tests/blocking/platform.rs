@@ -249,7 +249,10 @@ fn multi_manager_client_uses_all_its_routes() {
         format!("{}/cpm/new-manager/api/v1", server.url())
     );
     let error = multi.start_manager("new-manager").unwrap_err();
-    assert!(error.to_string().contains("not a JSON object"), "{error}");
+    assert!(
+        error.to_string().contains("must be a JSON object"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -370,7 +370,7 @@ fn start_with_retry_returns_an_error_with_every_attempt() {
         assert_eq!(
             error.to_string(),
             format!(
-                "start sequence (POST {}/sequence/s/start) failed 4 times",
+                "start sequence (POST {}/sequence/s/start): all attempts failed (4 errors)",
                 hub.url()
             )
         );

@@ -112,18 +112,3 @@ fn every_operation_has_golden_requests_recordings_and_a_live_test() {
         "an operation has two rows"
     );
 }
-
-#[test]
-fn readme_table_matches_coming_from_api_client() {
-    let rows = |file| {
-        let text = fs::read_to_string(here(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
-        text.lines()
-            .filter(|line| line.starts_with('|'))
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(
-        rows("../README.md"),
-        rows("../crates/blocking/src/docs/coming_from_api_client.md")
-    );
-}

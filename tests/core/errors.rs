@@ -1,4 +1,4 @@
-//! Every shape of refusal, what it becomes, and the words of all errors.
+//! The forms of refusals, and the messages of all errors.
 
 use std::{collections::BTreeSet, error::Error};
 
@@ -14,7 +14,7 @@ use crate::drive::{Head, core_sources, every_split, hub, read, refusal};
 
 const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
-/// What the predicates of an error say: the names of those that hold.
+/// Returns the names of the predicates that return `true`.
 fn predicates(error: &ApiError) -> Vec<&'static str> {
     let all = [
         ("not_found", error.is_not_found()),
@@ -29,7 +29,7 @@ fn predicates(error: &ApiError) -> Vec<&'static str> {
         .collect()
 }
 
-/// Shape, status, reason, body → the status that is meant, code, message, predicates.
+/// Form, status, reason, body → actual status, code, message, predicates.
 type Refusal<'a> = (
     &'a str,
     u16,
@@ -41,16 +41,17 @@ type Refusal<'a> = (
     &'a [&'a str],
 );
 
-/// The shapes of `sth-wire.md` §2.6, and what may stand where a hub should be.
+/// The forms of hubs, and of other servers that may respond instead of a hub.
 #[test]
-fn every_shape_of_refusal() {
+fn api_error_reads_every_form_of_refusal() {
     let not_found = format!("Instance {UNKNOWN} not found");
     let not_found_body = format!(r#"{{"error":"{not_found}"}}"#);
     let long = "ż".repeat(501);
     let shortened = "ż".repeat(500) + "…";
     let html =
         "HTML page (Log in) from a proxy or another web server, which responded instead of the hub";
-    let untitled = "HTML page (without a title) from a proxy or another web server, which responded instead of the hub";
+    let untitled = "HTML page (without a title) from a proxy or another web server, which \
+                    responded instead of the hub";
     let enoent =
         r#"{"error":{"errno":-2,"code":"ENOENT","syscall":"open","path":"/srv/package.json"}}"#;
     let all = r#"{"error":{"reason":"r","data":"d","message":"m"}}"#;
@@ -92,7 +93,7 @@ fn every_shape_of_refusal() {
         ("E8, JavaScript", 500, "Internal Server Error", "Spread syntax requires ...iterable", 500, "SERVER_ERROR", "Spread syntax requires ...iterable", &[]),
         ("E8, JavaScript", 500, "Internal Server Error", "TypeError: x is not a function", 500, "SERVER_ERROR", "TypeError: x is not a function", &[]),
         ("E8 with more digits", 500, "x", "4001: Bad message", 500, "SERVER_ERROR", "4001: Bad message", &[]),
-        // Not a hub, or not one that is known.
+        // Other servers, or unknown hubs.
         ("a text", 500, "x", "something broke\n", 500, "SERVER_ERROR", "something broke", &[]),
         ("a JSON text", 403, "Forbidden", r#""no""#, 403, "NOT_AUTHORIZED", "no", &["unauthorized"]),
         ("a message", 401, "Unauthorized", r#"{"message":"Unauthorized: token expired"}"#, 401, "NEED_AUTHENTICATION", "Unauthorized: token expired", &["unauthorized"]),
@@ -128,9 +129,9 @@ fn every_shape_of_refusal() {
     }
 }
 
-/// The codes of the TypeScript client (`sth-wire.md` §9.3) by status. Those of no reply at all belong to the client, not to core.
+/// Codes for errors without a response belong to the client, not to core.
 #[test]
-fn codes_are_those_of_the_typescript_client() {
+fn api_error_code_follows_from_the_status_as_in_the_typescript_client() {
     for (status, code) in [
         (400, "BAD_PARAMETERS"),
         (401, "NEED_AUTHENTICATION"),
@@ -154,7 +155,7 @@ fn codes_are_those_of_the_typescript_client() {
         (302, "UNKNOWN_ERROR"),
         (304, "UNKNOWN_ERROR"),
         (399, "UNKNOWN_ERROR"),
-        // On purpose not REQUEST_ERROR, which tells nothing.
+        // The TypeScript client has REQUEST_ERROR here, which is less precise.
         (409, "CONFLICT"),
     ] {
         let error = refusal(&Head::new(status, "x"), b"");
@@ -163,7 +164,7 @@ fn codes_are_those_of_the_typescript_client() {
 }
 
 #[test]
-fn a_code_in_the_body_comes_first() {
+fn api_error_prefers_the_code_in_the_body() {
     use ErrorCode::{
         BadParameters, Conflict, Gone, InsufficientResources, InvalidConfig, NeedAuthentication,
         NotAuthorized, NotFound, Other, PrerunnerError, RequestError, ServerError, UnknownError,
@@ -192,7 +193,7 @@ fn a_code_in_the_body_comes_first() {
         (r#""SERVER_ERROR""#, ServerError),
         (r#""REQUEST_ERROR""#, RequestError),
         (r#""UNKNOWN_ERROR""#, UnknownError),
-        // No code at all: the status decides.
+        // Without a code, the status decides.
         ("null", Gone),
         ("{}", Gone),
         ("true", Gone),
@@ -215,12 +216,13 @@ fn a_code_in_the_body_comes_first() {
 }
 
 #[test]
-fn a_redirection_names_its_target() {
+fn api_error_message_names_the_target_of_a_redirect() {
     let head =
         Head::new(307, "Temporary Redirect").header("location", "https://hub.example/api/v1");
     let error = refusal(&head, b"<html><title>307</title>");
     assert_eq!(error.code, ErrorCode::UnknownError);
-    let words = "redirect to https://hub.example/api/v1, which the client does not follow; if the hub is there, use that address as the base URL";
+    let words = "redirect to https://hub.example/api/v1, which the client does not follow; if the \
+                 hub is there, use that address as the base URL";
     assert_eq!(error.message, words);
     let error = refusal(&Head::new(302, "Found"), b"");
     assert_eq!(error.message, "Found", "without a target");
@@ -228,9 +230,9 @@ fn a_redirection_names_its_target() {
     assert_eq!(error.message, "Not Found", "a refusal does not redirect");
 }
 
-/// Whatever the other side writes, and wherever: a message is short, and a terminal only shows it.
+/// Foreign text must not flood a log or control a terminal.
 #[test]
-fn messages_are_short_and_move_no_cursor() {
+fn api_error_messages_are_short_and_escaped() {
     let long = "x".repeat(60_000);
     let escapes = "a\u{1b}[2J\u{9b}31m\r\n\tb\u{8}\u{7}\u{202e}";
     let plain = r"a\u{1b}[2J\u{9b}31m\r\n\tb\u{8}\u{7}\u{202e}";
@@ -291,9 +293,9 @@ fn refusal_of(head: &Head, body: &[u8]) -> ApiError {
     error.api().unwrap_or_else(|| panic!("{error:?}")).clone()
 }
 
-/// The parser quotes a text that it did not expect, however long it is.
+/// The parser quotes unexpected text of any length.
 #[test]
-fn what_the_parser_says_is_short() {
+fn reply_error_source_is_short_and_escaped() {
     let source = |body: &str| {
         let error = read(
             Head::new(200, "OK").reply(&hub(), &GetVersion),
@@ -316,7 +318,7 @@ fn what_the_parser_says_is_short() {
 }
 
 #[test]
-fn statuses_of_a_busy_hub_and_of_gateways_that_do_not_reach_it_may_pass() {
+fn api_error_is_transient_for_a_busy_hub_and_gateways_that_do_not_reach_it() {
     let passes = |status: &u16| refusal(&Head::new(*status, "x"), b"").is_transient();
     let expected: Vec<u16> = [408, 425, 429]
         .into_iter()
@@ -327,7 +329,7 @@ fn statuses_of_a_busy_hub_and_of_gateways_that_do_not_reach_it_may_pass() {
 }
 
 #[test]
-fn retry_after_is_read() {
+fn api_error_reads_retry_after() {
     for (value, seconds) in [
         ("120", Some(120)),
         (" 7 ", Some(7)),
@@ -348,7 +350,7 @@ fn retry_after_is_read() {
 }
 
 #[test]
-fn retry_after_a_date_counts_from_the_date_of_the_response() {
+fn retry_after_with_a_date_counts_from_the_date_of_the_response() {
     let now = "Fri, 31 Dec 2027 23:58:29 GMT";
     for (value, seconds) in [
         ("Fri, 31 Dec 2027 23:59:59 GMT", 90),
@@ -368,7 +370,7 @@ fn retry_after_a_date_counts_from_the_date_of_the_response() {
 }
 
 #[test]
-fn a_meaning_replaces_what_was_read() {
+fn api_error_meaning_replaces_status_code_and_message() {
     let error = refusal(
         &Head::new(500, "x").header("retry-after", "1"),
         b"{\"error\":{\"code\":\"ENOENT\"}}",
@@ -390,9 +392,9 @@ fn a_meaning_replaces_what_was_read() {
     );
 }
 
-/// A text that begins with another number than that of a refusal names no status.
+/// Other numbers at the beginning of a text are not statuses.
 #[test]
-fn a_named_status_is_one_of_a_refusal() {
+fn api_error_takes_only_an_error_status_from_the_text() {
     for text in [
         "200: OK",
         "204: No content",
@@ -422,9 +424,9 @@ fn a_named_status_is_one_of_a_refusal() {
     }
 }
 
-/// Where a text names a status that is not taken, it is not taken out of the text either.
+/// A number that is not used as the status stays in the message.
 #[test]
-fn a_text_keeps_the_number_that_is_not_a_status() {
+fn api_error_message_keeps_a_number_that_is_not_an_error_status() {
     let error = refusal(
         &Head::new(404, "Not Found"),
         b"500: Internal error occurred",
@@ -433,9 +435,8 @@ fn a_text_keeps_the_number_that_is_not_a_status() {
     assert_eq!(error.message, "500: Internal error occurred");
 }
 
-/// `received_status` is documented as the status line's.
 #[test]
-fn the_received_status_is_that_of_the_status_line() {
+fn api_error_received_status_is_that_of_the_status_line() {
     let id = InstanceId::new("i").expect("an id");
     let operation = SendStdin { id: &id, end: None };
     let error = read(
@@ -451,7 +452,7 @@ fn the_received_status_is_that_of_the_status_line() {
     assert_eq!(error.received_status.as_u16(), 200);
 }
 
-/// One of every variant, with what it says, and what it says of its cause.
+/// Returns an error of every variant, with its message and the messages of its causes.
 fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])> {
     let mut endpoint = hub();
     let old = hub().with_dialect(Dialect::of(Version::new(0, 18, 7)));
@@ -475,7 +476,8 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
         ),
         (
             SequenceId::new("a/b").expect_err("a slash"),
-            "invalid sequence id \"a/b\": it contains a character that ends a path segment (one of / \\ ? #)",
+            "invalid sequence id \"a/b\": it contains a character that ends a path segment (one \
+             of / \\ ? #)",
             &[],
         ),
         (
@@ -485,7 +487,8 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
         ),
         (
             long.expect_err("long"),
-            "invalid header \"x-long\": with it, the headers are longer than the 16 kB that hubs accept",
+            "invalid header \"x-long\": with it, the headers are longer than the 16 kB that hubs \
+             accept",
             &[],
         ),
         (
@@ -500,7 +503,8 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
         ),
         (
             unsupported.expect_err("old"),
-            "the hub is too old (version 0.18.7); overwrite sequence requires version 0.38.0 or later",
+            "the hub is too old (version 0.18.7); overwrite sequence requires version 0.38.0 or \
+             later",
             &[],
         ),
         (
@@ -547,7 +551,8 @@ fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
         ),
         (
             refused(200, "OK", &page),
-            "the response is not the expected JSON; it begins with \"<!DOCTYPE html>\\nééééééééééééééééééééééééééééééééé\
+            "the response is not the expected JSON; it begins with \"<!DOCTYPE \
+             html>\\nééééééééééééééééééééééééééééééééé\
              ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé…\"",
             &["expected value at line 1 column 1"],
         ),
@@ -563,12 +568,14 @@ fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
         ),
         (
             read(reply(200, "OK"), [large.as_slice()]).expect_err("large"),
-            "the response is longer than 4194304 bytes, more than a hub sends here; the rest was not read",
+            "the response is longer than 4194304 bytes, more than a hub sends here; the rest was \
+             not read",
             &[],
         ),
         (
             read(encoded.reply(&hub(), &GetVersion), []).expect_err("compressed"),
-            "the response is encoded (Content-Encoding: gzip), which the client did not request and cannot decode; turn off compression in the proxy in front of the hub",
+            "the response is encoded (Content-Encoding: gzip), which the client did not request \
+             and cannot decode; turn off compression in the proxy in front of the hub",
             &[],
         ),
         (
@@ -585,7 +592,7 @@ fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
 }
 
 #[test]
-fn errors_are_sentences() {
+fn error_display_and_sources_match_the_snapshots() {
     fn check<E: Error>(errors: &[(E, &str, &[&str])]) {
         for (error, says, causes) in errors {
             assert_eq!(error.to_string(), *says);
@@ -612,7 +619,7 @@ fn errors_are_sentences() {
 }
 
 #[test]
-fn every_variant_of_the_errors_has_its_sentence() {
+fn snapshots_have_every_variant_of_the_errors() {
     let variants = |errors: Vec<String>| -> BTreeSet<String> {
         errors
             .iter()

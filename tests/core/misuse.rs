@@ -1,4 +1,5 @@
-//! What is refused before anything is sent: values that no hub takes, and what this hub does not have.
+//! Errors before anything is sent: values that no hub accepts, and operations that the hub does not
+//! support.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::drive::hub;
 
 const UUID: &str = "11111111-2222-4333-8444-555555555555";
 
-/// A value that serde cannot turn into JSON.
+/// A value that serde cannot serialize to JSON.
 struct Unserializable;
 
 impl Serialize for Unserializable {
@@ -27,7 +28,8 @@ impl Serialize for Unserializable {
     }
 }
 
-/// What starting with these options is refused with, on a hub of the newest dialect.
+/// Returns the option and the problem of a start with these options, on a hub of the newest
+/// dialect.
 fn refused(options: &StartOptions) -> (String, String) {
     let id = SequenceId::new("s").expect("an id");
     let operation = StartSequence { id: &id, options };
@@ -44,7 +46,7 @@ fn body(options: &StartOptions) -> String {
 }
 
 #[test]
-fn options_that_no_hub_takes_are_refused_by_name() {
+fn start_sequence_rejects_invalid_options_by_name() {
     let no_object = "a sequence's configuration must be a JSON object";
     let options = StartOptions::new;
     for (options, option, problem) in [
@@ -97,7 +99,7 @@ fn options_that_no_hub_takes_are_refused_by_name() {
             "{option}"
         );
     }
-    // 36 of them, but not addressable afterwards.
+    // It has 36 characters, but is not valid in a path.
     for id in [
         "11111111-2222-4333-8444-55555555555/",
         "11111111 2222 4333 8444 555555555555",
@@ -117,7 +119,7 @@ fn options_that_no_hub_takes_are_refused_by_name() {
 }
 
 #[test]
-fn the_first_problem_is_reported() {
+fn start_options_report_their_first_problem() {
     let options = StartOptions::new()
         .input_topic("")
         .app_config(5)
@@ -136,7 +138,7 @@ fn the_first_problem_is_reported() {
 }
 
 #[test]
-fn what_is_not_said_is_not_sent() {
+fn start_options_send_only_what_was_set() {
     let options = StartOptions::new;
     assert_eq!(body(&options()), "{}");
     assert_eq!(body(&options().app_config(None::<Value>)), "{}");
@@ -194,7 +196,7 @@ fn unsupported<O: Operation>(
 }
 
 #[test]
-fn what_an_old_hub_does_not_have_is_not_sent() {
+fn request_is_unsupported_if_the_hub_is_too_old() {
     fn check<O: Operation>(operation: &O, name: &str, (major, minor, patch): (u32, u32, u32)) {
         let since = Version::new(major, minor, patch);
         let hub = Version::new(0, 18, 7);
@@ -203,7 +205,7 @@ fn what_an_old_hub_does_not_have_is_not_sent() {
             Some((name_of(name), since, hub)),
             "{name}"
         );
-        // The version before, and the version itself.
+        // The version before it, and the version itself.
         let before = if patch > 0 {
             Version::new(major, minor, patch - 1)
         } else {
@@ -274,7 +276,7 @@ fn what_an_old_hub_does_not_have_is_not_sent() {
 }
 
 #[test]
-fn what_every_hub_has_asks_for_no_version() {
+fn request_needs_no_dialect_for_operations_of_every_hub() {
     let id = &SequenceId::new("s").expect("an id");
     let instance = &InstanceId::new("i").expect("an id");
     let options = &StartOptions::new()
@@ -294,7 +296,7 @@ fn what_every_hub_has_asks_for_no_version() {
 }
 
 #[test]
-fn request_refuses_an_operation_that_needs_the_dialect_until_it_is_known() {
+fn request_fails_if_the_operation_needs_an_unknown_dialect() {
     fn check<O: Operation<Payload: std::fmt::Debug>>(operation: &O) {
         match hub().request(operation) {
             Err(RequestError::DialectUnknown { operation, .. }) => assert_eq!(operation, O::NAME),
@@ -306,7 +308,7 @@ fn request_refuses_an_operation_that_needs_the_dialect_until_it_is_known() {
             assert_eq!(*request.uri(), uri, "the URL does not depend on it");
         }
     }
-    // These are sent or read in two ways.
+    // Hubs have two formats for these.
     let id = &InstanceId::new("i").expect("an id");
     let name = &EventName::new("e").expect("a name");
     let options = &StopOptions::default();
@@ -317,7 +319,7 @@ fn request_refuses_an_operation_that_needs_the_dialect_until_it_is_known() {
 }
 
 #[test]
-fn a_stop_of_more_than_24_days_is_refused() {
+fn stop_instance_rejects_a_timeout_of_more_than_24_days() {
     let id = &InstanceId::new("i").expect("an id");
     let stop = |timeout| {
         old().request(&StopInstance {
@@ -380,10 +382,10 @@ const DANGEROUS: [&str; 32] = [
     "a`b",
 ];
 
-/// Members of every JavaScript object: harmless in other places, never answered as an instance.
+/// Members of every JavaScript object. Hubs never respond to requests for instances of these names.
 const OBJECT_MEMBERS: [&str; 4] = ["__proto__", "constructor", "toString", "hasOwnProperty"];
 
-/// The texts, the type by its constructor, and a request that it stands in.
+/// Checks texts with the constructor of a type, and with a request that contains the value.
 fn check_dangerous<T>(
     texts: &[&str],
     what: &str,
@@ -411,7 +413,7 @@ fn check_dangerous<T>(
         check(text, new((*text).to_owned()).err());
         check(text, T::try_from(*text).err());
         check(text, text.parse::<T>().err());
-        // Read from a reply it is kept as it is, and refused where it would be used.
+        // A value from a response is kept unchanged, and rejected when it is used.
         let read: T =
             serde_json::from_value(json!(text)).unwrap_or_else(|error| panic!("{text:?}: {error}"));
         assert_eq!(read.as_ref(), *text);
@@ -420,7 +422,7 @@ fn check_dangerous<T>(
 }
 
 #[test]
-fn texts_that_would_change_the_route_are_refused() {
+fn ids_and_names_that_would_change_the_path_are_errors() {
     fn sequence(id: &SequenceId) -> Result<(), RequestError> {
         hub().request(&GetSequence { id }).map(drop)
     }
@@ -442,9 +444,9 @@ fn texts_that_would_change_the_route_are_refused() {
     }
 }
 
-/// The other half of the check above for instances: read from a reply, these names reach a request.
+/// Names from a response are checked when they are used in a request.
 #[test]
-fn object_members_are_refused_where_an_instance_is_used() {
+fn instance_ids_that_are_object_members_are_errors() {
     for text in OBJECT_MEMBERS {
         let id: InstanceId = serde_json::from_value(json!(text)).expect("kept as it is");
         let error = hub()
@@ -464,7 +466,7 @@ fn object_members_are_refused_where_an_instance_is_used() {
 }
 
 #[test]
-fn texts_that_hubs_find_are_sent_as_they_are() {
+fn valid_ids_and_names_are_sent_unchanged() {
     for text in [
         "a",
         "...",
@@ -491,7 +493,7 @@ fn texts_that_hubs_find_are_sent_as_they_are() {
 }
 
 #[test]
-fn headers_that_are_not_the_callers_are_refused() {
+fn set_header_rejects_headers_of_the_connection_and_invalid_values() {
     let value = || HeaderValue::from_static("x");
     for name in [
         "host",
@@ -524,7 +526,7 @@ fn headers_that_are_not_the_callers_are_refused() {
             .set_header(HeaderName::from_static(name), value())
             .unwrap_or_else(|error| panic!("{error}"));
     }
-    // What would arrive as another value.
+    // Values that would arrive changed.
     for value in [" x", "x ", "\tx", "Bearer ", " ", "żółw"] {
         let value = HeaderValue::try_from(value).expect("HTTP allows it");
         let error = hub()
@@ -541,7 +543,7 @@ fn headers_that_are_not_the_callers_are_refused() {
             .set_header(HeaderName::from_static("x-a"), value)
             .unwrap_or_else(|error| panic!("{error}"));
     }
-    // Long ones, one by one and together; a value that is replaced does not count.
+    // Too long alone or together. A replaced value does not count.
     let long = || HeaderValue::try_from("x".repeat(9000)).expect("a value");
     let mut hub = hub();
     for _ in 0..3 {
@@ -566,7 +568,7 @@ fn headers_that_are_not_the_callers_are_refused() {
 }
 
 #[test]
-fn keys_are_not_shown_with_the_operation() {
+fn revoke_access_key_debug_output_does_not_contain_the_key() {
     let space = &SpaceId::new("s").expect("an id");
     let id = &InstanceId::new("i").expect("an id");
     let sequence = &SequenceId::new("s").expect("an id");

@@ -1,8 +1,8 @@
 //! A platform in front of a real hub: a reverse proxy that knows the prefixes of Middleware and
 //! Manager, over http or https.
 //!
-//! There is no Manager to test with. Requests for a hub behind one are forwarded to a real hub; the
-//! test answers those for the Manager itself.
+//! No Manager is available for tests. The proxy forwards requests for a hub to a real hub, and the
+//! test answers those for the Manager.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

@@ -58,7 +58,7 @@ fn rows() -> [Row; 3] {
             limits: &[Limit::Deadline, Limit::Cancel],
         },
         Row {
-            name: "the end of a writer to a hub that does not answer",
+            name: "the end of a writer to a hub that does not respond",
             reads: true,
             used: |mut writer, _| {
                 writer.write_all(b"a line\n").unwrap();
@@ -214,7 +214,7 @@ fn limits_end_transform() {
                 println!(
                     "{}",
                     line(
-                        "both ways at once, neither of which ends",
+                        "both directions, neither of which ends",
                         scheme,
                         limit.name(),
                         &error,
@@ -277,7 +277,7 @@ fn limits_end_follow_log() {
                 };
                 limit.check(&error, phase, LIMIT);
                 let name = if silent {
-                    "following a hub that does not answer again"
+                    "following a hub that does not respond again"
                 } else {
                     "following a hub that refuses for now"
                 };

@@ -84,32 +84,22 @@ fn places() -> Vec<Unreachable> {
     };
     vec![
         Unreachable::backlog(
-            "nobody accepts, an address",
+            "backlog full, an address",
             &backlog,
             Scheme::Http,
             "127.0.0.1",
         ),
+        Unreachable::backlog("backlog full, a name", &backlog, Scheme::Http, "localhost"),
         Unreachable::backlog(
-            "nobody accepts, a name",
-            &backlog,
-            Scheme::Http,
-            "localhost",
-        ),
-        Unreachable::backlog(
-            "nobody accepts, an address",
+            "backlog full, an address",
             &backlog,
             Scheme::Https,
             "127.0.0.1",
         ),
-        Unreachable::backlog(
-            "nobody accepts, a name",
-            &backlog,
-            Scheme::Https,
-            "localhost",
-        ),
-        Unreachable::handshake("no word of encryption, an address", "127.0.0.1", silent),
-        Unreachable::handshake("no word of encryption, a name", "localhost", silent),
-        Unreachable::handshake("encryption a byte every 25 ms", "localhost", trickling),
+        Unreachable::backlog("backlog full, a name", &backlog, Scheme::Https, "localhost"),
+        Unreachable::handshake("TLS silence, an address", "127.0.0.1", silent),
+        Unreachable::handshake("TLS silence, a name", "localhost", silent),
+        Unreachable::handshake("a TLS byte every 25 ms", "localhost", trickling),
     ]
 }
 
@@ -195,7 +185,7 @@ fn deadline_connect_timeout_idle_timeout_and_cancel_end_connecting() {
                 assert_not_late(place.name, took, Duration::ZERO);
                 lines.push(line(place.name, place.scheme, "cancel", &error, took));
             }
-            if place.name.contains("no word") || place.name.contains("nobody") {
+            if place.name.contains("silence") || place.name.contains("backlog") {
                 let (took, error) =
                     timed(|| get(&client(&place, None).with_idle_timeout(LIMIT)).unwrap_err());
                 Limit::Idle.check(&error, place.phase, LIMIT);

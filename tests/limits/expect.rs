@@ -79,17 +79,17 @@ fn rows() -> Vec<Row> {
     };
     let (sent, refused) = (Outcome::Sent, Outcome::Refused(422));
     vec![
-        row("says yes", sent, |connection, request| {
+        row("sends 100", sent, |connection, request| {
             let _ = connection.send(CONTINUE);
             take(connection, request);
         }),
         // Hubs of 0.18 do so for streams.
-        row("says yes twice", sent, |connection, request| {
+        row("sends 100 twice", sent, |connection, request| {
             let _ = connection.send(CONTINUE.repeat(2));
             take(connection, request);
         }),
         row(
-            "says yes twice, in two pieces",
+            "sends 100 twice, in two pieces",
             sent,
             |connection, request| {
                 let _ = connection.send(CONTINUE);
@@ -98,7 +98,7 @@ fn rows() -> Vec<Row> {
             },
         ),
         row(
-            "says yes, and again in the midst of it",
+            "sends 100, and again during the upload",
             sent,
             |connection, request| {
                 let _ = connection.send(CONTINUE);
@@ -108,7 +108,7 @@ fn rows() -> Vec<Row> {
             },
         ),
         row(
-            "says yes, and again at the end",
+            "sends 100, and again at the end",
             sent,
             |connection, request| {
                 let _ = connection.send(CONTINUE);
@@ -118,7 +118,7 @@ fn rows() -> Vec<Row> {
             },
         ),
         row(
-            "says yes and accepts, and then takes it",
+            "sends 100 and 202, and then reads the upload",
             sent,
             |connection, request| {
                 let _ = connection.send(
@@ -128,19 +128,19 @@ fn rows() -> Vec<Row> {
                 let _ = connection.send(b"0\r\n\r\n");
             },
         ),
-        row("says yes byte by byte", sent, |connection, request| {
+        row("sends 100 byte by byte", sent, |connection, request| {
             CONTINUE
                 .iter()
                 .for_each(|byte| _ = connection.send([*byte]));
             take(connection, request);
         }),
-        row("says yes in many words", sent, |connection, request| {
+        row("sends 100 with headers", sent, |connection, request| {
             let _ = connection.send(CONTINUE_WITH_HEADERS);
             take(connection, request);
         }),
         // A hub behind Squid does so, because Squid sends a `100 Continue` as well.
         row(
-            "says yes in many words twice",
+            "sends 100 with headers twice",
             sent,
             |connection, request| {
                 let _ = connection.send(CONTINUE_WITH_HEADERS.repeat(2));
@@ -148,7 +148,7 @@ fn rows() -> Vec<Row> {
             },
         ),
         row(
-            "says yes in many words, and again at the end",
+            "sends 100 with headers, and again at the end",
             sent,
             |connection, request| {
                 let _ = connection.send(CONTINUE_WITH_HEADERS);
@@ -158,7 +158,7 @@ fn rows() -> Vec<Row> {
             },
         ),
         row(
-            "says yes in many words, in pieces",
+            "sends 100 with headers, in pieces",
             sent,
             |connection, request| {
                 for piece in [
@@ -172,13 +172,13 @@ fn rows() -> Vec<Row> {
                 take(connection, request);
             },
         ),
-        row("gives a hint, and says yes", sent, |connection, request| {
+        row("sends 103, and 100", sent, |connection, request| {
             let _ = connection.send(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
             let _ = connection.send(CONTINUE);
             take(connection, request);
         }),
         row(
-            "gives hints in pieces, and says yes",
+            "sends 103 in pieces, and 100",
             sent,
             |connection, request| {
                 for piece in [
@@ -193,9 +193,9 @@ fn rows() -> Vec<Row> {
             },
         ),
         // Hubs of 1.x do so while others write to a topic.
-        silent("says nothing, and takes it", sent, take),
+        silent("sends nothing, and reads the upload", sent, take),
         silent(
-            "says yes when it begins to come",
+            "sends 100 when the upload begins",
             sent,
             |connection, request| {
                 connection.wait_for_more();
@@ -205,7 +205,7 @@ fn rows() -> Vec<Row> {
         ),
         // A hub behind Tinyproxy does so.
         silent(
-            "says yes in many words when it begins to come",
+            "sends 100 with headers when the upload begins",
             sent,
             |connection, request| {
                 connection.wait_for_more();
@@ -214,7 +214,7 @@ fn rows() -> Vec<Row> {
             },
         ),
         silent(
-            "says yes together with its answer",
+            "sends 100 together with the response",
             sent,
             |connection, request| {
                 assert!(connection.read_body(request).is_ok());
@@ -223,7 +223,7 @@ fn rows() -> Vec<Row> {
             },
         ),
         silent(
-            "says nothing, and refuses when it begins to come",
+            "sends nothing, and refuses when the upload begins",
             Outcome::RefusedLate(422),
             |connection, _| {
                 connection.wait_for_more();
@@ -261,11 +261,11 @@ fn rows() -> Vec<Row> {
             ));
             let _ = connection.close_after_client();
         }),
-        row("gives a hint, and refuses", refused, |connection, _| {
+        row("sends 103, and refuses", refused, |connection, _| {
             let _ = connection.send([b"HTTP/1.1 103 Early Hints\r\n\r\n", &refusal()[..]].concat());
         }),
         row(
-            "does not know the question",
+            "refuses with 417",
             Outcome::Refused(417),
             |connection, _| {
                 let _ = connection.send(response(
@@ -276,14 +276,14 @@ fn rows() -> Vec<Row> {
             },
         ),
         row(
-            "says yes, and refuses",
+            "sends 100, and refuses",
             Outcome::RefusedLate(422),
             |connection, _| {
                 let _ = connection.send([CONTINUE, &refusal()[..]].concat());
             },
         ),
         row(
-            "says yes, and refuses in the midst of it",
+            "sends 100, and refuses during the upload",
             Outcome::RefusedLate(422),
             |connection, _| {
                 let _ = connection.send(CONTINUE);
@@ -292,13 +292,13 @@ fn rows() -> Vec<Row> {
             },
         ),
         row(
-            "claims success, and keeps the connection",
+            "responds with success, and keeps the connection",
             Outcome::Failed(Phase::Send),
             |connection, _| done(connection),
         ),
         row("closes", Outcome::Failed(Phase::Wait), Connection::closing),
         row(
-            "closes in the midst of its word",
+            "closes within the 100",
             Outcome::Failed(Phase::Wait),
             |connection, request| {
                 let _ = connection.send(b"HTTP/1.1 100 Cont");

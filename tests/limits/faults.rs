@@ -24,11 +24,14 @@ use crate::timing::{assert_in_time, assert_not_late, assert_precise};
 /// Number of rows that run concurrently. Their threads mostly wait.
 const CONCURRENCY: usize = 10;
 
+type Fault = Box<dyn Fn(&mut Connection, &FaultState) + Send + Sync>;
+type Call = fn(&HostClient, EndlessData) -> Result<(), Error>;
+
 struct Row {
     name: &'static str,
     /// The server's part, after it has read the request's head. Continues until the call has ended.
-    fault: fn(&mut Connection, &FaultState),
-    call: fn(&HostClient, EndlessData) -> Result<(), Error>,
+    fault: Fault,
+    call: Call,
     phase: Phase,
     /// No bytes move, so the idle timeout applies.
     silent: bool,
@@ -40,17 +43,42 @@ impl Row {
     fn new(
         name: &'static str,
         phase: Phase,
-        call: fn(&HostClient, EndlessData) -> Result<(), Error>,
-        fault: fn(&mut Connection, &FaultState),
+        call: Call,
+        fault: impl Fn(&mut Connection, &FaultState) + Send + Sync + 'static,
     ) -> Self {
         Self {
             name,
-            fault,
+            fault: Box::new(fault),
             call,
             phase,
             silent: true,
             fills_buffers: false,
         }
+    }
+
+    /// Returns a row whose server sends these bytes and then nothing more.
+    fn stops(name: &'static str, phase: Phase, call: Call, bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes = bytes.into();
+        Self::new(name, phase, call, move |connection, state| {
+            let _ = connection.send(&bytes);
+            state.reached();
+        })
+    }
+
+    /// Returns a row whose server sends these bytes and then a byte after each pause.
+    fn trickles(
+        name: &'static str,
+        phase: Phase,
+        call: Call,
+        bytes: impl Into<Vec<u8>>,
+        pause: Duration,
+    ) -> Self {
+        let bytes = bytes.into();
+        Self::new(name, phase, call, move |connection, state| {
+            let _ = connection.send(&bytes);
+            state.reached();
+            state.trickle(connection, pause);
+        })
     }
 
     fn never_silent(self) -> Self {
@@ -162,7 +190,7 @@ fn read(host: &HostClient, _: EndlessData) -> Result<(), Error> {
         assert_eq!(
             error.as_ref().map_err(ToString::to_string),
             Err(again.to_string()),
-            "it is forgotten"
+            "the error changes"
         );
     }
     error
@@ -199,9 +227,9 @@ fn quiet(_: &mut Connection, state: &FaultState) {
 
 fn rows() -> Vec<Row> {
     vec![
-        Row::new("says nothing", Phase::Wait, list, quiet),
+        Row::new("sends nothing", Phase::Wait, list, quiet),
         Row::new(
-            "says nothing to a POST",
+            "sends nothing to a POST",
             Phase::Wait,
             kill,
             |connection, state| {
@@ -210,47 +238,35 @@ fn rows() -> Vec<Row> {
             },
         ),
         Row::new("never has the event", Phase::Wait, event, quiet),
-        Row::new(
+        Row::stops(
             "stops in the status line",
             Phase::Wait,
             list,
-            |connection, state| {
-                let _ = connection.send(b"HTTP/1.1 20");
-                state.reached();
-            },
+            b"HTTP/1.1 20",
         ),
-        Row::new(
+        Row::stops(
             "stops in the head",
             Phase::Wait,
             list,
-            |connection, state| {
-                let _ = connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: app");
-                state.reached();
-            },
+            b"HTTP/1.1 200 OK\r\nContent-Type: app",
         ),
-        Row::new(
+        Row::trickles(
             "sends a byte of the head a second",
             Phase::Wait,
             list,
-            |connection, state| {
-                let _ = connection.send(b"HTTP/1.1 200 OK\r\nX-Long: ");
-                state.reached();
-                state.trickle(connection, SECOND);
-            },
+            b"HTTP/1.1 200 OK\r\nX-Long: ",
+            SECOND,
         ),
-        Row::new(
+        Row::trickles(
             "sends a byte of the head every 25 ms",
             Phase::Wait,
             list,
-            |connection, state| {
-                let _ = connection.send(b"HTTP/1.1 200 OK\r\nX-Long: ");
-                state.reached();
-                state.trickle(connection, SHORT_PAUSE);
-            },
+            b"HTTP/1.1 200 OK\r\nX-Long: ",
+            SHORT_PAUSE,
         )
         .never_silent(),
         Row::new(
-            "sends interim answers without end",
+            "sends interim responses without end",
             Phase::Wait,
             list,
             |connection, state| {
@@ -261,86 +277,59 @@ fn rows() -> Vec<Row> {
             },
         )
         .never_silent(),
-        Row::new(
-            "stops in the answer",
+        Row::stops(
+            "stops in the response",
             Phase::Read,
             list,
-            |connection, state| {
-                let _ = connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[");
-                state.reached();
-            },
+            b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[",
         ),
-        Row::new(
-            "sends a byte of the answer a second",
+        Row::trickles(
+            "sends a byte of the response a second",
             Phase::Read,
             list,
-            |connection, state| {
-                let _ = connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[");
-                state.reached();
-                state.trickle(connection, SECOND);
-            },
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[",
+            SECOND,
         ),
-        Row::new(
-            "sends a byte of the answer every 25 ms",
+        Row::trickles(
+            "sends a byte of the response every 25 ms",
             Phase::Read,
             list,
-            |connection, state| {
-                let _ = connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[");
-                state.reached();
-                state.trickle(connection, SHORT_PAUSE);
-            },
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[",
+            SHORT_PAUSE,
         )
         .never_silent(),
-        Row::new("has no output", Phase::Read, read, |connection, state| {
-            let _ = connection.send(STREAM);
-            state.reached();
-        }),
-        Row::new(
+        Row::stops("has no output", Phase::Read, read, STREAM),
+        Row::stops(
             "stops in the length of a chunk",
             Phase::Read,
             read,
-            |connection, state| {
-                let _ = connection.send([STREAM, b"4\r\ntext\r\n1"].concat());
-                state.reached();
-            },
+            [STREAM, b"4\r\ntext\r\n1"].concat(),
         ),
-        Row::new(
+        Row::stops(
             "stops in a chunk",
             Phase::Read,
             read,
-            |connection, state| {
-                let _ = connection.send([STREAM, b"4\r\nte"].concat());
-                state.reached();
-            },
+            [STREAM, b"4\r\nte"].concat(),
         ),
-        Row::new(
+        Row::stops(
             "stops in an output that ends with the connection",
             Phase::Read,
             read,
-            |connection, state| {
-                let _ = connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
-                state.reached();
-            },
+            b"HTTP/1.1 200 OK\r\n\r\ntext",
         ),
-        Row::new(
+        Row::trickles(
             "sends a byte of the output a second",
             Phase::Read,
             read,
-            |connection, state| {
-                let _ = connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
-                state.reached();
-                state.trickle(connection, SECOND);
-            },
+            b"HTTP/1.1 200 OK\r\n\r\ntext",
+            SECOND,
         ),
-        Row::new(
+        Row::trickles(
             "sends a byte of the output every 25 ms",
             Phase::Read,
             read,
-            |connection, state| {
-                let _ = connection.send(b"HTTP/1.1 200 OK\r\n\r\ntext");
-                state.reached();
-                state.trickle(connection, SHORT_PAUSE);
-            },
+            b"HTTP/1.1 200 OK\r\n\r\ntext",
+            SHORT_PAUSE,
         )
         .never_silent(),
         Row::new(
@@ -354,10 +343,12 @@ fn rows() -> Vec<Row> {
             },
         )
         .never_silent(),
-        Row::new("has no events", Phase::Read, events, |connection, state| {
-            let _ = connection.send([STREAM, b"8\r\n{\"event\r\n"].concat());
-            state.reached();
-        }),
+        Row::stops(
+            "has no events",
+            Phase::Read,
+            events,
+            [STREAM, b"8\r\n{\"event\r\n"].concat(),
+        ),
         Row::new(
             "stops reading an upload in chunks",
             Phase::Send,
@@ -405,18 +396,15 @@ fn rows() -> Vec<Row> {
             },
         )
         .never_silent(),
-        Row::new(
+        Row::stops(
             "accepts an upload and stops reading it",
             Phase::Send,
             chunked,
-            |connection, state| {
-                let _ = connection.send(STREAM);
-                state.reached();
-            },
+            STREAM,
         )
         .fills_buffers(),
         Row::new(
-            "takes an upload and says nothing",
+            "reads an upload and sends nothing",
             Phase::Wait,
             small,
             |connection, state| {
@@ -425,7 +413,7 @@ fn rows() -> Vec<Row> {
             },
         ),
         Row::new(
-            "takes an upload and does not end the answer",
+            "reads an upload and does not end the response",
             Phase::Read,
             small,
             |connection, state| {
@@ -434,24 +422,18 @@ fn rows() -> Vec<Row> {
                 state.reached();
             },
         ),
-        Row::new("never answers Expect", Phase::Wait, expecting, quiet),
-        Row::new(
-            "stops in the answer to Expect",
+        Row::new("never responds to Expect", Phase::Wait, expecting, quiet),
+        Row::stops(
+            "stops in the response to Expect",
             Phase::Wait,
             expecting,
-            |connection, state| {
-                let _ = connection.send(b"HTTP/1.1 100 Cont");
-                state.reached();
-            },
+            b"HTTP/1.1 100 Cont",
         ),
-        Row::new(
-            "answers Expect and stops reading",
+        Row::stops(
+            "responds to Expect and stops reading",
             Phase::Send,
             expecting,
-            |connection, state| {
-                let _ = connection.send(b"HTTP/1.1 100 Continue\r\n\r\n");
-                state.reached();
-            },
+            b"HTTP/1.1 100 Continue\r\n\r\n",
         )
         .fills_buffers(),
     ]
@@ -519,7 +501,7 @@ fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error
             let silent_since = silent_since.lock().unwrap().unwrap();
             assert!(
                 end.saturating_duration_since(silent_since) >= LIMIT / 2,
-                "it was read on"
+                "the upload continued"
             );
             silent_since
         }
@@ -529,11 +511,11 @@ fn measure(row: &Arc<Row>, limit: Limit, scheme: Scheme, pooled: bool) -> (Error
     // The call was not retried. The client uses another connection, because it has closed the
     // first, and sent nothing more over it.
     host.version().unwrap();
-    assert_eq!(state.faults.load(Ordering::SeqCst), 1, "it was repeated");
+    assert_eq!(state.faults.load(Ordering::SeqCst), 1, "it was retried");
     state.over.set();
     let more = state.closed.take();
     if row.phase != Phase::Send
-        && row.name != "takes an upload and says nothing"
+        && row.name != "reads an upload and sends nothing"
         && scheme == Scheme::Http
     {
         assert_eq!(more, 0, "something was sent over it");

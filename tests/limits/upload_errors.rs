@@ -39,7 +39,7 @@ fn connection_ends() -> [ConnectionEnd; 7] {
             end: closes,
         },
         ConnectionEnd {
-            name: "closes in the midst of it",
+            name: "closes during the upload",
             reads: 10 << 20,
             end: closes,
         },
@@ -54,7 +54,7 @@ fn connection_ends() -> [ConnectionEnd; 7] {
             end: |_, over| over.wait(),
         },
         ConnectionEnd {
-            name: "keeps open and does not read on",
+            name: "keeps open and stops reading",
             reads: 10 << 20,
             end: |_, over| over.wait(),
         },

@@ -260,7 +260,7 @@ fn build_sequence_options_set_name_rules_and_state_file() {
     project.target = folder.join("target");
     let script = |name: &str| {
         format!(
-            "use scramjet_client_blocking::{{HostClient, PackOptions, build}};\n\
+            "use scramjet_client_blocking::{{HostClient, build, pack::PackOptions}};\n\
              fn main() -> Result<(), build::BuildError> {{\n\
                  let sequence = build::sequence({:?}).name({name:?}).options(PackOptions::new().ignore(\"/left-out\"));\n\
                  let sequence = sequence.state_file(\"kept/state.json\").every_build();\n\

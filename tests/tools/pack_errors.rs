@@ -102,7 +102,7 @@ fn from_dir_refuses_an_invalid_package_json() {
     let manifest_error = |error: PackError| {
         error
             .to_string()
-            .split_once("cannot be used: ")
+            .split_once("package.json: ")
             .unwrap()
             .1
             .to_owned()

@@ -167,7 +167,9 @@ impl Endpoint {
             None => Dialect::LATEST,
         };
         let payload = operation.payload(dialect)?;
-        let mut head = self.head(O::METHOD, operation.path())?;
+        // The operation builds its body, which is JSON. The payload `Streamed` has no size.
+        let json = size_of::<O::Payload>() > 0 && !matches!(O::METHOD, Method::GET | Method::HEAD);
+        let mut head = self.head(O::METHOD, operation.path(), json)?;
         operation.headers(&mut head.headers)?;
         Ok(Request::from_parts(head, payload))
     }
@@ -182,11 +184,11 @@ impl Endpoint {
 
     /// Builds the part of a request that is the same for all operations. Not generic, so that it is
     /// compiled only once.
-    fn head(&self, method: Method, path: Path) -> Result<Parts, RequestError> {
+    fn head(&self, method: Method, path: Path, json: bool) -> Result<Parts, RequestError> {
         let uri = self.uri_of(path)?;
         let (mut head, ()) = Request::new(()).into_parts();
         (head.uri, head.headers) = (uri, self.headers.clone());
-        if method != Method::GET && method != Method::HEAD {
+        if json {
             headers::json(&mut head.headers);
         }
         head.method = method;

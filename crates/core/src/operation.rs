@@ -58,9 +58,9 @@ pub trait Operation {
 
     /// Adds the headers of this operation to those of the [`Endpoint`](crate::Endpoint).
     ///
-    /// Requests with another method than `GET` and `HEAD` already have
-    /// `Content-Type: application/json` here, because hubs require it, even on a `DELETE` without a
-    /// body. An operation with a [`Streamed`] body replaces it with the type of that body.
+    /// If the operation builds its body, and the method is not `GET` or `HEAD`, they already contain
+    /// `Content-Type: application/json`. Hubs require it, even on a `DELETE` without a body. An
+    /// operation with a [`Streamed`] body adds the type of that body.
     ///
     /// # Errors
     /// A value that the caller supplied cannot be sent as a header.

@@ -31,13 +31,17 @@
 //! let host = script.client().build()?;
 //! assert!(names(&host)?.is_empty());
 //! assert_eq!(names(&host).unwrap_err().api().unwrap().status, 503);
-//! assert!(names(&host).unwrap_err().to_string().contains("cut off"));
+//! assert!(names(&host).unwrap_err().to_string().contains("connection lost"));
 //! script.assert_done();
 //! # Ok::<(), scramjet_client_blocking::Error>(())
 //! ```
 
 pub mod conformance;
 pub mod fake_hub;
+// The names that the guide links to.
+#[cfg(doc)]
+use crate::{fake_hub::*, script::*};
+
 #[doc = include_str!("guide.md")]
 pub mod guide {}
 mod http1;

@@ -20,7 +20,7 @@
 //! })?;
 //! let host = HostClient::new(server.url())?;
 //! assert_eq!(host.version()?.version, "1.0.1");
-//! assert!(host.list_sequences().unwrap_err().to_string().contains("cut off"));
+//! assert!(host.list_sequences().unwrap_err().to_string().contains("connection lost"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

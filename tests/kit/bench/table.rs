@@ -111,7 +111,7 @@ pub(super) fn print() -> io::Result<()> {
         .map(|file| Ok(file?.path()))
         .collect::<io::Result<_>>()?;
     files.sort();
-    println!("| what | must be | is | verdict | command |\n|---|---|---|---|---|");
+    println!("| figure | goal | result | verdict | command |\n|---|---|---|---|---|");
     for file in files {
         print!("{}", rows(&fs::read_to_string(file)?));
     }

@@ -168,7 +168,9 @@ impl Sources {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
                     folders.push(path);
-                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                } else if path.extension().is_some_and(|extension| extension == "rs")
+                    && !path.ends_with("tests.rs")
+                {
                     let parts = path.strip_prefix(root).unwrap().iter();
                     let parts: Vec<_> = parts.map(|part| part.to_str().unwrap()).collect();
                     sources.add(parts.join("/"), &fs::read_to_string(&path).unwrap());

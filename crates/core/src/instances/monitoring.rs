@@ -32,7 +32,7 @@ impl Operation for SetMonitoringRate<'_> {
             // The runner divides by the rate.
             return Err(RequestError::option(
                 "monitoringRate",
-                "it is 0, which instances treat as 1000",
+                "it is zero, which instances treat as 1000",
             ));
         }
         Ok(format!(r#"[{MONITORING_RATE},{{"monitoringRate":{}}}]"#, self.rate).into_bytes())

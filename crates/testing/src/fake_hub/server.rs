@@ -211,7 +211,7 @@ fn write_responses(
                     }
                     break;
                 }
-                // Closes the connection, so that the client notices that the response is cut off.
+                // Closes the connection, so that the client notices the truncated response.
                 Piece::Cut => return Ok(()),
                 Piece::Pending if begun => return Ok(()),
                 Piece::Pending => return reject(socket, progress),
