@@ -64,8 +64,8 @@ impl Client {
         }
     }
 
-    /// Returns a client for an endpoint that is reached through this one. It has the same transport,
-    /// observer and options, but negotiates its own dialect.
+    /// Returns a client for an endpoint behind this one. It has the same transport, observer and
+    /// options, but its own dialect.
     pub(crate) fn nested(
         &self,
         endpoint: impl FnOnce(&Endpoint) -> Result<Endpoint, RequestError>,
@@ -120,7 +120,7 @@ impl Client {
         }
     }
 
-    /// Records the end of the instance in its pool, if the error means this end and there is a pool.
+    /// Records the end of the instance in its pool, if there is one and the error means this end.
     pub(crate) fn notice(&self, error: &Error) {
         if let Some(life) = self.life.as_ref().filter(|life| life.is_ended_by(error)) {
             life.mark_ended();

@@ -63,8 +63,10 @@ impl ByteStream {
     /// # use scramjet_client_blocking::HostClient;
     /// # let instance = HostClient::new("http://localhost:8000/api/v1")?.instance("x")?;
     /// let mut output = instance.output()?.progress(|progress| {
-    ///     // Stops after 10 MB.
-    ///     if progress.bytes > 10_000_000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    ///     match progress.bytes {
+    ///         ..10_000_000 => ControlFlow::Continue(()),
+    ///         _ => ControlFlow::Break(()),
+    ///     }
     /// });
     /// std::io::copy(&mut output, &mut std::fs::File::create("output")?)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())

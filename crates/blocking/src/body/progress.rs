@@ -17,7 +17,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Returns the progress in percent, from 0 to 100, if the total is known. 100 if the total is 0.
+    /// Returns the progress in percent, from 0 to 100, if the total is known. An empty transfer is
+    /// at 100 percent.
     #[must_use]
     pub fn percent(&self) -> Option<u8> {
         let percent = (u128::from(self.bytes) * 100)

@@ -42,7 +42,8 @@ impl Client {
         self.call_upload(operation, upload, PendingReply::item)
     }
 
-    /// Calls an operation whose reply is a stream of bytes. Returns after the head of the response.
+    /// Calls an operation whose reply is a stream of bytes. Returns when the head of the response
+    /// was received.
     pub(crate) fn open<O>(&self, operation: &O) -> Result<ByteStream, Error>
     where
         O: Operation<Payload = Vec<u8>, Decoder = Chunks>,
@@ -50,7 +51,7 @@ impl Client {
         self.call_inline(operation, PendingReply::stream)
     }
 
-    /// Calls an operation that uploads data, and whose reply is a stream of bytes. Returns after all
+    /// Calls an operation that uploads data, and whose reply is a stream of bytes. Returns when all
     /// data was sent and the head of the response was received.
     pub(crate) fn send_and_open<O>(
         &self,
@@ -63,7 +64,8 @@ impl Client {
         Ok(self.call_upload(operation, upload, PendingReply::stream)?.0)
     }
 
-    /// Calls an operation whose reply is a stream of items. Returns after the head of the response.
+    /// Calls an operation whose reply is a stream of items. Returns when the head of the response
+    /// was received.
     pub(crate) fn items<O>(&self, operation: &O) -> Result<Items<O::Decoder>, Error>
     where
         O: Operation<Payload = Vec<u8>>,

@@ -11,8 +11,8 @@ use crate::error::Error;
 use crate::limits::cancel::CancelToken;
 use crate::support::threads;
 
-/// Upper bound for clean-up. The flows end sooner: a hub of 1.x takes 15 seconds to remove a process
-/// that does not react, and keeps the instance for another 15.
+/// Upper bound for clean-up. The flows end sooner: a hub of 1.x takes 15 seconds to remove a
+/// process that does not react, and keeps the instance for another 15.
 pub(crate) const CLEANUP_LIMIT: Duration = Duration::from_secs(60);
 
 /// Kills an instance within 10 seconds, whatever its state. Ignores the limits of the client. An
@@ -61,9 +61,9 @@ pub(crate) fn delete_by_force(client: &Client, id: &SequenceId) -> Result<(), Er
     delete(client, id, |flow| flow).map(drop)
 }
 
-/// Deletes a sequence with its instances within [`CLEANUP_LIMIT`]. Ignores the limits of the client.
-/// If the hub can continue alone, does not wait until it has finished. A sequence that is already
-/// gone counts as deleted.
+/// Deletes a sequence with its instances within [`CLEANUP_LIMIT`]. Ignores the limits of the
+/// client. If the hub can continue alone, does not wait until it has finished. A sequence that is
+/// already gone counts as deleted.
 pub(crate) fn delete_or_hand_over(client: &Client, id: &SequenceId) -> Result<Deleted, Error> {
     let client = client.detached(CLEANUP_LIMIT);
     match delete(&client, id, DeleteByForce::hand_over) {

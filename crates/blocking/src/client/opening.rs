@@ -30,8 +30,8 @@ impl Client {
             let _ = sender.send(result);
         };
         threads::start("scramjet-stream", work).map_err(|error| call.failed(error))?;
-        // The stream only uses its state, which is that of a success. `open` returns the error of an
-        // error response.
+        // Stands for any successful reply, because the stream only counts its bytes. `open` fails
+        // if the response is an error.
         let reply = self
             .endpoint()
             .reply(&GetVersion, StatusCode::OK, "", &HeaderMap::new());

@@ -42,8 +42,7 @@ impl RequestSender<'_> {
             .inspect_err(|error| self.call.observe(&RequestEvent::Failed { error }))
     }
 
-    /// Sends the request once. Also returns the context, which the caller needs to describe failures
-    /// of the body.
+    /// Sends the request once. Also returns the context, for errors of the body.
     pub(super) fn run_once(
         mut self,
         request: Request<()>,

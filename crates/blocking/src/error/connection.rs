@@ -8,8 +8,8 @@ use crate::support::chain::causes;
 use crate::transport::{ProxyError, TlsError};
 
 impl Error {
-    /// Returns the TLS error, if TLS is the cause. The cause may also be a response with status 400:
-    /// nginx, for example, sends it if the client certificate is missing.
+    /// Returns the TLS error, if TLS is the cause. The cause may also be a response with status
+    /// 400, which nginx, for example, sends if the client certificate is missing.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;

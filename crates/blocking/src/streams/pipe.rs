@@ -40,8 +40,8 @@ impl Shared {
     }
 
     /// Wakes the reader if it waits. Notifying costs a system call even if no thread waits, and a
-    /// needless wake-up delays the other threads. Checking first lowers the time for a line from 1.7
-    /// to 1.5 times that of a plain socket (`cargo bench --bench writing`).
+    /// needless wake-up delays the other threads. Checking first lowers the time for a line from
+    /// 1.7 to 1.5 times that of a plain socket (`cargo bench --bench writing`).
     fn wake_reader(&self, state: MutexGuard<'_, State>) {
         let reader_waits = state.reader_waits;
         drop(state);

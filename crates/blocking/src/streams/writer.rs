@@ -107,7 +107,7 @@ impl StreamWriter {
             end: options.end,
             ..input
         };
-        let (sender, sent) = sync_channel(1);
+        let (sender, receiver) = sync_channel(1);
         let work = move || {
             let result = catch_unwind(AssertUnwindSafe(|| send(&client, input)));
             // The writer may have been dropped.
@@ -117,7 +117,7 @@ impl StreamWriter {
         threads::start("scramjet-writer", work).map_err(|error| call.failed(error))?;
         Ok(Self {
             pipe: Some(pipe),
-            sent,
+            sent: receiver,
             call,
         })
     }

@@ -10,8 +10,8 @@ pub(crate) fn ignore_panic<T>(result: thread::Result<T>) -> Option<T> {
     result.map_err(forget).ok()
 }
 
-/// Runs work in a destructor. If the thread is already panicking, catches another panic, which would
-/// abort the process.
+/// Runs work in a destructor. If the thread is already panicking, catches another panic, because it
+/// would abort the process.
 pub(crate) fn in_drop(work: impl FnOnce()) {
     if thread::panicking() {
         ignore_panic(catch_unwind(AssertUnwindSafe(work)));

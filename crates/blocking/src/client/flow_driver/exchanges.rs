@@ -32,7 +32,7 @@ pub(super) struct Exchanges {
     pub(super) client: Client,
     /// Describes the flow in errors. Its limits are those of the caller.
     pub(super) call: CallContext,
-    /// Describes the last request without a timeout, if the flow changes something on the hub. After
+    /// Describes the last request without a timeout, if the flow changes something on the hub. For
     /// a start, this is the request that waits until the instance is ready.
     waiting_call: Option<CallContext>,
     open: BTreeMap<ExchangeId, OpenExchange>,
