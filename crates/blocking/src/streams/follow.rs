@@ -16,8 +16,8 @@ use crate::error::Error;
 ///
 /// The iterator ends when the instance or the topic has ended, at most some seconds after the last
 /// item. The handle's deadline limits its whole duration, and the handle's token cancels it.
-/// Without them it tries to reconnect every 5 seconds, without an end. After an error response of
-/// the hub, the iterator returns the error and ends. An item that cannot be decoded is an error,
+/// Without them it tries to reconnect every 5 seconds, forever. After an error response of the
+/// hub, the iterator returns the error and ends. An item that cannot be decoded is an error,
 /// after which the iterator continues, as in [`Items`](crate::stream::Items).
 ///
 /// To detect dead connections, the client sends a request during silence: after 2 seconds for the

@@ -61,14 +61,15 @@ impl From<ContentType> for WriteOptions {
 /// the hub has ended the request, writing fails with `BrokenPipe`, and [`finish`](Self::finish)
 /// returns the reason.
 ///
-/// Call `finish` at the end. Dropping the writer also ends the data, but waits at most 5 seconds
-/// for the hub's response and discards it. So does returning early with `?`: the instance gets the
-/// data written so far as if it were complete. [`abort`](Self::abort) closes the connection
-/// instead, and so does dropping the writer during a panic: the input stays open, and the instance
-/// gets what was sent.
+/// Call `finish` at the end. Dropping the writer, for example by an early return with `?`, also ends
+/// the data: the instance gets the data written so far as if it were complete. Dropping waits at
+/// most 5 seconds for the hub's response, and discards it.
+///
+/// [`abort`](Self::abort) closes the connection instead: the input stays open, and the instance gets
+/// what was sent. Dropping the writer during a panic does the same.
 ///
 /// If the instance ends, writing fails within three seconds, and `finish` returns how it ended. A
-/// thread sends the data. It ends with the writer or the instance.
+/// thread sends the data. The thread ends with the writer or the instance.
 ///
 /// ```no_run
 /// use std::io::Write;
@@ -142,7 +143,7 @@ impl StreamWriter {
     pub fn abort(mut self) {
         if let Some(pipe) = self.pipe.take() {
             pipe.abort();
-            // The result of an aborted request has no meaning. A hub that hangs is not waited for.
+            // Ignores the result of the aborted request. The timeout is for hubs that hang.
             let _ = self.sent.recv_timeout(DROP_TIMEOUT);
         }
     }
