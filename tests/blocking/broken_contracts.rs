@@ -220,7 +220,7 @@ fn calls_respect_the_deadline_if_a_response_body_is_always_interrupted() {
 }
 
 #[test]
-fn send_sequence_fails_if_the_transport_succeeds_before_reading_the_upload() {
+fn send_sequence_fails_if_the_transport_does_not_read_the_whole_upload() {
     let transport = from_fn(|request: Request<RequestBody<'_>>| {
         if let RequestBody::Reader { reader, .. } = request.into_body() {
             reader.read_exact(&mut [0; 2]).unwrap();

@@ -103,8 +103,8 @@ fn ask_returns_the_answer_and_a_second_channel_can_be_opened(host: HostClient) {
     assert_eq!(output.read_to_end(&mut Vec::new()).unwrap(), 0);
 }
 
-on_each_hub!(line_channel_asks_in_text);
-fn line_channel_asks_in_text(host: HostClient) {
+on_each_hub!(line_channel_ask_sends_and_returns_lines);
+fn line_channel_ask_sends_and_returns_lines(host: HostClient) {
     let (_sequence, instance) = running(&host, "shout");
     let mut channel = instance.line_channel().unwrap();
     for (line, answer) in [
@@ -489,8 +489,8 @@ fn map_returns_the_answer_of_each_job_once(host: HostClient) {
     drop(free);
 }
 
-on_each_hub!(map_lines_sends_text);
-fn map_lines_sends_text(host: HostClient) {
+on_each_hub!(map_lines_sends_and_returns_lines);
+fn map_lines_sends_and_returns_lines(host: HostClient) {
     let sequence = Uploaded::sample(&host, "shout");
     let options = PoolOptions::new(2).readiness(Readiness::event("ready"));
     let pool = options

@@ -33,7 +33,7 @@ fn kill_when_possible(instance: &scramjet_client_blocking::InstanceClient, optio
 }
 
 #[test]
-fn deploy_and_run_returns_the_result_of_a_function_that_killed_its_instance() {
+fn deploy_and_run_succeeds_if_the_function_kills_its_instance() {
     within("deploying", || {
         in_parallel(hubs(), |(url, hub)| {
             let host = HostClient::new(&url).unwrap();
@@ -136,7 +136,7 @@ pub(crate) fn named_package(folder: &Folder, name: &str) -> Upload {
 }
 
 #[test]
-fn deploy_that_is_aborted_while_waiting_for_the_response_leaves_no_sequence() {
+fn deploy_aborted_while_waiting_for_the_response_leaves_no_sequence() {
     type Limit = fn(&HostClient, &CancelToken) -> HostClient;
     let limits: [(&str, Limit); 3] = [
         ("cancelled", |host, token| host.with_cancel(token)),

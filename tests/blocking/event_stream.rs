@@ -44,7 +44,7 @@ fn event_stream_returns_an_event_before_the_next_is_sent() {
 }
 
 #[test]
-fn event_stream_continues_after_a_bad_event_and_ends_after_a_lost_connection() {
+fn event_stream_continues_after_a_bad_event_but_not_a_lost_connection() {
     let server = ScriptedServer::start(|connection| {
         let _ = connection.read_request();
         let _ = connection.send(HEAD);

@@ -99,7 +99,7 @@ fn ends(connection: &mut Connection) {
 }
 
 #[test]
-fn follow_log_returns_a_gap_for_a_lost_connection_and_ends_with_the_instance() {
+fn follow_log_returns_gaps_and_ends_with_the_instance() {
     within("following", || {
         let (server, opened) = serve_scripts(&[one_line_and_lost, refuses_for_now, ends_open]);
         let seen: Vec<_> = instance(&server)

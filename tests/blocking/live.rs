@@ -390,7 +390,7 @@ fn calls_with_an_unknown_id_are_not_found(host: HostClient) {
 }
 
 #[test]
-fn start_on_an_overloaded_hub_is_overloaded() {
+fn start_on_an_overloaded_hub_fails_with_is_overloaded() {
     if !shared().is_some_and(|hub| hub.is_local()) {
         return;
     }
@@ -599,11 +599,11 @@ fn overwrite_replaces_a_sequence_without_instances(host: HostClient) {
     }
 }
 
-on_each_hub!(overwrite_and_new_start_options_are_unsupported_before_sending);
-fn overwrite_and_new_start_options_are_unsupported_before_sending(host: HostClient) {
+on_each_hub!(overwrite_and_new_start_options_are_unsupported_on_0_18);
+fn overwrite_and_new_start_options_are_unsupported_on_0_18(host: HostClient) {
     if host.dialect().unwrap().has(Version::new(0, 19, 0)) {
         return eprintln!(
-            "SKIPPED overwrite_and_new_start_options_are_unsupported_before_sending: \
+            "SKIPPED overwrite_and_new_start_options_are_unsupported_on_0_18: \
              this hub is not of 0.18"
         );
     }

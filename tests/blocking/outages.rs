@@ -222,7 +222,7 @@ fn pool_next_keeps_an_instance_after_a_404_of_a_gateway() {
 }
 
 #[test]
-fn deploy_if_changed_does_not_count_a_404_of_a_gateway_as_a_deleted_sequence() {
+fn deploy_if_changed_does_not_trust_a_404_of_a_gateway() {
     within("deploying", || {
         for (generation, page) in pages() {
             let hub = fake_hub(generation);
@@ -391,7 +391,7 @@ pub(crate) fn hubs() -> Vec<(String, Option<FakeHub>)> {
 }
 
 #[test]
-fn follow_log_of_an_instance_continues_after_a_gap_without_repeating_lines() {
+fn follow_log_of_an_instance_yields_each_line_once_despite_gaps() {
     within("following", || {
         for generation in GENERATIONS {
             let hub = fake_hub(generation);
@@ -523,7 +523,7 @@ fn follow_log_of_an_instance_reconnects_after_its_link_died_silently() {
 }
 
 #[test]
-fn next_event_survives_a_link_that_died_silently() {
+fn next_event_reconnects_after_its_link_died_silently() {
     within("waiting", || {
         in_parallel(hubs(), |(url, _hub)| {
             let direct = HostClient::new(&url).unwrap();

@@ -29,7 +29,7 @@ fn problem(error: &Error) -> String {
 }
 
 #[test]
-fn send_sequence_and_deploy_reject_a_package_that_is_not_gzip_before_connecting() {
+fn send_sequence_and_deploy_reject_non_gzip_data_before_connecting() {
     let (server, _) = recording(br#"{"id":"the-sequence"}"#);
     let builder = || HostClient::builder(server.url()).hub_version("1.0.1");
     let host = builder().build().unwrap();

@@ -468,7 +468,7 @@ fn run_with_log_on_1x_returns_the_exit_and_an_unfinished_log() {
 
 /// Hubs of 0.18 deliver earlier input twice.
 #[test]
-fn run_on_0_18_sends_its_input_after_the_log_says_that_the_sequence_is_loaded() {
+fn run_on_0_18_sends_input_only_after_the_sequence_is_loaded() {
     within("running", || {
         let hub = |says: &'static str| {
             StubHub::start("0.18.7", move |request| match request.rsplit('/').next() {

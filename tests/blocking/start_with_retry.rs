@@ -258,7 +258,7 @@ fn start_with_retry_does_not_repeat_on_0_18_if_the_response_was_lost() {
 }
 
 #[test]
-fn start_with_retry_kills_the_instance_at_the_deadline_if_the_response_was_lost() {
+fn start_with_retry_at_its_deadline_kills_an_instance_found_by_id() {
     within("starting", || {
         let hub = ScriptedHub::start("1.0.1", vec![Start::RunningNoResponse(Vec::new())]);
         let error = hub

@@ -181,8 +181,8 @@ fn read_until_blocked(receiver: &Receiver<usize>) -> usize {
         }
     }
 }
-on_each_hub!(input_writer_blocks_if_the_instance_does_not_read_until_it_is_cancelled);
-fn input_writer_blocks_if_the_instance_does_not_read_until_it_is_cancelled(host: HostClient) {
+on_each_hub!(input_writer_blocks_until_cancelled_if_the_instance_does_not_read);
+fn input_writer_blocks_until_cancelled_if_the_instance_does_not_read(host: HostClient) {
     // More than all buffers together.
     const MOST: usize = 64 << 20;
     let (_sequence, instance) = running(&host, "stays");

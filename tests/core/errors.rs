@@ -318,7 +318,7 @@ fn reply_error_source_is_short_and_escaped() {
 }
 
 #[test]
-fn api_error_is_transient_for_a_busy_hub_and_gateways_that_do_not_reach_it() {
+fn api_error_is_transient_if_the_hub_is_busy_or_unreachable() {
     let passes = |status: &u16| refusal(&Head::new(*status, "x"), b"").is_transient();
     let expected: Vec<u16> = [408, 425, 429]
         .into_iter()

@@ -97,7 +97,7 @@ fn cancel_ends_many_calls_on_many_threads() {
 /// A call that is cancelled before, during or after its response succeeds or fails as cancelled.
 /// Other calls are not affected.
 #[test]
-fn cancel_may_race_with_the_response() {
+fn cancel_that_races_with_the_response_affects_no_other_call() {
     const ROUNDS: usize = 300;
     for scheme in Scheme::BOTH {
         within("a race", move || {

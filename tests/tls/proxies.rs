@@ -187,7 +187,7 @@ fn explicit_proxy_applies_to_local_hubs() {
 }
 
 #[test]
-fn proxy_may_accept_connect_with_any_2xx_head() {
+fn proxy_tunnel_opens_after_any_2xx_response_to_connect() {
     within("calls", || {
         for answer in [
             "HTTP/1.0 200 OK\r\n\r\n",

@@ -1,4 +1,4 @@
-//! Where a client's settings come from when the program does not say them.
+//! Settings of a client from environment variables, or from a profile of `si`.
 
 mod env;
 pub(crate) mod error;

@@ -6,6 +6,7 @@ pub(crate) mod dry_run;
 pub(crate) mod host;
 mod info;
 pub(crate) mod instance;
+pub(crate) mod into_id;
 pub(crate) mod platform;
 mod ready;
 pub(crate) mod sequence;

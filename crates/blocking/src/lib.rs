@@ -1,9 +1,9 @@
 //! A blocking client for [Scramjet Transform Hub](https://github.com/scramjetorg/transform-hub).
 //!
-//! A hub runs *sequences* (packaged programs, uploaded as `.tar.gz`) as *instances* (processes). Their
-//! streams, events and logs are available over HTTP. [`HostClient`] is a handle to a hub,
-//! [`SequenceClient`] to an uploaded package and [`InstanceClient`] to a process. Handles are cheap to
-//! clone, share connections, and can be used from any thread.
+//! A hub runs *sequences* (packaged programs, uploaded as `.tar.gz`) as *instances* (processes).
+//! Their streams, events and logs are available over HTTP. [`HostClient`] is a handle to a hub,
+//! [`SequenceClient`] to an uploaded package and [`InstanceClient`] to a process. Handles are cheap
+//! to clone, share connections, and can be used from any thread.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -23,14 +23,15 @@
 //!
 //! # Items
 //!
-//! The items that most programs name are at the root. The modules have all items by topic: [`error`],
-//! [`stream`], [`patterns`], [`types`], [`transport`], [`platform`], [`config`], and `pack` (with the
-//! feature of this name).
+//! The root has the items that most programs name. The modules have all items by topic: [`error`],
+//! [`stream`], [`patterns`], [`types`], [`transport`], [`platform`], [`config`], and `pack` (with
+//! the feature of this name).
 //!
 //! # Limits
 //!
-//! Every call blocks until the hub has sent its complete response. There are no timeouts by default,
-//! except 10 seconds for connecting. Every handle has a deadline, an idle timeout and a cancel token
+//! Every call blocks until the hub has sent its complete response. Calls that return a stream
+//! return when the response begins. There are no timeouts by default, except 10 seconds for
+//! connecting. A handle can have a deadline, an idle timeout and a cancel token
 //! ([`HostClient::with_deadline`], [`with_idle_timeout`](HostClient::with_idle_timeout),
 //! [`with_cancel`](HostClient::with_cancel)), and passes them on to the handles made from it. See
 //! [`guide::limits`].
@@ -40,52 +41,54 @@
 //! The output of an instance is a [`ByteStream`]. It implements [`Read`](std::io::Read) and has
 //! iterators over [lines](ByteStream::lines) and [JSON values](ByteStream::json_lines). Input comes
 //! from memory, a file or a reader ([`InstanceClient::send_input`]), from a writer
-//! ([`InstanceClient::input_writer`], a [`Write`](std::io::Write)), or is sent while the output is read
-//! ([`InstanceClient::transform`]). [`InstanceClient::follow_log`] and similar calls reconnect after a
-//! lost connection and report the gap. [`HostClient::follow_logs`] merges the logs of many instances.
+//! ([`InstanceClient::input_writer`], a [`Write`](std::io::Write)), or is sent while the output is
+//! read ([`InstanceClient::transform`]). [`InstanceClient::follow_log`] and similar calls reconnect
+//! after a lost connection and report the gap. [`HostClient::follow_logs`] merges the logs of many
+//! instances. [`Upload::progress`] and [`ByteStream::progress`] report progress and can stop a
+//! transfer.
 //!
-//! Some streams replace bytes that are not UTF-8 by U+FFFD. [`Dialect::supports_binary_data`] returns
-//! `true` for hubs that keep them as in the last column:
+//! Hubs damage some streams: they replace bytes that are not UTF-8 by U+FFFD.
+//! [`Dialect::supports_binary_data`] returns `true` for hubs since 1.0.1:
 //!
-//! | stream | hubs of 0.18 | 1.0.1 |
+//! | stream | before 1.0.1 | since 1.0.1 |
 //! |---|---|---|
 //! | input | damaged | kept, except in the first chunk |
 //! | stdin, inout | damaged | damaged |
-//! | stdout, output | damaged | kept |
-//! | stderr | damaged | unknown |
-//! | topics | damaged | kept |
+//! | stdout, output, topics | damaged | kept |
+//! | stderr | damaged | untested |
 //!
 //! # Errors
 //!
-//! Every call fails with an [`Error`]. It names the operation, the address and what happened. If the
-//! hub refused the request, [`Error::api`] returns the [`ApiError`] with its status, [`ErrorCode`] and
-//! message. Invalid arguments are refused before anything is sent. Requests that never reached the
-//! hub, and idempotent ones, are retried ([`HostClientBuilder::retry`]). An [`Observer`] receives an
-//! event for every step of every request. See [`guide::errors`].
+//! All calls have the error type [`Error`]. Its message names the operation, the address and what
+//! happened. If the hub refused the request, [`Error::api`] returns the [`ApiError`] with its
+//! status, [`ErrorCode`] and message. Invalid arguments are errors before anything is sent. If a
+//! connection fails, the client retries requests that never reached the hub, and idempotent ones
+//! ([`HostClientBuilder::retry`]). An [`Observer`] receives an event for every step of every
+//! request. See [`guide::errors`].
 //!
 //! # Hub versions
 //!
 //! Hubs from 0.18 to 1.x differ in their requests and responses. The client asks for the version of
 //! the hub before the first operation that depends on it, unless the program has set it with
-//! [`HostClientBuilder::hub_version`]. If the hub is too old for an operation, the call fails before
-//! anything is sent ([`Error::is_unsupported`]). See [`guide::hubs`].
+//! [`HostClientBuilder::hub_version`]. If the hub is too old for an operation, the call fails
+//! before anything is sent ([`Error::is_unsupported`]). See [`guide::hubs`].
 //!
 //! # Features
 //!
 //! - `rustls` (default, with `ureq`): `https` with rustls and Mozilla's root certificates.
-//! - `native-tls` (with `ureq`): `https` with the TLS library and root certificates of the operating
-//!   system.
+//! - `native-tls` (with `ureq`): `https` with the TLS library and root certificates of the
+//!   operating system.
 //! - `ureq`: the default transport. Without it, pass a [`Transport`] to
 //!   [`HostClientBuilder::transport`].
 //! - `pack`: `Package` packs a sequence folder and checks it before anything is sent.
 //!   `HostClient::deploy_if_changed` uploads it only if it changed. The module `build` is for build
 //!   scripts. Adds 12 crates.
 //!
-//! [`guide::costs`] lists the crates and build times of each.
+//! [`guide::costs`] lists the number of crates and the build times.
 //!
 //! # Packing and deploying
 //!
-//! With the feature `pack`, no archive is needed:
+//! With the feature `pack`, the client creates the archive:
 //!
 //! ```no_run
 //! # #[cfg(feature = "pack")] {
@@ -100,28 +103,26 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The same files give the same package on every machine, except on Windows, which has no executable
-//! flag. `.siignore` files exclude files like `.gitignore` files do. [`Upload::progress`] and
-//! [`ByteStream::progress`] report progress and can stop a transfer.
+//! The same files result in the same package on every machine, except on Windows, which has no
+//! executable flag. `.siignore` files exclude files like `.gitignore` files do.
 //!
 //! # Extending
 //!
-//! An operation that is missing here is a type that implements [`core::Operation`], about a dozen lines.
+//! To add an operation that is missing here, implement [`core::Operation`] in about a dozen lines.
 //! [`HostClient::call`], [`HostClient::send`] and [`HostClient::open`] execute it. A [`Transport`]
-//! replaces ureq. The crate
-//! [`scramjet-client-testing`](https://docs.rs/scramjet-client-testing) has a fake hub and other
-//! transports for tests, and a conformance suite for transports.
+//! replaces ureq. The crate [`scramjet-client-testing`](https://docs.rs/scramjet-client-testing)
+//! has a fake hub, transports for tests, and a conformance suite for transports.
 //!
-//! [`ManagerClient`](platform::ManagerClient), [`MultiManagerClient`](platform::MultiManagerClient) and
-//! [`MiddlewareClient`](platform::MiddlewareClient) reach the platform around hubs.
+//! [`ManagerClient`](platform::ManagerClient), [`MultiManagerClient`](platform::MultiManagerClient)
+//! and [`MiddlewareClient`](platform::MiddlewareClient) reach the platform around hubs.
 //! `middleware.manager("space")?.host("hub")?` is a [`HostClient`] like any other.
 
 // Links to items of features that are off cannot resolve.
 #![cfg_attr(not(feature = "ureq"), allow(rustdoc::broken_intra_doc_links))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// The layers. `tests/layers/main.rs` lists them from the lowest to the highest, and checks that
-// imports run downwards only.
+// The layers of the crate. `tests/layers/main.rs` lists them in order, and checks that each imports
+// only from itself and from lower ones.
 mod body;
 mod call;
 mod client;
@@ -202,6 +203,7 @@ pub mod platform {
 /// Values that requests take and responses contain.
 pub mod types {
     pub use crate::handles::dry_run::{DryRun, DryRunBody};
+    pub use crate::handles::into_id::IntoId;
     #[doc(inline)]
     pub use scramjet_client_core::flow::Deleted;
     #[doc(inline)]

@@ -1,8 +1,8 @@
-//! The one place that does IO: what carries requests to a hub and replies back.
+//! Transports, which send requests to a hub and return its responses. All IO is here.
 //!
-//! Most programs need nothing from here. Implement [`Transport`] to reach a hub other than over plain
-//! HTTP. The crate `scramjet-client-testing` has a test suite for transports, and transports for
-//! tests without a hub.
+//! Most programs need nothing from this module. Implement [`Transport`] to reach a hub in another
+//! way than over plain HTTP. The crate `scramjet-client-testing` has a test suite for transports,
+//! and transports for tests without a hub.
 
 pub(crate) mod error;
 #[cfg(feature = "ureq")]
@@ -24,40 +24,69 @@ use std::time::Duration;
 
 use http::{Request, Response};
 
-/// Carries requests to a hub and its replies back. The default is [`UreqTransport`]; bring your own with
-/// [`HostClientBuilder::transport`](crate::HostClientBuilder::transport), to go through a tunnel or to test without a network.
+/// Sends requests to a hub, and returns its responses.
+///
+/// The default is [`UreqTransport`]. To use another one, for example for a tunnel or for tests
+/// without a network, set it with
+/// [`HostClientBuilder::transport`](crate::HostClientBuilder::transport).
 ///
 /// # Contract
-/// - Every status is `Ok`, also 4xx and 5xx: the hub's explanation is in the body. `Err` means that no head was received.
-/// - Redirects are not followed.
-/// - The request's method, URI and headers go out as they are. For [`RequestBody::Reader`] the body is streamed as it is read,
-///   with `Content-Length` where the length is known and in chunks otherwise; it is never collected in memory.
-/// - `send` returns when the head is there. Where the hub answers with a success before the upload is over, the upload is carried on first.
-///   Where it refuses, the refusal is what is returned, and not the broken pipe that it may cause; the rest need not be sent.
-/// - The reply's body is neither capped, decoded nor inspected. A read returns as soon as there are bytes; a body that ends
-///   before its announced length, or in the middle of a chunk, is an [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof)
-///   error, never a clean end.
-/// - `Expect: 100-continue` among the headers offers to wait with an upload until it is asked for. A transport need not take the offer.
-/// - No time limit that nobody asked for: a wait for an event may take days.
-/// - What was asked for is in the request's extensions as [`CallLimits`], and holds for all of the exchange, to the end of
-///   the body: a deadline and an idle timeout end it in time, whatever the other side does, and a cancelled token ends it at once, whatever it is
-///   blocked in. The kind of the error is [`TransportErrorKind::Stopped`], and the [`io::Error`] of
-///   a body holds a [`StopReason`].
-///   The connection is then not used again; but a body whose read ended by the idle timeout can be read on.
-/// - Dropping the body releases the connection, at once and without reading the rest.
-/// - A connection that the other side has closed while it was idle is not used; and for a request with [`NewConnection`] in its extensions, which is
-///   one that was sent before in vain, none that was used before.
-/// - A request is sent once: whether it may be sent again is for who asked for it to say.
-/// - Where the reason phrase of the status line is known, it is in the response's extensions as [`ReasonPhrase`].
-/// - Where it is known how long the parts of the exchange took, it is in the response's extensions as [`Timings`].
-/// - The error says how far the request got. If the transport does not know, it is
-///   [`Phase::Wait`]: the hub may have acted upon the request.
 ///
-/// `scramjet_client_testing::conformance` checks these rules for any transport, with two exceptions:
-/// it does not wait for days, and it does not check [`Timings`].
+/// The request:
+///
+/// - `send` sends the method, URI and headers unchanged.
+/// - `send` streams the body of a [`RequestBody::Reader`] while it reads it, and never collects it
+///   in memory. The body has a `Content-Length` if the length is known, and is chunked otherwise.
+/// - `send` sends the request once. The caller decides about retries.
+/// - The header `Expect: 100-continue` allows the transport to wait with the body until the hub
+///   requests it. A transport may ignore it.
+/// - An idle connection that the other end has closed is not used.
+/// - A request with [`NewConnection`] in its extensions uses no connection that was used before.
+///   The client sets it on a retry.
+///
+/// The response:
+///
+/// - Every status is `Ok`, including 4xx and 5xx, because the body contains the hub's reason.
+/// - Redirects are not followed.
+/// - `send` returns when it has received the head.
+/// - If the hub responds with a success before the upload is complete, `send` completes the upload
+///   first.
+/// - If the hub refuses the request during the upload, `send` returns the refusal, and not the
+///   broken pipe that may follow. It need not send the rest.
+/// - The body is neither limited in length, nor decoded, nor inspected.
+/// - A read of the body returns as soon as there are bytes.
+/// - A body that ends before its announced length, or within a chunk, is an
+///   [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof) error.
+/// - Dropping the body releases the connection at once, without reading the rest.
+/// - The response has the [`ReasonPhrase`] of the status line in its extensions, if the transport
+///   knows it.
+/// - The response has [`Timings`] in its extensions, if the transport measures them.
+///
+/// Limits:
+///
+/// - A transport sets no timeout of its own, because the response to a request for an event may
+///   take days.
+/// - [`CallLimits`] in the extensions of the request apply to the whole exchange, up to the end of
+///   the response body.
+/// - The deadline and the idle timeout end the exchange in time, whatever the hub does.
+/// - A cancelled token ends the exchange at once, even if it is blocked.
+/// - If a limit ends the exchange, the error of `send` has the kind
+///   [`TransportErrorKind::Stopped`], and the [`io::Error`] of a body contains a [`StopReason`].
+/// - A connection whose exchange a limit ended is not used for another request.
+/// - A body whose read ended by the idle timeout can be read further.
+///
+/// Errors:
+///
+/// - `Err` means that no head was received.
+/// - The error contains how far the request got. If the transport does not know it, that is
+///   [`Phase::Wait`]: the hub may have processed the request.
+///
+/// `scramjet_client_testing::conformance` checks these rules for any transport, with two
+/// exceptions: it does not wait for days, and it does not check [`Timings`].
 ///
 /// # Example
-/// A transport is often another one with something around it:
+///
+/// A transport can wrap another one:
 ///
 /// ```
 /// use std::io::{self, Read};
@@ -66,21 +95,21 @@ use http::{Request, Response};
 /// use scramjet_client_blocking::Transport;
 /// use scramjet_client_blocking::transport::{RequestBody, Phase, TransportError};
 ///
-/// /// Asks for a new token for each request.
-/// struct SignedIn<F> {
+/// /// Adds a new token to each request.
+/// struct WithToken<F> {
 ///     token: F,
 ///     inner: Arc<dyn Transport>,
 /// }
 ///
-/// impl<F: Fn() -> String + Send + Sync> Transport for SignedIn<F> {
+/// impl<F: Fn() -> String + Send + Sync> Transport for WithToken<F> {
 ///     fn send(
 ///         &self,
 ///         mut request: Request<RequestBody<'_>>,
 ///     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
-///         // Nothing was sent.
+///         // `Phase::Connect`, because nothing was sent.
 ///         let mut value = HeaderValue::try_from(format!("Bearer {}", (self.token)()))
 ///             .map_err(|error| TransportError::new(Phase::Connect, error))?;
-///         // Kept out of everything that shows headers.
+///         // Hides the value in everything that shows headers.
 ///         value.set_sensitive(true);
 ///         request.headers_mut().insert("authorization", value);
 ///         self.inner.send(request)
@@ -88,7 +117,7 @@ use http::{Request, Response};
 /// }
 /// ```
 pub trait Transport: Send + Sync {
-    /// Sends one request and receives the head of its reply.
+    /// Sends one request, and receives the head of its response.
     ///
     /// # Errors
     /// No head was received.
@@ -100,15 +129,15 @@ pub trait Transport: Send + Sync {
 
 /// The body of a request.
 pub enum RequestBody<'a> {
-    /// None, for a method that needs none: GET, HEAD, DELETE. No length is announced either.
+    /// No body, and no header for its length. For methods that need none: `GET`, `HEAD`, `DELETE`.
     Empty,
-    /// These bytes.
+    /// The bytes of the body.
     Bytes(&'a [u8]),
-    /// What the reader gives, until it ends or its announced length is reached.
+    /// A body to read until the reader ends, or `length` bytes were read.
     Reader {
-        /// Where the bytes come from. It ends with an error rather than before `length`.
+        /// Reader of the body. It fails if its data ends before `length`.
         reader: &'a mut (dyn Read + Send),
-        /// How many bytes there are, where that is known.
+        /// Number of bytes, if known.
         length: Option<u64>,
     },
 }
@@ -126,7 +155,9 @@ impl fmt::Debug for RequestBody<'_> {
     }
 }
 
-/// The reason phrase of a status line, as a response extension. Some refusals of a hub have no other text.
+/// The reason phrase of a status line, as a response extension.
+///
+/// Some refusals of hubs contain no other text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReasonPhrase(pub String);
 
@@ -137,29 +168,31 @@ impl ReasonPhrase {
     }
 }
 
-/// As a request extension: the request was sent before in vain, and is to have a new connection.
+/// Requires a new connection, as a request extension. The client sets it on a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewConnection;
 
-/// How long the parts of an exchange took, up to the head of the answer, as a response extension. What is not known, or was not done, is `None`.
+/// Durations of the parts of an exchange, up to the head of the response, as a response extension.
+///
+/// `None` means that the duration is unknown, or that there was no such part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timings {
-    /// Whether the connection had served before.
+    /// `true` if the connection was used before.
     pub reused: Option<bool>,
-    /// Finding the host's address.
+    /// Time for name resolution.
     pub resolve: Option<Duration>,
-    /// Connecting.
+    /// Time for connecting.
     pub connect: Option<Duration>,
-    /// Agreeing on encryption.
+    /// Time for the TLS handshake.
     pub tls: Option<Duration>,
-    /// Sending, with the time that a reader took which is uploaded.
+    /// Time for sending the request, including the time that the reader of an upload took.
     pub send: Option<Duration>,
-    /// Waiting for the head of the answer.
+    /// Time waiting for the head of the response.
     pub wait: Option<Duration>,
 }
 
-/// What is said of a connection whose other side is gone.
+/// Returns `true` for the kinds of errors of a connection that the other end has closed.
 pub(crate) fn is_closed(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(

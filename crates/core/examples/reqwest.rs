@@ -223,7 +223,7 @@ impl<D: Decode> ResponseReader<D> {
     async fn item(mut self) -> Result<D::Item, Failure> {
         self.next()
             .await?
-            .ok_or_else(|| "a reply of one item had none".into())
+            .ok_or_else(|| "the response has no item".into())
     }
 }
 
@@ -252,8 +252,8 @@ where
 {
     /// Returns the next result of the flow.
     ///
-    /// If the driver is dropped before the end of the flow, what the flow has started stays on the
-    /// hub. [`cancel`](Self::cancel) cleans up.
+    /// If the driver is dropped before the end of the flow, an instance that the flow has started
+    /// stays on the hub. [`cancel`](Self::cancel) cleans up.
     pub async fn next(&mut self) -> Result<T, Failure> {
         loop {
             match self.flow.poll(self.began.elapsed()) {
@@ -274,7 +274,7 @@ where
                 }
                 Command::Wait { until } => {
                     let until = until.and_then(|until| self.began.checked_add(until));
-                    // No time means to wait without a limit.
+                    // `None` means no limit.
                     let until = until.unwrap_or_else(|| self.began + Duration::from_secs(1 << 30));
                     match timeout_at(until, self.events.next()).await {
                         Ok(Some((id, event))) => self.on_event(id, event),
@@ -289,7 +289,7 @@ where
     /// Ends the flow and cleans up on the hub. The flow returns no further results.
     pub async fn cancel(&mut self) {
         self.flow.cancel(self.began.elapsed());
-        // Only waits for the clean-up. Its result does not matter any more.
+        // The result does not matter, because the caller has cancelled the flow.
         let _ = self.next().await;
     }
 

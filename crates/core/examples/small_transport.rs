@@ -21,7 +21,7 @@ where
         .uri
         .authority()
         .filter(|_| head.uri.scheme_str() == Some("http"));
-    let host = host.ok_or("only http:// addresses")?;
+    let host = host.ok_or("only http:// addresses are supported")?;
     let address = (
         host.host().trim_matches(['[', ']']),
         host.port_u16().unwrap_or(80),
@@ -40,7 +40,7 @@ where
 
     let (mut lines, mut head) = (BufReader::new(stream), String::new());
     while !head.ends_with("\r\n\r\n") && lines.read_line(&mut head)? > 0 {}
-    let (line, fields) = head.split_once("\r\n").ok_or("no reply")?;
+    let (line, fields) = head.split_once("\r\n").ok_or("there was no response")?;
     let [status, reason] = [1, 2].map(|nth| line.splitn(3, ' ').nth(nth).unwrap_or_default());
     let mut headers = HeaderMap::new();
     for (name, value) in fields.lines().filter_map(|line| line.split_once(':')) {
@@ -52,7 +52,7 @@ where
         match reply.next_item()? {
             Step::Item(item) => return Ok(item),
             Step::NeedData => {}
-            Step::End => return Err("a reply without its value".into()),
+            Step::End => return Err("the response has no item".into()),
         }
         match lines.fill_buf()? {
             [] => reply.end()?,

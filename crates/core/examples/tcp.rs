@@ -86,7 +86,7 @@ where
 {
     items(hub, operation)?
         .next()
-        .ok_or("a reply of one item had none")?
+        .ok_or("the response has no item")?
 }
 
 /// Runs an operation, and streams its upload from a reader.
@@ -116,13 +116,13 @@ where
     match answer(hub, operation, connection) {
         // If a write failed, the hub may have sent an error before it closed the connection.
         Ok(mut reply) if sent.is_ok() || !reply.reply.is_success() => {
-            reply.next().ok_or("a reply of one item had none")?
+            reply.next().ok_or("the response has no item")?
         }
         answer => Err(sent
             .err()
             .map(Failure::from)
             .or(answer.err())
-            .unwrap_or_else(|| "there is no answer".into())),
+            .unwrap_or_else(|| "there was no response".into())),
     }
 }
 
@@ -144,7 +144,7 @@ where
 fn open(request: &Request<()>, framing: &str) -> Result<TcpStream, Failure> {
     let (uri, headers) = (request.uri(), request.headers());
     if uri.scheme_str() != Some("http") {
-        return Err("this goes to http:// addresses only".into());
+        return Err("only http:// addresses are supported".into());
     }
     let (authority, target) = uri
         .authority()

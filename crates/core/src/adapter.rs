@@ -20,7 +20,7 @@ pub enum Adapter {
 }
 
 known_text! {
-    Adapter, "The adapter":
+    Adapter, "the adapter":
     Process = "process",
     Docker = "docker",
     Kubernetes = "kubernetes",

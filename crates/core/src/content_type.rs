@@ -21,7 +21,8 @@ use crate::RequestError;
 pub enum ContentType {
     /// `text/plain`: UTF-8 text. The sequence gets one string per received chunk, not per line.
     Text,
-    /// `application/octet-stream`: bytes. Hubs of 0.18 replace bytes that are not UTF-8.
+    /// `application/octet-stream`: bytes. Hubs before 1.0.1 replace bytes that are not UTF-8, see
+    /// [`Dialect::supports_binary_data`](crate::Dialect::supports_binary_data).
     Bytes,
     /// `application/x-ndjson`: one JSON value per line. A line `null` ends the input: the hub does
     /// not deliver the lines after it. An [`NdjsonGuard`](crate::NdjsonGuard) refuses such a line.

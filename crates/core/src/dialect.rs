@@ -145,10 +145,11 @@ impl Dialect {
         !self.has(Version::new(0, 38, 0))
     }
 
-    /// Returns `true` if the hub returns the last event with any data. True before 0.38.0.
+    /// Returns `true` if [`LastEvent`](crate::LastEvent) returns events with any data. True before
+    /// 0.38.0.
     ///
-    /// Later hubs lose the data `null`, `false`, `0`, `""`, `{}` and missing data. They treat an
-    /// event with such data as if it had never been emitted.
+    /// Later hubs treat an event with the data `null`, `false`, `0`, `""` or none as if it had
+    /// never been emitted. Other numbers, `true` and `{}` arrive as `null`.
     #[must_use]
     pub fn supports_empty_event_data(self) -> bool {
         self.events_in_envelopes()
@@ -186,7 +187,7 @@ impl Dialect {
 
     /// Returns `true` if inputs, outputs and topics keep bytes that are not UTF-8. Since 1.0.1.
     ///
-    /// Older hubs replace each such byte by U+FFFD. Some exceptions:
+    /// Older hubs replace each such byte by U+FFFD. Some routes of newer hubs do so as well:
     ///
     /// | | 0.18.7 | 1.0.1 |
     /// |---|---|---|

@@ -116,7 +116,7 @@ impl Endpoint {
 
     /// Creates the endpoint of another hub or Manager that this one forwards to, below `path`.
     ///
-    /// It has the same headers. Its dialect is unset, because its version may be another.
+    /// It has the same headers. Its dialect is unset, because its version may differ.
     ///
     /// # Errors
     /// [`RequestError::PathSegment`] if a value in the path cannot be addressed.
@@ -167,7 +167,8 @@ impl Endpoint {
             None => Dialect::LATEST,
         };
         let payload = operation.payload(dialect)?;
-        // The operation builds its body, which is JSON. The payload `Streamed` has no size.
+        // A body that the operation builds (`Vec<u8>`) is JSON. For an upload, the payload is
+        // `Streamed`, whose size is 0.
         let json = size_of::<O::Payload>() > 0 && !matches!(O::METHOD, Method::GET | Method::HEAD);
         let mut head = self.head(O::METHOD, operation.path(), json)?;
         operation.headers(&mut head.headers)?;
@@ -205,7 +206,8 @@ impl Endpoint {
         Ok(uri.try_into().map_err(http::Error::from)?)
     }
 
-    /// Starts reading the response to an operation, after its head was received.
+    /// Starts reading the response to an operation, after its head was received. Skip the heads of
+    /// interim responses (1xx).
     ///
     /// `reason` is the reason phrase of the status line. Some errors of hubs have their only text
     /// there. A transport that does not know the phrase passes an empty string.
@@ -274,7 +276,7 @@ fn parse_base(given: &str) -> Result<String, RequestError> {
     {
         return Ok(url.as_str().trim_end_matches('/').into());
     } else {
-        // The URL is valid, but requests need a `Uri` with the same host, which allows less.
+        // `http::Uri` allows fewer characters than `url::Url`.
         "its host or path contains a character that HTTP does not allow there, or it is too long"
     };
     Err(refusal(given, mistake))

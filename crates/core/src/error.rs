@@ -1,5 +1,4 @@
-//! Errors. A [`RequestError`] is reported before anything is sent. A [`ReplyError`] is about the
-//! response.
+//! Errors: a [`RequestError`] before the request is sent, and a [`ReplyError`] for the response.
 
 mod api;
 mod code;
@@ -156,31 +155,33 @@ impl From<core::convert::Infallible> for RequestError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplyError {
-    /// The hub, or a proxy in front of it, refused the request.
+    /// The hub, or a proxy in front of it, refused the request: the status is not a success (2xx).
     #[error(transparent)]
     Api(#[from] Box<ApiError>),
 
-    /// The status is a success, but the body is not the expected JSON.
+    /// The status is a success, but the body or a line of it is not the expected JSON. Also the
+    /// error of [`Event::data_as`](crate::Event::data_as).
     #[error("the response is not the expected JSON; it begins with {start:?}")]
     #[non_exhaustive]
     Body {
-        /// The beginning of the body, at most 120 characters.
+        /// The beginning of the body or of the line, at most 120 characters.
         start: String,
         /// The error of the parser.
         source: serde_json::Error,
     },
 
-    /// The status is a success, but the body is not UTF-8 text.
+    /// The status is a success, but the body or a line of it is not UTF-8 text.
     #[error("the response is not UTF-8 text; it begins with {start:?}")]
     #[non_exhaustive]
     Text {
-        /// The beginning of the body, or of the line, at most 120 characters.
+        /// The beginning of the body or of the line, at most 120 characters.
         start: String,
         /// The position of the first invalid byte.
         source: Utf8Error,
     },
 
-    /// The body is longer than any response to this operation. The rest was not read.
+    /// The body, or a line of it, is longer than hubs send. The rest of it was not read. A decoder
+    /// of lines then continues with the next line.
     #[error(
         "the response is longer than {limit} bytes, more than a hub sends here; \
          the rest was not read"
@@ -191,7 +192,7 @@ pub enum ReplyError {
         limit: usize,
     },
 
-    /// The body is compressed, although the request did not allow that. It was not read. Turn off
+    /// The body is compressed, although the client did not request that. It was not read. Turn off
     /// compression in the proxy in front of the hub.
     #[error(
         "the response is encoded ({header}: {}), \
@@ -268,7 +269,7 @@ impl ReplyError {
 
 /// Removes secrets from an address. The text before an `@` may contain a password, also in a
 /// mistyped address (`user:secret@example.com` has the scheme `user`). The text after a `?` or `#`
-/// may be a token. If an `@` follows a `?` or `#`, nothing is left.
+/// may be a token. If an `@` follows a `?` or `#`, the whole address is replaced.
 pub(crate) fn redacted(address: &str) -> Cow<'_, str> {
     let end = address.find(['?', '#']).unwrap_or(address.len());
     let (place, rest) = address.split_at_checked(end).unwrap_or_default();

@@ -32,9 +32,10 @@
 //!   exchanges may be open at once.
 //! - `now` is the time since the start of the flow. It must not decrease.
 //! - Send each request once. Retries are the flow's decision.
-//! - At the caller's own timeout, call [`cancel`](Flow::cancel) and continue to drive the flow. It
-//!   then cleans up what it has started on the hub, which takes at most 20 seconds. The driver
-//!   may do this in the background.
+//! - If the caller has a timeout of its own, call [`cancel`](Flow::cancel) when it expires, and
+//!   continue to drive the flow. The flow then cleans up: it kills an instance that it has started,
+//!   or hands a deletion over to the hub. This takes at most 20 seconds. The driver may do it in
+//!   the background.
 
 mod delete;
 mod events;
@@ -71,7 +72,7 @@ pub use self::status::WaitForEnd;
 pub use self::version::WaitForHub;
 pub use self::watch::WatchInstances;
 
-/// A procedure of several requests.
+/// A state machine for a task of several requests.
 pub trait Flow {
     /// The type of the result.
     type Output;
@@ -84,7 +85,8 @@ pub trait Flow {
 
     /// Cancels the flow. From now on it only cleans up.
     ///
-    /// The result is [`FlowError::Cancelled`], unless the flow already has another one.
+    /// The result is then [`FlowError::Cancelled`], or [`FlowError::Attempts`] with it as the last
+    /// error, unless the flow has another result already.
     fn cancel(&mut self, now: Duration);
 }
 
@@ -100,8 +102,8 @@ pub enum Command<T> {
         /// The time at which to poll again, since the start of the flow. `None` means no limit.
         until: Option<Duration>,
     },
-    /// The flow has a result. Abort the exchanges that are still open, unless the flow yields more
-    /// results.
+    /// The flow has a result. Abort the exchanges that are still open, unless the documentation of
+    /// the flow says that it yields more results.
     Done(T),
 }
 
@@ -112,7 +114,8 @@ pub struct Send {
     pub id: ExchangeId,
     /// The name of the operation for error messages, such as `get instance`.
     pub operation: &'static str,
-    /// The request. For `GET` and `DELETE`, an empty body means no body.
+    /// The request. For `GET` and `DELETE`, an empty body means no body. For other methods, it
+    /// means `Content-Length: 0`.
     pub request: Request<Vec<u8>>,
     /// Timeout for the whole exchange, after which it has [failed](Input::Failed). `None` means no
     /// timeout.
@@ -126,7 +129,7 @@ pub struct ExchangeId(u32);
 /// An input from the network.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
-    /// The head of the response.
+    /// The head of the response. Skip interim responses (1xx).
     Head {
         /// The exchange.
         id: ExchangeId,
@@ -189,7 +192,7 @@ pub enum Progress {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FlowError {
-    /// This exchange failed. The driver knows the cause.
+    /// This exchange failed. The driver, which reported [`Input::Failed`], knows the cause.
     Failed(ExchangeId),
     /// The response of this exchange is a refusal or cannot be read.
     Reply(ExchangeId, Box<ReplyError>),
@@ -203,7 +206,8 @@ pub enum FlowError {
     TimedOut(Duration),
     /// The flow was cancelled.
     Cancelled,
-    /// Several attempts failed. One error for each.
+    /// Several attempts failed. Contains the errors in order. [`WaitForHub`] keeps only the first
+    /// and the last one.
     Attempts(Vec<FlowError>),
 }
 
@@ -257,5 +261,5 @@ impl FlowError {
     }
 }
 
-/// The result of a flow, once there is one. The driver gets queued commands first.
+/// The result of a flow. `None` while the flow runs. The flow returns queued commands first.
 type Outcome<T> = Option<Result<T, FlowError>>;

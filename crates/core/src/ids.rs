@@ -9,8 +9,8 @@ use crate::path::check_segment;
 
 /// Declares a type for one kind of id or name that is part of a path.
 ///
-/// Creating one from text checks it. One in a response is kept as the hub wrote it, and checked
-/// when it becomes part of a path.
+/// `new` and the conversions check the text. A value in a response is not checked before it becomes
+/// part of a path.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $check:path) => {
         $(#[$doc])*
@@ -21,10 +21,10 @@ macro_rules! name {
         impl $name {
             pub(crate) const WHAT: &'static str = $what;
 
-            #[doc = concat!("Creates a ", $what, " from text.")]
+            #[doc = concat!("Returns the ", $what, " with this text.")]
             ///
             /// # Errors
-            /// [`RequestError::PathSegment`] if hubs cannot find the text in a path.
+            /// [`RequestError::PathSegment`] if the text cannot be part of a path.
             pub fn new(text: impl Into<String>) -> Result<Self, RequestError> {
                 let text = text.into();
                 $check(Self::WHAT, &text)?;
@@ -117,8 +117,8 @@ name! {
 }
 
 name! {
-    /// The name of an event to wait for. It is part of a path. An event to send may have any name,
-    /// because that one is part of a body.
+    /// The name of an event to wait for, as a part of a path. The name in
+    /// [`SendEvent`](crate::SendEvent) may be any text, because it is part of a body.
     EventName, "event name", check_segment
 }
 
@@ -148,7 +148,7 @@ name! {
     StoreItemId, "store item id", check_segment
 }
 
-/// The names of members of every JavaScript object. quirk (0.18.7, 1.0.1): the hub never responds
+/// The names of members of every JavaScript object. Quirk (0.18.7, 1.0.1): the hub never responds
 /// to a request for an instance with such an id.
 const OBJECT_MEMBERS: [&str; 12] = [
     "__defineGetter__",

@@ -4,7 +4,7 @@
 macro_rules! known_text {
     ($name:ident, $what:literal: $($variant:ident = $text:literal,)+) => {
         impl $name {
-            #[doc = concat!($what, " as hubs write it.")]
+            #[doc = concat!("Returns ", $what, " as hubs write it.")]
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {

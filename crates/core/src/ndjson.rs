@@ -21,7 +21,7 @@ pub struct NdjsonGuard {
     /// The part of the current line that is held back: a prefix of `null`, or `null` and the
     /// whitespace after it. Whitespace before it is passed on.
     held: Vec<u8>,
-    /// The current line cannot become `null`.
+    /// `true` if the current line cannot become `null`.
     harmless: bool,
     refused: bool,
 }

@@ -58,9 +58,9 @@ pub trait Operation {
 
     /// Adds the headers of this operation to those of the [`Endpoint`](crate::Endpoint).
     ///
-    /// If the operation builds its body, and the method is not `GET` or `HEAD`, they already contain
-    /// `Content-Type: application/json`. Hubs require it, even on a `DELETE` without a body. An
-    /// operation with a [`Streamed`] body adds the type of that body.
+    /// If the operation builds its body, and the method is not `GET` or `HEAD`, the headers already
+    /// contain `Content-Type: application/json`. Hubs require it, even on a `DELETE` without a
+    /// body. An operation with a [`Streamed`] body adds the type of that body.
     ///
     /// # Errors
     /// A value that the caller supplied cannot be sent as a header.
@@ -99,8 +99,7 @@ pub trait Operation {
         Duration::ZERO
     }
 
-    /// Corrects an error response with a misleading status, for operations for which some hubs send
-    /// one.
+    /// Corrects an error response whose status is misleading. By default, changes nothing.
     fn map_api_error(error: ApiError) -> ApiError {
         error
     }

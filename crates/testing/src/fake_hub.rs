@@ -205,7 +205,8 @@ impl FakeHub {
         self.with(|state| state.network.add_fault(fault));
     }
 
-    /// Returns the faults that have not been used up, to check that each one met a request.
+    /// Returns the faults that can still apply to a request. Empty if each fault has met its
+    /// requests.
     #[must_use]
     pub fn pending_faults(&self) -> Vec<Fault> {
         self.with(|state| state.network.pending_faults())
@@ -222,7 +223,8 @@ impl FakeHub {
         self.with(|state| state.network.set_proxy(proxy));
     }
 
-    /// Refuses all starts with the status 419, as a hub does that is short of memory.
+    /// Makes the hub refuse all starts with the status 419 (`true`), like a hub that is short of
+    /// memory, or accept them again (`false`).
     pub fn set_overloaded(&self, overloaded: bool) {
         self.with_model(|model| model.set_overloaded(overloaded));
     }

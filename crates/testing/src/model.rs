@@ -131,7 +131,7 @@ pub struct Model {
     pipes: Pipes,
     sequences: Vec<Sequence>,
     deletions: Vec<PendingDeletion>,
-    /// The timer of the audit's heartbeat runs.
+    /// `true` if the timer of the audit's heartbeat runs.
     audit_heartbeat: bool,
     instances: Instances,
     topics: Vec<Topic>,
@@ -141,9 +141,9 @@ pub struct Model {
     find_program: Option<FindProgram>,
     overloaded: bool,
     records: BTreeMap<InstanceKey, InstanceRecord>,
-    /// The instances whose programs are to be called.
+    /// The instances whose programs must be called.
     dirty: BTreeSet<InstanceKey>,
-    /// Anything may have changed since the last [`take_changed`](Self::take_changed).
+    /// `true` if anything may have changed since the last [`take_changed`](Self::take_changed).
     changed: bool,
 }
 
@@ -205,7 +205,8 @@ impl Model {
         self.find_program = Some(Arc::new(find));
     }
 
-    /// Refuses all starts, like a hub that is short of memory or disk space.
+    /// Makes the hub refuse all starts with the status 419 (`true`), like a hub that is short of
+    /// memory or disk space, or accept them again (`false`).
     pub fn set_overloaded(&mut self, overloaded: bool) {
         self.overloaded = overloaded;
     }
@@ -222,7 +223,8 @@ impl Model {
         self.timers.next()
     }
 
-    /// Advances the time, and handles all timers until then. A past time changes nothing.
+    /// Advances the time to `now`, and handles all timers until then. An earlier time than the
+    /// current one changes nothing.
     pub fn advance(&mut self, now: Duration) {
         while let Some((at, due)) = self.timers.take(now) {
             self.now = self.now.max(at);
@@ -274,8 +276,9 @@ impl Model {
         self.settle();
     }
 
-    /// Restarts the hub. All connections, processes and streams are lost. Real hubs keep sequences
-    /// if they are configured to identify existing ones.
+    /// Restarts the hub. All connections, processes and streams are lost, and also the sequences
+    /// unless `keep_sequences` is set. Real hubs keep sequences if `identifyExisting` is
+    /// configured.
     pub fn restart(&mut self, keep_sequences: bool) {
         for id in self.exchanges.keys().copied().collect::<Vec<_>>() {
             self.cut(id);
@@ -304,8 +307,8 @@ impl Model {
         self.log_begin();
     }
 
-    /// Returns `true` if anything may have changed since the last call. A driver that waits for an
-    /// exchange need not poll it otherwise.
+    /// Returns `true` if anything may have changed since the last call. If nothing has changed, a
+    /// driver that waits for an exchange need not poll it.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }

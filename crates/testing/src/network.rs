@@ -64,7 +64,8 @@ impl Network {
         self.faults.push(fault);
     }
 
-    /// Returns the faults that have not been used up. A fault that always applies stays.
+    /// Returns the faults that can still apply to a request. These include each fault with
+    /// [`always`](Fault::always).
     #[must_use]
     pub fn pending_faults(&self) -> Vec<Fault> {
         let left = self.faults.iter().filter(|fault| fault.left > 0);

@@ -160,7 +160,7 @@ impl Replay {
     /// #     "GET /api/v1/version HTTP/1.1\r\n\r\n",
     /// #     "HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n{\"version\":\"1.0.1\"}",
     /// # )?;
-    /// // The server needs the replay, so keep it.
+    /// // Keep the replay alive, because the server does not.
     /// let replay = Replay::new([exchange]);
     /// let server = replay.serve()?;
     /// assert_eq!(HostClient::new(server.url())?.version()?.version, "1.0.1");

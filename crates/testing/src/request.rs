@@ -110,8 +110,7 @@ impl fmt::Debug for ReceivedRequest {
 /// A request whose body is still arriving.
 ///
 /// Its [`Read`] implementation reads the body. It dereferences to the part of the request that was
-/// read so far. After the test has returned the
-/// answer, the rest of the body is read if the status of the answer is 2xx.
+/// read so far. If the test answers with a status of 2xx, the rest of the body is read after that.
 pub struct IncomingRequest<'a> {
     request: ReceivedRequest,
     rest: &'a mut (dyn Read + Send),

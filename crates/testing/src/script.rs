@@ -71,12 +71,12 @@ use crate::{IncomingRequest, ReceivedRequest};
 #[derive(Clone)]
 pub struct Script {
     shared: Arc<Shared>,
-    /// Counts the clones of the test only. Clients hold `shared`, so they do not keep silent
-    /// answers waiting.
+    /// Ends the silent answers when the test drops its last clone. Clients hold only `shared`, so a
+    /// client that outlives the test's clones does not delay this.
     _guard: Arc<SilenceGuard>,
 }
 
-/// Ends the silent answers when it is dropped, together with the last clone of the test.
+/// Ends the silent answers when it is dropped.
 struct SilenceGuard(Arc<AnswerQueue>);
 
 impl Drop for SilenceGuard {
@@ -168,9 +168,9 @@ impl Script {
     /// Sets the upper bound for each wait for the headers or the next piece of an
     /// [`Answer::live`]. The default is 10 seconds, and `None` removes it.
     ///
-    /// It prevents a test from hanging that does not send the next piece or does not end the
-    /// answer. The error says which request waited, and for which part.
-    /// [`assert_done`](Self::assert_done) reports it as well.
+    /// Without a limit, a test that does not send the next piece or does not end the answer would
+    /// hang. The error names the request and the missing part. [`assert_done`](Self::assert_done)
+    /// reports it as well.
     ///
     /// ```
     /// use std::time::Duration;

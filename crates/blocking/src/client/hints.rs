@@ -1,4 +1,4 @@
-//! Likely reasons for a `404`, which are added to the message of the error.
+//! Likely reasons for a `404`, for the end of the error message.
 
 use scramjet_client_core::{ApiError, GetVersion, Operation};
 
@@ -8,9 +8,9 @@ use crate::error::{Error, ErrorKind};
 /// The path of a hub's API.
 const API_PATH: &str = "/api/v1";
 
-const BASE_PATH: &str = "is the base path (/api/v1) missing?";
+const BASE_PATH_HINT: &str = "is the base path (/api/v1) missing?";
 
-const NAME: &str =
+const NAME_HINT: &str =
     "hubs look up sequences by id; to look one up by name, use HostClient::sequence_named";
 
 impl Client {
@@ -21,10 +21,13 @@ impl Client {
         };
         let refusal = reply.api().filter(|refusal| refusal.is_not_found())?;
         if self.may_lack_base_path(error, refusal) {
-            return Some(BASE_PATH);
+            return Some(BASE_PATH_HINT);
         }
-        let names_a_sequence = error.url().and_then(sequence).is_some_and(|id| !is_id(id));
-        (refusal.is_from_hub() && names_a_sequence).then_some(NAME)
+        let names_a_sequence = error
+            .url()
+            .and_then(sequence_id)
+            .is_some_and(|id| !is_uuid(id));
+        (refusal.is_from_hub() && names_a_sequence).then_some(NAME_HINT)
     }
 
     /// Returns `true` if the base URL may lack the path of the API, so that no route is found.
@@ -44,13 +47,13 @@ impl Client {
 }
 
 /// Returns the id of the sequence in a URL, if the URL has one.
-fn sequence(url: &str) -> Option<&str> {
+fn sequence_id(url: &str) -> Option<&str> {
     let (_, rest) = url.rsplit_once("/sequence/")?;
     rest.split(['/', '?']).next()
 }
 
-/// Returns `true` for a UUID: hubs use UUIDs as ids.
-fn is_id(text: &str) -> bool {
+/// Returns `true` for a UUID. Hubs assign UUIDs as ids of sequences.
+fn is_uuid(text: &str) -> bool {
     let lengths = text.split('-').map(str::len);
     let is_hex = |c: char| c == '-' || c.is_ascii_hexdigit();
     text.chars().all(is_hex) && lengths.eq([8, 4, 4, 4, 12])

@@ -1,4 +1,4 @@
-//! Settings from the environment.
+//! Settings from environment variables.
 
 use std::env;
 use std::path::Path;
@@ -20,26 +20,29 @@ const TOKEN: &str = "SCRAMJET_TOKEN";
 const CA_FILE: &str = "SCRAMJET_CA_FILE";
 const HUB_VERSION: &str = "SCRAMJET_HUB_VERSION";
 
-/// All certificates of Mozilla have a quarter of a megabyte.
+/// Upper bound for the file of certificates. All root certificates of Mozilla together have a
+/// quarter of a megabyte.
 const MAX_CA_BYTES: u64 = 16 << 20;
 
-/// Settings from the environment.
+/// Settings from environment variables.
 impl HostClientBuilder {
-    /// Settings from the environment, to which others can be added. They are checked here, so that an error names the variable. One that is
-    /// empty counts as not set, and no others are looked at.
+    /// Creates a builder with settings from environment variables.
     ///
-    /// | variable | what it is | where it is not set |
+    /// | variable | value | if not set or empty |
     /// |---|---|---|
-    /// | `SCRAMJET_HUB_URL` | the address of the hub's API, see [`HostClient::new`] | an error, see [`ConfigError::is_unset`] |
-    /// | `SCRAMJET_TOKEN` | a token, see [`bearer_token`](Self::bearer_token) | nothing is sent |
-    /// | `SCRAMJET_CA_FILE` | a file of certificates, see [`ca_certificate_pem`](Self::ca_certificate_pem) | those of Mozilla |
-    /// | `SCRAMJET_HUB_VERSION` | the hub's version, see [`hub_version`](Self::hub_version) | the hub is asked |
+    /// | `SCRAMJET_HUB_URL` | [base URL](HostClient::new) | an error |
+    /// | `SCRAMJET_TOKEN` | [bearer token](Self::bearer_token) | no token |
+    /// | `SCRAMJET_CA_FILE` | a [certificate](Self::ca_certificate_pem) file | the default |
+    /// | `SCRAMJET_HUB_VERSION` | [version of the hub](Self::hub_version) | a request to the hub |
     ///
-    /// With the address of a Manager or a Middleware, end with [`build_manager`](Self::build_manager) or
-    /// [`build_middleware`](Self::build_middleware).
+    /// Reads no other variables. Checks the values at once, so that an error names the variable.
+    ///
+    /// If the URL is that of a Manager or a Middleware, finish the builder with
+    /// [`build_manager`](Self::build_manager) or [`build_middleware`](Self::build_middleware).
     ///
     /// # Errors
-    /// `SCRAMJET_HUB_URL` is not set, a variable cannot be used, or the file cannot be read.
+    /// `SCRAMJET_HUB_URL` is not set ([`ConfigError::is_unset`]), a value is invalid, or the file
+    /// cannot be read.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClientBuilder;
@@ -67,7 +70,7 @@ impl HostClientBuilder {
             let unusable = |error| {
                 ConfigError::variable(CA_FILE, format_args!("{file}: {}", without_value(&error)))
             };
-            builder = trusting(builder, pem).map_err(unusable)?;
+            builder = with_ca_certificates(builder, pem).map_err(unusable)?;
         }
         if let Some(version) = variable(HUB_VERSION)? {
             let version = version
@@ -80,8 +83,11 @@ impl HostClientBuilder {
 }
 
 #[cfg(feature = "ureq")]
-fn trusting(builder: HostClientBuilder, pem: Vec<u8>) -> Result<HostClientBuilder, RequestError> {
-    // Nobody keeps it: only whether it can be made is of interest.
+fn with_ca_certificates(
+    builder: HostClientBuilder,
+    pem: Vec<u8>,
+) -> Result<HostClientBuilder, RequestError> {
+    // Checks the certificates. The transport itself is not needed.
     UreqTransport::new(&UreqConfig {
         ca_certificates: Some(pem.clone()),
         ..UreqConfig::default()
@@ -90,20 +96,22 @@ fn trusting(builder: HostClientBuilder, pem: Vec<u8>) -> Result<HostClientBuilde
 }
 
 #[cfg(not(feature = "ureq"))]
-fn trusting(_: HostClientBuilder, _: Vec<u8>) -> Result<HostClientBuilder, RequestError> {
+fn with_ca_certificates(
+    _: HostClientBuilder,
+    _: Vec<u8>,
+) -> Result<HostClientBuilder, RequestError> {
     Err(RequestError::setting(
         "ca_certificates",
         "this program was built without a transport that supports them",
     ))
 }
 
-/// A hub from the environment.
+/// Settings from environment variables.
 impl HostClient {
-    /// The hub of `SCRAMJET_HUB_URL`, with the token of `SCRAMJET_TOKEN` where that is set; all variables are in
-    /// [`HostClientBuilder::from_env`]. Connects to nothing yet.
+    /// Creates a client of the hub at `SCRAMJET_HUB_URL`, with the token in `SCRAMJET_TOKEN` if it
+    /// is set. Sends nothing.
     ///
-    /// # Errors
-    /// `SCRAMJET_HUB_URL` is not set, or a variable cannot be used.
+    /// [`HostClientBuilder::from_env`] lists all variables and errors.
     ///
     /// ```no_run
     /// use scramjet_client_blocking::HostClient;
@@ -115,14 +123,14 @@ impl HostClient {
     /// }
     /// ```
     pub fn from_env() -> Result<Self, ConfigError> {
-        // What is left is an address for which this program has no encryption.
+        // The one remaining error: an https URL, but the program was built without TLS support.
         HostClientBuilder::from_env()?
             .build()
             .map_err(|error| ConfigError::variable(HUB_URL, error))
     }
 }
 
-/// What is wrong, without what it is wrong with.
+/// Returns the problem without the value, which may contain secrets.
 pub(super) fn without_value(error: &RequestError) -> String {
     match error {
         RequestError::BaseUrl { problem, .. }
@@ -133,7 +141,7 @@ pub(super) fn without_value(error: &RequestError) -> String {
     }
 }
 
-/// The value of a variable, where it has one.
+/// Returns the value of a variable; `None` if it is not set or empty.
 pub(super) fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
     match env::var_os(name) {
         Some(value) if !value.is_empty() => match value.into_string() {

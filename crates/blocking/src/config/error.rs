@@ -4,59 +4,63 @@ use std::{fmt, io};
 
 use crate::support::chain::fmt_chain;
 
-/// Why no client could be made of the environment, or of a profile of `si`. Says which variable or file it is about, and never what a secret is.
+/// The error of creating a client from environment variables or a profile of `si`.
+///
+/// Names the variable or the file. Contains no secrets.
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A variable that is needed is not set, or is empty.
+    /// A required variable is not set or empty.
     #[non_exhaustive]
     Unset {
         /// The variable.
         variable: &'static str,
     },
-    /// The value of a variable cannot be used.
+    /// The value of a variable is invalid.
     #[non_exhaustive]
     Variable {
         /// The variable.
         variable: &'static str,
-        /// What is wrong with its value, which is not told where it is a secret.
+        /// The problem with its value. It does not quote a value that may be a secret.
         problem: String,
-        /// What the operating system says, where it names a file.
+        /// The error of reading the file that the variable names.
         source: Option<io::Error>,
     },
     /// A file or folder cannot be read.
     #[non_exhaustive]
     Read {
-        /// Which one.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A file of `si` is not what it should be, or does not say what was asked for.
+    /// A file of `si` is invalid, or lacks a required setting.
     #[non_exhaustive]
     Profile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, and what would be right.
+        /// The problem, and the correct form.
         problem: String,
     },
-    /// There is no profile of this name.
+    /// There is no profile with this name.
     #[non_exhaustive]
     NoProfile {
         /// The name.
         name: String,
-        /// What has it: `SI_CONFIG`, or a file. None where the caller has.
+        /// The source of the name: `SI_CONFIG` or a file. `None` if the caller gave it.
         named_by: Option<String>,
-        /// Where profiles are kept.
+        /// Folder of the profiles.
         folder: PathBuf,
-        /// The names of those that there are.
-        there: Vec<String>,
+        /// Names of the existing profiles.
+        existing: Vec<String>,
     },
-    /// The home folder of the user is not known.
+    /// The home folder of the user is unknown.
     NoHome,
 }
 
 impl ConfigError {
-    /// A variable that is needed is not set, or is empty: nothing is wrong, and nothing is configured.
+    /// Returns `true` if a required variable is not set or empty.
+    ///
+    /// Then nothing is configured, as opposed to configured in a wrong way.
     #[must_use]
     pub fn is_unset(&self) -> bool {
         matches!(self, Self::Unset { .. })
@@ -104,7 +108,7 @@ impl fmt::Display for ConfigError {
                 name,
                 named_by,
                 folder,
-                there,
+                existing,
             } => {
                 let folder = folder.display();
                 match named_by {
@@ -114,7 +118,7 @@ impl fmt::Display for ConfigError {
                     )?,
                     None => write!(f, "no profile {name:?} in {folder}")?,
                 }
-                match there.join(", ") {
+                match existing.join(", ") {
                     none if none.is_empty() => {
                         f.write_str("; there are no profiles, `si config print` creates the first")
                     }
@@ -141,7 +145,7 @@ impl Error for ConfigError {
     }
 }
 
-/// The sentence and its causes.
+/// Writes the message and its causes.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt_chain(self, f)

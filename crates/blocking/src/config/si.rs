@@ -18,14 +18,14 @@ const CONFIG_PATH: &str = "SI_CONFIG_PATH";
 const CONFIG: &str = "SI_CONFIG";
 const DEFAULT: &str = "default";
 
-/// A profile has some hundred bytes.
+/// Upper bound for the size of a profile, which usually has some hundred bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// A profile of the command-line tool `si` (`@scramjet/cli` on npm): which hub or platform it works with, and how it gets in. So a program uses
-/// the same as the shell that it is called from.
+/// A profile of the command-line tool `si` (`@scramjet/cli` on npm): the address of a hub or of the
+/// platform, and the token for it. With it, a program uses the same hub as `si`.
 ///
-/// Profiles are read and never written, and nothing is made where there are none. Their format is the same from 0.26.1, with which this was
-/// tried, to 1.0.1.
+/// Profiles are only read, never written or created. Their format is the same from 0.26.1 to 1.0.1
+/// (tested with 0.26.1).
 ///
 /// ```no_run
 /// use scramjet_client_blocking::config::SiProfile;
@@ -48,14 +48,21 @@ pub struct SiProfile {
 }
 
 impl SiProfile {
-    /// The profile that `si` would use, when it is called without `--config` and `--config-path`: the file that `SI_CONFIG_PATH` names, or else the
-    /// profile that `SI_CONFIG` names, or else the one that `si config profile use` has chosen, or else `default`.
+    /// Returns the profile that `si` uses without the options `--config` and `--config-path`.
     ///
-    /// Where the chosen one is not there any more, or cannot be read, `si` turns to `default`, and 0.26.1 to `http://127.0.0.1:8000/api/v1`; that
-    /// is an error here, for a program should not work with another hub than was chosen.
+    /// This is the first of the following:
+    ///
+    /// - the file that the variable `SI_CONFIG_PATH` names;
+    /// - the profile that the variable `SI_CONFIG` names;
+    /// - the profile that `si config profile use` has selected;
+    /// - the profile `default`.
+    ///
+    /// If the selected profile is missing or unreadable, `si` uses `default`, and 0.26.1 uses
+    /// `http://127.0.0.1:8000/api/v1`. Here that is an error, because a program should not use
+    /// another hub than the selected one.
     ///
     /// # Errors
-    /// There is no such profile, or its file cannot be used.
+    /// The profile does not exist, or its file is unreadable or invalid.
     pub fn current() -> Result<Self, ConfigError> {
         if let Some(path) = variable(CONFIG_PATH)? {
             return Self::from_path(&path).map_err(|error| match error {
@@ -91,18 +98,18 @@ impl SiProfile {
         }
     }
 
-    /// The profile of this name, which `si config profile create` has made.
+    /// Returns the profile with this name, as created by `si config profile create`.
     ///
     /// # Errors
-    /// There is none of this name, or its file cannot be used.
+    /// The profile does not exist, or its file is unreadable or invalid.
     pub fn named(name: &str) -> Result<Self, ConfigError> {
         Self::find(name, None)
     }
 
-    /// The profile in this file, as `si --config-path` takes it.
+    /// Reads the profile in a file, like `si --config-path`.
     ///
     /// # Errors
-    /// The file cannot be read, or is no profile.
+    /// The file is unreadable, or is not a profile.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
         let file = Fields {
@@ -130,24 +137,24 @@ impl SiProfile {
         })
     }
 
-    /// The names of all profiles that there are, sorted.
+    /// Returns the names of all profiles, sorted.
     ///
     /// # Errors
-    /// The home folder is not known, or the folder of the profiles cannot be read.
+    /// The home folder is unknown, or the folder of the profiles is unreadable.
     pub fn names() -> Result<Vec<String>, ConfigError> {
         names_in(&folder()?.join("profiles"))
     }
 
     fn find(name: &str, named_by: Option<String>) -> Result<Self, ConfigError> {
         let folder = folder()?.join("profiles");
-        let there = names_in(&folder)?;
-        // Looked up, and not put into a path: a name cannot lead to another folder.
-        if !there.iter().any(|known| known == name) {
+        let existing = names_in(&folder)?;
+        // Compared before it becomes part of a path, so a name cannot lead to another folder.
+        if !existing.iter().any(|known| known == name) {
             return Err(ConfigError::NoProfile {
                 name: name.into(),
                 named_by,
                 folder,
-                there,
+                existing,
             });
         }
         let profile = Self::from_path(folder.join(format!("{name}.json")))?;
@@ -157,59 +164,64 @@ impl SiProfile {
         })
     }
 
-    /// Its name; none where it was read from a file that was named by its path.
+    /// Returns the name. `None` if the profile was read from a path.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// The file.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// `apiUrl`: the address of a hub's API. Only used with the environment `development`.
+    /// Returns `apiUrl`, the base URL of a hub. `si` uses it only if `env` is `development`.
     #[must_use]
     pub fn api_url(&self) -> &str {
         &self.api_url
     }
 
-    /// `middlewareApiUrl`: the address of the platform, where there is one.
+    /// Returns `middlewareApiUrl`, the base URL of the platform.
     #[must_use]
     pub fn middleware_api_url(&self) -> Option<&str> {
         self.middleware_api_url.as_deref()
     }
 
-    /// Whether `env` is `production`: the tool works with the platform, and not with the hub at [`api_url`](Self::api_url).
+    /// Returns `true` if `env` is `production`. The profile is then for the platform, and not for
+    /// the hub at [`api_url`](Self::api_url).
     #[must_use]
     pub fn is_production(&self) -> bool {
         self.production
     }
 
-    /// `scope`: the name of a selection of space and hub, where there is one. The tool does not act upon it.
+    /// Returns `scope`, the name of a selection of space and hub. `si` ignores it.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
         self.scope.as_deref()
     }
 
-    /// `token`: what gives access to the platform, where there is one. A secret: it is not shown in `Debug` output.
+    /// Returns `token`, the access token for the platform. It is a secret; `Debug` output does not
+    /// show it.
     #[must_use]
     pub fn token(&self) -> Option<&str> {
         self.token.as_deref()
     }
 
-    /// The hub of the profile. The token belongs to the platform; like the tool, this does not send it to a hub of one's own. Connects to nothing yet.
+    /// Creates a client of the profile's hub. Sends nothing.
+    ///
+    /// The client does not send the token, because the token is for the platform. `si` does the
+    /// same.
     ///
     /// # Errors
-    /// The profile is one for the platform, and names no hub; or its address cannot be used.
+    /// The profile is for the platform and has no hub, or the base URL is invalid.
     pub fn host(&self) -> Result<HostClient, ConfigError> {
         self.host_builder()?
             .build()
             .map_err(|error| self.unusable("apiUrl", error))
     }
 
-    /// The same, for more settings.
+    /// Creates a builder for the client of the profile's hub, to add more settings.
     ///
     /// # Errors
     /// Like [`host`](Self::host).
@@ -223,17 +235,18 @@ impl SiProfile {
         self.builder("apiUrl", &self.api_url)
     }
 
-    /// The platform of the profile, with its token. Connects to nothing yet.
+    /// Creates a client of the profile's platform, with the token. Sends nothing.
     ///
     /// # Errors
-    /// The profile has no address of a platform, or one that cannot be used; or a token that cannot.
+    /// The profile has no base URL of a platform, or that URL or the token is invalid.
     pub fn middleware(&self) -> Result<MiddlewareClient, ConfigError> {
         self.middleware_builder()?
             .build_middleware()
             .map_err(|error| self.unusable("middlewareApiUrl", error))
     }
 
-    /// The same, for more settings. End with [`build_middleware`](HostClientBuilder::build_middleware).
+    /// Creates a builder for the client of the profile's platform, to add more settings. Finish it
+    /// with [`build_middleware`](HostClientBuilder::build_middleware).
     ///
     /// # Errors
     /// Like [`middleware`](Self::middleware).
@@ -269,10 +282,10 @@ impl fmt::Debug for SiProfile {
         f.debug_struct("SiProfile")
             .field("name", &self.name)
             .field("path", &self.path)
-            .field("api_url", &plain(&self.api_url))
+            .field("api_url", &redact(&self.api_url))
             .field(
                 "middleware_api_url",
-                &self.middleware_api_url.as_deref().map(plain),
+                &self.middleware_api_url.as_deref().map(redact),
             )
             .field("production", &self.production)
             .field("scope", &self.scope)
@@ -280,10 +293,10 @@ impl fmt::Debug for SiProfile {
     }
 }
 
-/// An address without what may be a secret in it.
-fn plain(url: &str) -> String {
+/// Removes the parts of a URL that may contain secrets: user name, password, query and fragment.
+fn redact(url: &str) -> String {
     let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
-    // Of one that is mistyped, a password may hold anything.
+    // The last `@` counts, because the password of an invalid URL may contain one.
     let host = rest
         .rsplit('@')
         .next()
@@ -292,9 +305,10 @@ fn plain(url: &str) -> String {
     format!("{scheme}{host}")
 }
 
-/// Where `si` keeps what it knows. The home folder as Node.js finds it: `HOME`, on Windows `USERPROFILE`, or what the system says of the user.
+/// Returns the folder of `si`, in the home folder as Node.js finds it: `HOME`, on Windows
+/// `USERPROFILE`, or the system's record of the user.
 fn folder() -> Result<PathBuf, ConfigError> {
-    #[allow(deprecated, reason = "it is not any more since Rust 1.87")]
+    #[allow(deprecated, reason = "not deprecated any more since Rust 1.87")]
     let home = std::env::home_dir();
     home.map(|home| home.join(".si")).ok_or(ConfigError::NoHome)
 }
@@ -302,7 +316,7 @@ fn folder() -> Result<PathBuf, ConfigError> {
 fn names_in(folder: &Path) -> Result<Vec<String>, ConfigError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        // The tool has never run.
+        // `si` has never run.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(ConfigError::read(folder)(error)),
     };
@@ -331,7 +345,7 @@ fn read(path: &Path) -> Result<Map<String, Value>, ConfigError> {
     }
 }
 
-/// What a file says. Its values are secrets, for all that is known: they do not get into errors.
+/// The members of a profile. Errors do not quote their values, because any of them may be a secret.
 struct Fields<'a> {
     path: &'a Path,
     fields: Map<String, Value>,
@@ -342,7 +356,7 @@ impl Fields<'_> {
         ConfigError::profile(self.path, problem)
     }
 
-    /// A text, where there is one that is not empty.
+    /// Returns a string member; `None` if it is missing or empty.
     fn text(&self, field: &str) -> Result<Option<String>, ConfigError> {
         match self.fields.get(field) {
             None => Ok(None),
@@ -364,7 +378,7 @@ impl Fields<'_> {
                 return Err(self.wrong("it has no \"configVersion\", so it is not a profile of si"));
             }
         }
-        // Of a tool that is newer than 1.0.1. The address that such a profile has beside it is not used.
+        // Written by versions of `si` after 1.0.1, which then ignore the URL in the profile.
         if self.fields.contains_key("verser2") {
             return Err(self.wrong(
                 "it connects to its hub with \"verser2\" instead of HTTP, \

@@ -2,7 +2,8 @@
 //!
 //! 1. [First steps](five_minutes): run a sequence on a hub and read its output.
 //! 2. [Patterns](crate::patterns): common tasks next to the TypeScript code that they replace.
-//! 3. [Asking](asking): send requests to an instance and receive answers; distribute jobs over a pool.
+//! 3. [Asking](asking): send requests to an instance and receive answers; distribute jobs over a
+//!    pool.
 //! 4. [Errors](errors): their messages, their predicates, and retries.
 //! 5. [Limits](limits): deadlines, idle timeouts, cancellation and Ctrl-C.
 //! 6. [Hubs](hubs): addresses, credentials, TLS, proxies, and differences between hub versions.
@@ -10,8 +11,8 @@
 //! 8. [Your code](your_code): rules for readers, callbacks and observers that this library calls.
 //! 9. [Costs](costs): what a build and a call cost.
 //!
-//! [`coming_from_api_client`](crate::coming_from_api_client) lists the counterparts of all methods of
-//! the TypeScript clients.
+//! [`coming_from_api_client`](crate::coming_from_api_client) lists the counterparts of all methods
+//! of the TypeScript clients.
 
 // The names that the pages link to.
 #[cfg(doc)]

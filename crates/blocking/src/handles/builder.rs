@@ -1,3 +1,5 @@
+//! The settings of a client.
+
 #[cfg(feature = "ureq")]
 mod connecting;
 
@@ -11,6 +13,8 @@ use crate::call::observer::Observer;
 use crate::call::options::DEFAULT_RETRY;
 use crate::client::Client;
 use crate::error::Error;
+#[cfg(doc)]
+use crate::error::ErrorKind;
 use crate::handles::host::HostClient;
 use crate::handles::platform::manager::ManagerClient;
 use crate::handles::platform::middleware::MiddlewareClient;
@@ -21,12 +25,15 @@ use crate::transport::UreqConfig;
 #[cfg(feature = "ureq")]
 use crate::transport::UreqTransport;
 
-/// Settings of a [`HostClient`], or of a client of the platform. Whatever is wrong with them is reported by [`build`](Self::build).
+/// A builder for a [`HostClient`], or for a client of the platform.
+///
+/// The methods do not return errors, so that one expression can set everything.
+/// [`build`](Self::build) fails if a setting is invalid.
 #[must_use]
 pub struct HostClientBuilder {
     base_url: String,
     headers: Vec<(String, String)>,
-    /// A setting that cannot be used, of those that are not kept as they were given.
+    /// The error of a setting that was invalid when it was set.
     problem: Option<RequestError>,
     #[cfg(feature = "ureq")]
     ureq: UreqConfig,
@@ -51,8 +58,9 @@ impl HostClientBuilder {
         }
     }
 
-    /// Sends this header with every request of this client, and of no other. Its value is taken to be a secret: it is not
-    /// shown in errors or `Debug` output.
+    /// Adds a header to every request of this client.
+    ///
+    /// The value counts as a secret: errors and `Debug` output do not show it.
     #[doc(alias = "setDefaultHeaders")]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
@@ -64,11 +72,11 @@ impl HostClientBuilder {
         self.header("authorization", format!("Bearer {}", token.as_ref()))
     }
 
-    /// Sends `Authorization: Basic …` with every request of this client, for a proxy in front of the
-    /// hub that asks for a name and a password.
+    /// Sends `Authorization: Basic …` with every request of this client, for a proxy in front of
+    /// the hub that requires a user name and a password.
     ///
-    /// A name with a colon is refused by [`build`](Self::build): the other side would take the rest of
-    /// it for the password.
+    /// [`build`](Self::build) refuses a user name with a colon, because the server would read the
+    /// rest of it as the password.
     #[cfg(feature = "ureq")]
     pub fn basic_auth(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
         use base64::Engine as _;
@@ -82,21 +90,33 @@ impl HostClientBuilder {
         self.header("authorization", format!("Basic {encoded}"))
     }
 
-    /// How requests are repeated on their own whose connection could not be made, or was lost; `None` for not at all. Where it is not said:
-    /// at most two times, some 50 and 100 milliseconds later, and no more when 2 seconds have passed.
+    /// Sets the policy for automatic retries after lost or failed connections; `None` turns them
+    /// off.
     ///
-    /// What the hub may have acted upon is never repeated, unless acting upon it again changes nothing (`GET`, `PUT`, `DELETE`; the second
-    /// `DELETE` may find nothing more). So an instance is not started twice, and an event not sent twice: a `POST` is repeated only where
-    /// surely nothing of it was sent. Nor is an upload repeated of which something was read, a stream that was begun, a call that was given up
-    /// for its limits, or any request because of what it was answered.
+    /// By default, the client retries at most twice, after about 50 and 100 milliseconds, and
+    /// starts no attempt later than 2 seconds after the first.
+    ///
+    /// The client retries `GET`, `PUT` and `DELETE` requests, because a repetition changes nothing
+    /// more. The retry of a `DELETE` may find nothing to delete. The client retries a `POST`
+    /// request only if nothing of it was sent. So a retry never starts a second instance or sends
+    /// an event twice.
+    ///
+    /// The client never retries
+    ///
+    /// - an upload, after it has read a part of the data;
+    /// - a stream, after it has begun;
+    /// - a call that a limit of the handle has ended;
+    /// - a request because of its response.
     ///
     /// ```no_run
     /// use std::time::Duration;
     /// use scramjet_client_blocking::{HostClient, RetryPolicy};
     ///
-    /// let patient = RetryPolicy::exponential(Duration::from_millis(200)).max_attempts(8).max_elapsed(Duration::from_secs(30));
-    /// let host = HostClient::builder("http://localhost:8000/api/v1").retry(patient).build()?;
-    /// let once = host.with_retry(None);
+    /// let policy = RetryPolicy::exponential(Duration::from_millis(200))
+    ///     .max_attempts(8)
+    ///     .max_elapsed(Duration::from_secs(30));
+    /// let host = HostClient::builder("http://localhost:8000/api/v1").retry(policy).build()?;
+    /// let without_retries = host.with_retry(None);
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
     pub fn retry(self, policy: impl Into<Option<RetryPolicy>>) -> Self {
@@ -106,7 +126,7 @@ impl HostClientBuilder {
         }
     }
 
-    /// Tells this observer of every request of this client and all its handles. See [`Observer`].
+    /// Sets an observer, which is called for every request of this client and its handles.
     #[doc(alias = "addLogger")]
     pub fn observer(self, observer: impl Observer + 'static) -> Self {
         Self {
@@ -115,9 +135,11 @@ impl HostClientBuilder {
         }
     }
 
-    /// Sets the hub's version (`"1.0.1"`, or a [`Version`]), so that the client does not ask for it.
-    /// Otherwise the first operation that depends on it asks with one request, once for this client
-    /// and all its handles.
+    /// Sets the version of the hub (`"1.0.1"`, or a [`Version`]), so that the client need not
+    /// request it.
+    ///
+    /// By default, the client sends `GET /version` before the first operation that depends on the
+    /// version. It does so once for the client and all its handles.
     pub fn hub_version(self, version: impl ToString) -> Self {
         Self {
             version: Some(version.to_string()),
@@ -125,8 +147,9 @@ impl HostClientBuilder {
         }
     }
 
-    /// Sends through this transport, and not through a new `UreqTransport`. Clients that are given clones of one transport
-    /// share its connections.
+    /// Sets the transport. The default is a new `UreqTransport`.
+    ///
+    /// Clients with the same transport share its connections.
     pub fn transport(self, transport: Arc<dyn Transport>) -> Self {
         Self {
             transport: Some(transport),
@@ -134,15 +157,16 @@ impl HostClientBuilder {
         }
     }
 
-    /// The client of a hub. Connects to nothing yet.
+    /// Creates the client of a hub. Sends nothing.
     ///
     /// # Errors
-    /// The base URL, a header, a certificate or the version cannot be used.
+    /// [`ErrorKind::Request`] if the base URL, a header, a certificate, the version or another
+    /// setting is invalid.
     pub fn build(self) -> Result<HostClient, Error> {
         self.client().map(HostClient::with)
     }
 
-    /// The client of a Manager with these settings.
+    /// Creates the client of a Manager. Sends nothing.
     ///
     /// # Errors
     /// Like [`build`](Self::build).
@@ -150,7 +174,7 @@ impl HostClientBuilder {
         self.client().map(ManagerClient::with)
     }
 
-    /// The client of a MultiManager with these settings.
+    /// Creates the client of a MultiManager. Sends nothing.
     ///
     /// # Errors
     /// Like [`build`](Self::build).
@@ -158,7 +182,7 @@ impl HostClientBuilder {
         self.client().map(MultiManagerClient::with)
     }
 
-    /// The client of a Middleware with these settings.
+    /// Creates the client of a Middleware. Sends nothing.
     ///
     /// # Errors
     /// Like [`build`](Self::build).
@@ -190,15 +214,19 @@ impl HostClientBuilder {
             endpoint.set_dialect(Dialect::of(version));
         }
         let transport = match &self.transport {
-            Some(transport) => self.given(transport)?,
+            Some(transport) => self.custom_transport(transport)?,
             None => self.default_transport(&endpoint)?,
         };
         Ok(Client::new(transport, endpoint, self.observer, self.retry))
     }
 
-    /// The transport that was given, and no settings for the one that it takes the place of.
+    /// Returns the caller's transport. Fails if there are settings for the default transport, which
+    /// would have no effect.
     #[cfg(feature = "ureq")]
-    fn given(&self, transport: &Arc<dyn Transport>) -> Result<Arc<dyn Transport>, RequestError> {
+    fn custom_transport(
+        &self,
+        transport: &Arc<dyn Transport>,
+    ) -> Result<Arc<dyn Transport>, RequestError> {
         match self.ureq.set() {
             Some(setting) => Err(RequestError::setting(
                 setting,
@@ -209,7 +237,10 @@ impl HostClientBuilder {
     }
 
     #[cfg(not(feature = "ureq"))]
-    fn given(&self, transport: &Arc<dyn Transport>) -> Result<Arc<dyn Transport>, RequestError> {
+    fn custom_transport(
+        &self,
+        transport: &Arc<dyn Transport>,
+    ) -> Result<Arc<dyn Transport>, RequestError> {
         Ok(Arc::clone(transport))
     }
 
@@ -236,35 +267,43 @@ impl HostClientBuilder {
 
 /// Constructors.
 impl HostClient {
-    /// The hub whose API is at `base_url`, for example `http://localhost:8000/api/v1`. The address is taken as given. Connects to nothing yet.
+    /// Creates a client of the hub whose API is at `base_url`, for example
+    /// `http://localhost:8000/api/v1`. Sends nothing.
+    ///
+    /// The path of the URL is used unchanged; `/api/v1` is not added.
     ///
     /// # Errors
-    /// It is not an `http` or `https` URL, or holds a query, a fragment, or a user name or password.
+    /// [`RequestError::BaseUrl`] if it is not an `http` or `https` URL, or contains a query, a
+    /// fragment, or a user name or password.
     pub fn new(base_url: impl Into<String>) -> Result<Self, Error> {
         Self::builder(base_url).build()
     }
 
-    /// A hub with settings: headers, a bearer token, timeouts.
+    /// Creates a builder for a client with settings, such as headers or a bearer token.
     pub fn builder(base_url: impl Into<String>) -> HostClientBuilder {
         HostClientBuilder::new(base_url.into())
     }
 }
 
-/// The constructors of a client of the platform.
+/// Implements the constructors of a client of the platform.
 macro_rules! platform_constructors {
-    ($client:ident, $build:ident, $what:literal) => {
+    ($client:ident, $build:ident, $server:literal) => {
+        /// Constructors.
         impl $client {
-            #[doc = concat!("The ", $what, " whose API is at `base_url`, for example `https://example.com/api/v1`. Connects to nothing yet.")]
+            #[doc = concat!("Creates a client of the ", $server, " whose API is at `base_url`,")]
+            /// for example `https://example.com/api/v1`. Sends nothing.
             ///
             /// # Errors
-            /// The URL cannot be used, see [`HostClient::new`](crate::HostClient::new).
+            /// The base URL is invalid, see [`HostClient::new`](crate::HostClient::new).
             pub fn new(base_url: impl Into<String>) -> Result<Self, Error> {
                 Self::builder(base_url).$build()
             }
 
-            #[doc = concat!("A ", $what, " with settings. End with [`", stringify!($build), "`](crate::HostClientBuilder::", stringify!($build), ").")]
+            #[doc = concat!("Creates a builder for a client of a ", $server, ". Finish it with")]
+            #[doc = concat!(
+                "[`", stringify!($build), "`](HostClientBuilder::", stringify!($build), ").")]
             pub fn builder(base_url: impl Into<String>) -> HostClientBuilder {
-                HostClient::builder(base_url)
+                HostClientBuilder::new(base_url.into())
             }
         }
     };
@@ -297,9 +336,9 @@ mod tests {
     use crate::handles::host::HostClient;
     use crate::transport::{RequestBody, Transport, TransportError};
 
-    struct Answering;
+    struct FixedResponse;
 
-    impl Transport for Answering {
+    impl Transport for FixedResponse {
         fn send(
             &self,
             _: Request<RequestBody<'_>>,
@@ -309,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transport_has_to_be_given() -> Result<(), crate::error::Error> {
+    fn build_fails_without_a_transport() -> Result<(), crate::error::Error> {
         let error = HostClient::new("http://localhost:8000/api/v1")
             .err()
             .map(|error| error.to_string())
@@ -319,10 +358,10 @@ mod tests {
                 && error.contains("`rustls`"),
             "{error}"
         );
-        let given = HostClient::builder("https://localhost:8000/api/v1")
-            .transport(Arc::new(Answering))
+        let host = HostClient::builder("https://localhost:8000/api/v1")
+            .transport(Arc::new(FixedResponse))
             .build()?;
-        assert_eq!(given.version()?.version, "1.0.1");
+        assert_eq!(host.version()?.version, "1.0.1");
         Ok(())
     }
 }

@@ -13,17 +13,22 @@ use crate::handles::platform::multi_manager::MultiManagerClient;
 use crate::handles::sequence::SequenceClient;
 use crate::limits::cancel::CancelToken;
 
-/// Gives a handle the methods that set its options. After the colon, where it keeps them.
+/// Implements the methods for a handle. The path after the colon leads to its client.
 macro_rules! call_options {
     ($handle:ident: $($client:ident).+) => {
-        /// Limits for each call, carried by a handle.
+        /// Limits and retries of calls. The returned handle has the new setting; this one is
+        /// unchanged.
         impl $handle {
-            /// This handle with a deadline: each of its calls, and of those of the handles made from it, must be over within `limit`, from
-            /// the first attempt to connect to the last byte of the answer. That includes streams: one that is read after its deadline
-            /// fails. `None` takes a deadline away. There is none unless it is set.
+            /// Returns a handle with a deadline for each call.
             ///
-            /// A call that waits by order has that time on top: [`stop`](crate::InstanceClient::stop) its timeout. A reader that is
-            /// being uploaded and blocks is not interrupted; the call fails when it returns.
+            /// Every call of this handle, and of handles created from it, must be complete within
+            /// `limit`. The time runs from the first attempt to connect to the last byte of the
+            /// response. It includes streams: reading one after its deadline fails. `None` removes
+            /// the deadline. There is none by default.
+            ///
+            /// The timeout given to [`stop`](crate::InstanceClient::stop) is added to the deadline.
+            /// A deadline does not interrupt a blocked reader whose data is being uploaded. The
+            /// call fails when that reader returns.
             #[must_use]
             pub fn with_deadline(&self, limit: impl Into<Option<Duration>>) -> Self {
                 let mut handle = self.clone();
@@ -31,11 +36,13 @@ macro_rules! call_options {
                 handle
             }
 
-            /// This handle with a limit for silence: each of its calls, and of those of the handles made from it, fails when for so long not
-            /// a byte has come while one was waited for, nor was one taken while some were sent. `None` takes the limit away. There is
-            /// none unless it is set.
+            /// Returns a handle with an idle timeout for each call.
             ///
-            /// A stream that failed so can be read on: what comes later is not lost.
+            /// A call of this handle, or of a handle created from it, fails if no byte arrives
+            /// within `limit` while it waits for one, or no byte leaves while it sends. `None`
+            /// removes the timeout. There is none by default.
+            ///
+            /// A stream can be read further after such an error. No data is lost.
             #[must_use]
             pub fn with_idle_timeout(&self, limit: impl Into<Option<Duration>>) -> Self {
                 let mut handle = self.clone();
@@ -43,9 +50,13 @@ macro_rules! call_options {
                 handle
             }
 
-            /// This handle with a token: cancelling it ends each of its calls and streams, and of those of the handles made from it, in
-            /// whatever they wait. It takes the place of another token. A reader that is being uploaded and blocks is not interrupted, unless
-            /// it is a stream with the same token.
+            /// Returns a handle with a token that cancels its calls.
+            ///
+            /// Cancelling the token ends every call and stream of this handle, and of handles
+            /// created from it, whatever they are blocked in. The token replaces an earlier one.
+            ///
+            /// The token does not interrupt a blocked reader whose data is being uploaded, unless
+            /// that reader is a stream with the same token.
             #[must_use]
             pub fn with_cancel(&self, token: &CancelToken) -> Self {
                 let mut handle = self.clone();
@@ -53,8 +64,9 @@ macro_rules! call_options {
                 handle
             }
 
-            /// This handle with another policy for requests that are repeated on their own, `None` for not at all. See
-            /// [`HostClientBuilder::retry`](crate::HostClientBuilder::retry).
+            /// Returns a handle with another policy for automatic retries; `None` turns them off.
+            ///
+            /// See [`HostClientBuilder::retry`](crate::HostClientBuilder::retry).
             #[must_use]
             pub fn with_retry(&self, policy: impl Into<Option<RetryPolicy>>) -> Self {
                 let mut handle = self.clone();

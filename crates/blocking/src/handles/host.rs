@@ -7,9 +7,13 @@ use crate::body::upload::Upload;
 use crate::client::Client;
 use crate::error::Error;
 
-/// A Transform Hub: where everything begins.
+/// A handle to a Transform Hub, the entry point of this crate.
 ///
-/// A cheap handle: clones share connections and what is known of the hub, and may be used from any number of threads.
+/// Clones are cheap. They share connections and the version of the hub, and can be used from any
+/// number of threads.
+///
+/// Every method that sends a request can fail because of the connection, a limit of the handle, or
+/// a refusal of the hub, see [`Error`]. A section "Errors" lists what is special about a method.
 ///
 /// ```no_run
 /// use scramjet_client_blocking::HostClient;
@@ -31,37 +35,30 @@ impl HostClient {
         Self { client }
     }
 
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
-    }
-
-    /// The base URL, without a trailing slash.
+    /// Returns the base URL, without a trailing slash.
     #[must_use]
     pub fn base_url(&self) -> &str {
         self.client.base_url()
     }
 
-    /// `GET /version`: which version the hub has. Asks it every time.
+    /// Returns the version of the hub (`GET /version`).
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// Sends a request every time.
     #[doc(alias = "getVersion")]
     pub fn version(&self) -> Result<HubVersion, Error> {
         self.client.version()
     }
 
-    /// How this hub speaks, by its version: as told to the builder, or as the hub was asked before. Asks it where neither is so.
+    /// Returns the wire format of the hub, which depends on its version.
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// Sends `GET /version` if the version is unknown. It is known if
+    /// [`hub_version`](crate::HostClientBuilder::hub_version) has set it, or after an earlier
+    /// request for it.
     pub fn dialect(&self) -> Result<Dialect, Error> {
         self.client.dialect()
     }
 
-    /// Runs any operation whose reply is one value, also one that is not modelled here: see [`Operation`].
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Executes an operation whose response is one value. See [`Operation`] to define one.
     pub fn call<O>(&self, operation: &O) -> Result<<O::Decoder as Decode>::Item, Error>
     where
         O: Operation<Payload = Vec<u8>, Decoder: SingleItem>,
@@ -69,10 +66,7 @@ impl HostClient {
         self.client.call(operation)
     }
 
-    /// Runs any operation that uploads; gives its reply, and how many bytes were sent.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Executes an operation that uploads data. Returns its response, and the number of bytes sent.
     pub fn send<O>(
         &self,
         operation: &O,
@@ -84,10 +78,8 @@ impl HostClient {
         self.client.send(operation, upload)
     }
 
-    /// Runs any operation whose reply is a stream. Returns when its head is there.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Executes an operation whose response is a stream. Returns when the head of the response has
+    /// arrived.
     pub fn open<O>(&self, operation: &O) -> Result<ByteStream, Error>
     where
         O: Operation<Payload = Vec<u8>, Decoder = Chunks>,

@@ -1,98 +1,88 @@
-//! What a hub tells about itself.
+//! Information about a hub: its state, configuration, load and logs.
 
+#[cfg(doc)]
+use scramjet_client_core::RequestError;
 use scramjet_client_core::{
     AuditRecord, Entities, GetConfig, GetLoadCheck, GetStatus, HubConfig, HubStatus, InstanceId,
-    JsonLines, ListEntities, LoadCheck, LogLine, ReadAudit, ReadLog, RequestError,
+    JsonLines, ListEntities, LoadCheck, LogLine, ReadAudit, ReadLog, flow,
 };
 
 use crate::body::byte_stream::ByteStream;
 use crate::body::items::Items;
 use crate::error::Error;
 use crate::handles::host::HostClient;
+use crate::handles::into_id::IntoId;
 use crate::streams::follow::{Follow, FollowLogs};
-use scramjet_client_core::flow;
 
 impl HostClient {
-    /// `GET /status`: whether the hub is connected to a Manager. Since 0.28.0.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Returns the hub's connection to a Manager (`GET /status`). Since 0.28.0.
     #[doc(alias = "getStatus")]
     #[inline]
     pub fn status(&self) -> Result<HubStatus, Error> {
         self.call(&GetStatus)
     }
 
-    /// `GET /config`: the public part of the hub's configuration. Since 0.19.2.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Returns the public part of the hub's configuration (`GET /config`). Since 0.19.2.
     #[doc(alias = "getConfig")]
     #[inline]
     pub fn config(&self) -> Result<HubConfig, Error> {
         self.call(&GetConfig)
     }
 
-    /// `GET /load-check`: how much room the hub has. The first call on a hub of 0.18 takes half a second.
+    /// Returns the load of the hub's machine (`GET /load-check`).
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// The first request takes about half a second on hubs of 0.18.
     #[doc(alias = "getLoadCheck")]
     #[inline]
     pub fn load_check(&self) -> Result<LoadCheck, Error> {
         self.call(&GetLoadCheck)
     }
 
-    /// `GET /log`: what the hub logs, in JSON lines: first all that it has kept (up to some MB), then as it comes. Never ends.
+    /// Opens the log of the hub, as JSON lines (`GET /log`).
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// Begins with everything that the hub has kept, up to several MB. The stream does not end.
     #[doc(alias = "getLogStream")]
     #[inline]
     pub fn log_stream(&self) -> Result<ByteStream, Error> {
         self.open(&ReadLog)
     }
 
-    /// `GET /log`, as records: see [`log_stream`](Self::log_stream) and [`ByteStream::json_lines`].
+    /// Opens the log of the hub, as records (`GET /log`).
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// See [`log_stream`](Self::log_stream) and [`ByteStream::json_lines`].
     pub fn log_lines(&self) -> Result<Items<JsonLines<LogLine>>, Error> {
         Ok(self.log_stream()?.json_lines())
     }
 
-    /// `GET /log`, as records, also over a lost connection. See [`Follow`]. The hub begins with all that it has kept each time, so
-    /// that after a gap lines come again.
+    /// Follows the log of the hub, as records (`GET /log`).
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// Reconnects if the connection is lost, see [`Follow`]. The hub begins with everything that it
+    /// has kept each time, so lines repeat after a gap.
     #[inline]
     pub fn follow_log(&self) -> Result<Follow<JsonLines<LogLine>>, Error> {
         let client = self.client.fix_deadline();
-        Follow::start(
-            &client,
-            &ReadLog,
-            flow::Follow::hub_log(client.endpoint().clone()),
-        )
+        let flow = flow::Follow::hub_log(client.endpoint().clone());
+        Follow::start(&client, &ReadLog, flow)
     }
 
-    /// Follows the logs of all instances as one, also of those that are started later, and over lost
-    /// connections. See [`FollowLogs`] for history, ends and costs.
+    /// Follows the logs of all instances as one stream, including those that start later.
     ///
-    /// On a hub since 0.27.0 that is the lines of instances in the hub's log (one connection); on an
-    /// older one, the log of each instance (one connection each), and `GET /instances` every second.
-    /// The hub's own lines are in [`follow_log`](Self::follow_log).
+    /// Reconnects if a connection is lost. See [`FollowLogs`] for history, ends and costs.
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// Since 0.27.0, the hub's log contains the lines of all instances, so this uses one
+    /// connection. On older hubs, it opens the log of each instance, with one connection each, and
+    /// sends `GET /instances` every second. The lines of the hub itself are in
+    /// [`follow_log`](Self::follow_log).
     pub fn follow_logs(&self) -> Result<FollowLogs, Error> {
         let client = self.client.fix_deadline();
         let endpoint = client.known_endpoint()?;
         FollowLogs::start(&client, flow::FollowLogs::all(endpoint)?)
     }
 
-    /// Follows the logs of these instances as one, over lost connections. It ends when all of them
-    /// have ended. See [`follow_logs`](Self::follow_logs).
+    /// Follows the logs of the given instances as one stream, which ends when all of them have
+    /// ended.
+    ///
+    /// Reconnects if a connection is lost. See [`follow_logs`](Self::follow_logs).
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, StartOptions};
@@ -107,42 +97,36 @@ impl HostClient {
     /// ```
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) if the hub does not know one of them (any
-    /// more). An id that cannot stand in a path fails before anything is sent.
-    pub fn follow_logs_of<I>(&self, ids: impl IntoIterator<Item = I>) -> Result<FollowLogs, Error>
-    where
-        I: TryInto<InstanceId>,
-        RequestError: From<I::Error>,
-    {
-        let ids: Result<Vec<_>, _> = ids.into_iter().map(TryInto::try_into).collect();
-        let ids: Vec<InstanceId> = ids.map_err(RequestError::from)?;
+    /// - [`is_not_found`](Error::is_not_found) if the hub does not know one of the instances.
+    /// - [`RequestError::PathSegment`] if an id cannot be part of a path. Nothing was sent then.
+    pub fn follow_logs_of<I: IntoId<InstanceId>>(
+        &self,
+        ids: impl IntoIterator<Item = I>,
+    ) -> Result<FollowLogs, Error> {
+        let ids = ids.into_iter().map(IntoId::into_id);
+        let ids: Vec<InstanceId> = ids.collect::<Result<_, _>>()?;
         let client = self.client.fix_deadline();
         let endpoint = client.known_endpoint()?;
         FollowLogs::start(&client, flow::FollowLogs::of(endpoint, ids)?)
     }
 
-    /// `GET /audit`, as records: see [`audit_stream`](Self::audit_stream) and [`ByteStream::json_lines`].
+    /// Opens the audit log of the hub, as records (`GET /audit`). Since 0.22.0.
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// See [`audit_stream`](Self::audit_stream) and [`ByteStream::json_lines`].
     pub fn audit_records(&self) -> Result<Items<JsonLines<AuditRecord>>, Error> {
         Ok(self.audit_stream()?.json_lines())
     }
 
-    /// `GET /audit`: what is done on the hub and by whom, in JSON lines. Never ends. Since 0.22.0.
+    /// Opens the audit log of the hub, as JSON lines (`GET /audit`). Since 0.22.0.
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// Each record says who did what. The stream does not end.
     #[doc(alias = "getAuditStream")]
     #[inline]
     pub fn audit_stream(&self) -> Result<ByteStream, Error> {
         self.open(&ReadAudit)
     }
 
-    /// `GET /entities`: all sequences and instances of the hub. Since 0.31.4.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Lists all sequences and instances of the hub (`GET /entities`). Since 0.31.4.
     #[doc(alias = "listEntities")]
     #[inline]
     pub fn list_entities(&self) -> Result<Entities, Error> {

@@ -1,24 +1,27 @@
-use std::fmt;
-use std::sync::Arc;
-
 mod events;
 pub(crate) mod input;
 pub(crate) mod output;
 pub(crate) mod transform;
 pub(crate) mod wait;
 
+use std::fmt;
+use std::sync::Arc;
+
+#[cfg(doc)]
+use scramjet_client_core::RequestError;
 use scramjet_client_core::{
     GetInstance, GetInstanceHealth, InstanceHealth, InstanceId, InstanceInfo, KillInstance,
-    KillOptions, ListInstances, RequestError, SetMonitoringRate, Started, StopInstance,
-    StopOptions, StopReply,
+    KillOptions, ListInstances, SetMonitoringRate, Started, StopInstance, StopOptions, StopReply,
 };
 
 use crate::error::Error;
 use crate::handles::host::HostClient;
+use crate::handles::into_id::IntoId;
 
-/// An instance on a hub: a sequence that runs, its streams and its events.
+/// A handle to an instance: a sequence that runs on a hub, with its streams and events.
 ///
-/// A cheap handle, like [`HostClient`]. Dropping it does nothing to the instance.
+/// Clones are cheap and share the connections of the [`HostClient`]. Dropping the handle does not
+/// affect the instance.
 #[derive(Clone)]
 pub struct InstanceClient {
     pub(crate) host: HostClient,
@@ -27,20 +30,15 @@ pub struct InstanceClient {
 }
 
 impl InstanceClient {
-    /// The instance of this id on a hub. Asks nothing: whether there is such an instance shows when it is used.
+    /// Creates a handle to an instance on a hub. Sends nothing, so the instance need not exist.
     ///
     /// # Errors
-    /// The id is empty, or one that a hub cannot find in a path.
+    /// [`RequestError::PathSegment`] if the id cannot be part of a path.
     #[doc(alias = "from")]
-    pub fn new<I>(id: I, host: &HostClient) -> Result<Self, Error>
-    where
-        I: TryInto<InstanceId>,
-        RequestError: From<I::Error>,
-    {
-        let id = id.try_into().map_err(RequestError::from)?;
+    pub fn new(id: impl IntoId<InstanceId>, host: &HostClient) -> Result<Self, Error> {
         Ok(Self {
             host: host.clone(),
-            id,
+            id: id.into_id()?,
             started: None,
         })
     }
@@ -54,51 +52,57 @@ impl InstanceClient {
         }
     }
 
-    /// The instance's id.
+    /// Returns the id of the instance.
     #[must_use]
     pub fn id(&self) -> &InstanceId {
         &self.id
     }
 
-    /// The hub that it is on.
+    /// Returns the hub of the instance.
     #[must_use]
     pub fn host(&self) -> &HostClient {
         &self.host
     }
 
-    /// The hub's whole reply to the start, where this handle comes from one.
+    /// Returns the hub's complete response to the start, if a start created this handle.
     #[must_use]
     pub fn started(&self) -> Option<&Started> {
         self.started.as_deref()
     }
 
-    /// `GET /instance/:id`: what the hub knows of the instance.
+    /// Returns the hub's information about the instance (`GET /instance/:id`).
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where it is gone: on 0.18 as soon as it ended, on 1.x some minutes later.
+    /// [`is_not_found`](Error::is_not_found) if the instance is gone. Hubs of 0.18 forget an
+    /// instance as soon as it ends, hubs of 1.x some minutes later.
     #[doc(alias = "getInfo")]
     #[inline]
     pub fn info(&self) -> Result<InstanceInfo, Error> {
         self.host.call(&GetInstance { id: &self.id })
     }
 
-    /// `GET /instance/:id/health`: its last sign of life. Waits for the first one.
+    /// Returns the last health report of the instance (`GET /instance/:id/health`).
+    ///
+    /// The hub waits for the first report.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone.
+    /// [`is_not_found`](Error::is_not_found) if the instance is gone.
     #[doc(alias = "getHealth")]
     #[inline]
     pub fn health(&self) -> Result<InstanceHealth, Error> {
         self.host.call(&GetInstanceHealth { id: &self.id })
     }
 
-    /// `POST /instance/:id/_stop`: asks the instance to stop, and has it killed when the timeout is over. Waits for as long as
-    /// the timeout: the hub answers only then, even if the instance has long ended.
+    /// Asks the instance to stop; the hub kills it after a timeout (`POST /instance/:id/_stop`).
     ///
-    /// Asks an unknown hub for its version first: the request differs between versions.
+    /// Blocks for the whole timeout: the hub responds only then, even if the instance ends earlier.
+    /// The timeout is added to the deadline and the idle timeout of the handle.
+    ///
+    /// If the version of the hub is unknown, the client requests it first, because the request
+    /// depends on it.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone.
+    /// [`is_not_found`](Error::is_not_found) if the instance is gone.
     #[inline]
     pub fn stop(&self, options: &StopOptions) -> Result<StopReply, Error> {
         self.host.call(&StopInstance {
@@ -107,11 +111,14 @@ impl InstanceClient {
         })
     }
 
-    /// `POST /instance/:id/_kill`: ends the instance. Returns at once; the process may take some seconds to go.
+    /// Kills the instance (`POST /instance/:id/_kill`).
+    ///
+    /// Returns at once. The process may take some seconds to end.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone. 1.x refuses with 400 (`Instance not
-    /// running`) where it has ended, and in the moment after its start.
+    /// - [`is_not_found`](Error::is_not_found) if the instance is gone.
+    /// - Hubs of 1.x refuse the request with 400 (`Instance not running`) if the instance has
+    ///   ended, and for a moment after its start.
     #[inline]
     pub fn kill(&self, options: &KillOptions) -> Result<StopReply, Error> {
         self.host.call(&KillInstance {
@@ -120,10 +127,13 @@ impl InstanceClient {
         })
     }
 
-    /// `POST /instance/:id/_monitoring_rate`: how many times in a second the instance reports its health. Once, where nothing was said.
+    /// Sets the number of health reports per second (`POST /instance/:id/_monitoring_rate`).
+    ///
+    /// An instance sends one report per second by default.
     ///
     /// # Errors
-    /// See [`Error`]; a rate of zero, which instances take for a thousand, is refused before it is sent.
+    /// [`RequestError::Option`] for a rate of zero, which instances treat as a thousand. Nothing
+    /// was sent then.
     #[inline]
     pub fn set_monitoring_rate(&self, per_second: u32) -> Result<(), Error> {
         self.host.call(&SetMonitoringRate {
@@ -135,39 +145,30 @@ impl InstanceClient {
 
 /// Instances of a hub.
 impl HostClient {
-    /// An instance on this hub. Asks nothing: whether there is such an instance shows when it is used.
+    /// Creates a handle to an instance on this hub. Sends nothing, so the instance need not exist.
     ///
     /// # Errors
-    /// The id is empty, or one that a hub cannot find in a path.
+    /// [`RequestError::PathSegment`] if the id cannot be part of a path.
     #[doc(alias = "getInstanceClient")]
-    pub fn instance<I>(&self, id: I) -> Result<InstanceClient, Error>
-    where
-        I: TryInto<InstanceId>,
-        RequestError: From<I::Error>,
-    {
+    pub fn instance(&self, id: impl IntoId<InstanceId>) -> Result<InstanceClient, Error> {
         InstanceClient::new(id, self)
     }
 
-    /// `GET /instances`: all instances of the hub, on 1.x also those that ended a short while ago.
+    /// Lists the instances of the hub (`GET /instances`).
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// Hubs of 1.x also list instances that ended within the last minutes.
     #[doc(alias = "listInstances")]
     #[inline]
     pub fn list_instances(&self) -> Result<Vec<InstanceInfo>, Error> {
         self.call(&ListInstances)
     }
 
-    /// `GET /instance/:id`: what the hub knows of an instance.
+    /// Returns the hub's information about an instance (`GET /instance/:id`).
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where there is none of this id, or no longer.
+    /// [`is_not_found`](Error::is_not_found) if the hub does not know the instance.
     #[doc(alias = "getInstanceInfo")]
-    pub fn instance_info<I>(&self, id: I) -> Result<InstanceInfo, Error>
-    where
-        I: TryInto<InstanceId>,
-        RequestError: From<I::Error>,
-    {
+    pub fn instance_info(&self, id: impl IntoId<InstanceId>) -> Result<InstanceInfo, Error> {
         self.instance(id)?.info()
     }
 }

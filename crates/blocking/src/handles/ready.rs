@@ -9,11 +9,14 @@ use crate::error::ErrorKind;
 use crate::handles::host::HostClient;
 
 impl HostClient {
-    /// `GET /version` until the hub answers, for as long as `limit` (and the handle's own limits) allow: for a hub that is being started.
+    /// Waits until the hub responds, and returns its version (`GET /version`, repeatedly).
+    ///
+    /// For a hub that is starting. Waits for at most `limit`, and within the limits of the handle.
     ///
     /// # Errors
-    /// See [`Error`]: of several attempts [`ErrorKind::Attempts`], with the first and the last of them. What does not go away by waiting
-    /// is an error at once: a refusal, or something else than a hub that answers.
+    /// [`ErrorKind::Attempts`] with the first and the last error, if several attempts failed. A
+    /// problem that waiting cannot solve is an error at once, for example a refusal, or a response
+    /// of something else than a hub.
     ///
     /// ```no_run
     /// # use std::time::Duration;

@@ -1,9 +1,10 @@
 use std::fmt;
 
+#[cfg(doc)]
+use scramjet_client_core::RequestError;
 use scramjet_client_core::{
     DeleteSequence, GetSequence, InstanceId, ListSequenceInstances, ListSequences,
-    OverwriteSequence, RequestError, SendSequence, SequenceId, SequenceInfo, StartOptions,
-    StartSequence,
+    OverwriteSequence, SendSequence, SequenceId, SequenceInfo, StartOptions, StartSequence,
 };
 
 use crate::body::upload::Upload;
@@ -11,10 +12,11 @@ use crate::client::kill;
 use crate::error::{Error, ErrorKind};
 use crate::handles::host::HostClient;
 use crate::handles::instance::InstanceClient;
+use crate::handles::into_id::IntoId;
 
-/// A sequence on a hub: an uploaded package that can be started any number of times.
+/// A handle to a sequence: an uploaded package, which can be started any number of times.
 ///
-/// A cheap handle, like [`HostClient`].
+/// Clones are cheap and share the connections of the [`HostClient`].
 #[derive(Clone)]
 pub struct SequenceClient {
     pub(crate) host: HostClient,
@@ -22,45 +24,44 @@ pub struct SequenceClient {
 }
 
 impl SequenceClient {
-    /// The sequence of this id on a hub. Asks nothing: whether there is such a sequence shows when it is used.
+    /// Creates a handle to a sequence on a hub. Sends nothing, so the sequence need not exist.
     ///
     /// # Errors
-    /// The id is empty, or one that a hub cannot find in a path.
+    /// [`RequestError::PathSegment`] if the id cannot be part of a path.
     #[doc(alias = "from")]
-    pub fn new<I>(id: I, host: &HostClient) -> Result<Self, Error>
-    where
-        I: TryInto<SequenceId>,
-        RequestError: From<I::Error>,
-    {
-        let id = id.try_into().map_err(RequestError::from)?;
+    pub fn new(id: impl IntoId<SequenceId>, host: &HostClient) -> Result<Self, Error> {
         Ok(Self {
             host: host.clone(),
-            id,
+            id: id.into_id()?,
         })
     }
 
-    /// The sequence's id.
+    /// Returns the id of the sequence.
     #[must_use]
     pub fn id(&self) -> &SequenceId {
         &self.id
     }
 
-    /// The hub that it is on.
+    /// Returns the hub of the sequence.
     #[must_use]
     pub fn host(&self) -> &HostClient {
         &self.host
     }
 
-    /// `POST /sequence/:id/start`: starts an instance. Returns when its process has connected to the hub, which takes from a
-    /// tenth of a second to several.
+    /// Starts an instance (`POST /sequence/:id/start`).
     ///
-    /// That is all that the answer says: a sequence that throws while it loads is also answered with success, and its
-    /// instance ends at once. A hub of 0.18 never answers where the package's `main` does not exist.
+    /// Returns when the process of the instance has connected to the hub, after 0.1 to several
+    /// seconds. This does not mean that the sequence runs: if it throws while it loads, the hub may
+    /// still respond with a success, and the instance ends at once.
+    ///
+    /// Hubs of 0.18 never respond if the `main` of the package does not exist, or if the package
+    /// has two `engines`.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_overloaded`](Error::is_overloaded) where the hub has no room, [`is_not_found`](Error::is_not_found)
-    /// where the sequence is gone, [`is_conflict`](Error::is_conflict) where there is an instance of the chosen id,
-    /// [`is_unsupported`](Error::is_unsupported) where the hub is too old for an option.
+    /// - [`is_overloaded`](Error::is_overloaded) if the hub lacks resources for another instance.
+    /// - [`is_not_found`](Error::is_not_found) if the sequence is gone.
+    /// - [`is_conflict`](Error::is_conflict) if an instance with the chosen id exists.
+    /// - [`is_unsupported`](Error::is_unsupported) if the hub is too old for an option.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, StartOptions};
@@ -79,79 +80,76 @@ impl SequenceClient {
         Ok(InstanceClient::started_as(started, &self.host))
     }
 
-    /// `GET /sequence/:id/instances`: the ids of its instances, on 1.x also of those that ended a short while ago.
+    /// Lists the ids of the sequence's instances (`GET /sequence/:id/instances`).
+    ///
+    /// Hubs of 1.x also list instances that ended within the last minutes.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the sequence is gone.
+    /// [`is_not_found`](Error::is_not_found) if the sequence is gone.
     #[doc(alias = "listInstances")]
     #[inline]
     pub fn list_instances(&self) -> Result<Vec<InstanceId>, Error> {
         self.host.call(&ListSequenceInstances { id: &self.id })
     }
 
-    /// An instance on this sequence's hub. Asks nothing.
+    /// Creates a handle to an instance on the hub of this sequence. Sends nothing.
     ///
     /// # Errors
-    /// The id is empty, or one that a hub cannot find in a path.
+    /// [`RequestError::PathSegment`] if the id cannot be part of a path.
     #[doc(alias = "getInstance")]
-    pub fn instance<I>(&self, id: I) -> Result<InstanceClient, Error>
-    where
-        I: TryInto<InstanceId>,
-        RequestError: From<I::Error>,
-    {
+    pub fn instance(&self, id: impl IntoId<InstanceId>) -> Result<InstanceClient, Error> {
         InstanceClient::new(id, &self.host)
     }
 
-    /// An instance on another hub. Asks nothing.
+    /// Creates a handle to an instance on another hub. Sends nothing.
     ///
     /// # Errors
-    /// The id is empty, or one that a hub cannot find in a path.
+    /// [`RequestError::PathSegment`] if the id cannot be part of a path.
     #[doc(alias = "getInstance")]
-    pub fn instance_on<I>(&self, id: I, host: &HostClient) -> Result<InstanceClient, Error>
-    where
-        I: TryInto<InstanceId>,
-        RequestError: From<I::Error>,
-    {
+    pub fn instance_on(
+        &self,
+        id: impl IntoId<InstanceId>,
+        host: &HostClient,
+    ) -> Result<InstanceClient, Error> {
         InstanceClient::new(id, host)
     }
 
-    /// `GET /sequence/:id`: what the hub knows of the sequence.
+    /// Returns the hub's information about the sequence (`GET /sequence/:id`).
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the sequence is gone.
+    /// [`is_not_found`](Error::is_not_found) if the sequence is gone.
     #[doc(alias = "getInfo")]
     #[inline]
     pub fn info(&self) -> Result<SequenceInfo, Error> {
         self.host.call(&GetSequence { id: &self.id })
     }
 
-    /// `PUT /sequence/:id`: replaces the package. Since 0.38.0; asks an unknown hub for its version first, so that a package is
-    /// not sent in vain. Returns when the hub has unpacked it.
+    /// Replaces the package of the sequence (`PUT /sequence/:id`). Since 0.38.0.
+    ///
+    /// Returns when the hub has unpacked the package. If the version of the hub is unknown, the
+    /// client requests it first, so that it uploads nothing to a hub that is too old.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_conflict`](Error::is_conflict) while the hub lists instances of it (on 1.x also ended ones, for
-    /// some minutes), [`is_unsupported`](Error::is_unsupported) on an older hub.
+    /// - [`is_conflict`](Error::is_conflict) if the hub lists instances of the sequence. Hubs of
+    ///   1.x list ended instances for some minutes.
+    /// - [`is_unsupported`](Error::is_unsupported) if the hub is too old.
     pub fn overwrite(&self, package: impl Into<Upload>) -> Result<Self, Error> {
-        let (sent, _) = self.host.send(
-            &OverwriteSequence { id: &self.id },
-            package.into().package(),
-        )?;
+        let operation = OverwriteSequence { id: &self.id };
+        let (sent, _) = self.host.send(&operation, package.into().package())?;
         Self::new(sent.id, &self.host)
     }
 
-    /// `DELETE /sequence/:id`: removes it, where it is not in use. See [`HostClient::delete_sequence`].
+    /// Deletes the sequence if it is not in use (`DELETE /sequence/:id`).
     ///
     /// # Errors
-    /// See [`Error`]; [`is_conflict`](Error::is_conflict) while it is in use.
+    /// - [`is_conflict`](Error::is_conflict) if the sequence is in use.
+    /// - [`is_not_found`](Error::is_not_found) if the sequence is gone.
     #[doc(alias = "deleteSequence")]
     pub fn delete(&self) -> Result<(), Error> {
         self.host.delete_sequence(&self.id)
     }
 
-    /// Deletes it and its instances. See [`HostClient::force_delete_sequence`].
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Deletes the sequence and its instances. See [`HostClient::force_delete_sequence`].
     #[doc(alias = "deleteSequence")]
     pub fn force_delete(&self) -> Result<(), Error> {
         self.host.force_delete_sequence(&self.id)
@@ -160,35 +158,29 @@ impl SequenceClient {
 
 /// Sequences of a hub.
 impl HostClient {
-    /// A sequence of this hub. Asks nothing: whether there is such a sequence shows when it is used.
+    /// Creates a handle to a sequence on this hub. Sends nothing, so the sequence need not exist.
     ///
     /// # Errors
-    /// The id is empty, or one that a hub cannot find in a path.
+    /// [`RequestError::PathSegment`] if the id cannot be part of a path.
     #[doc(alias = "getSequenceClient")]
-    pub fn sequence<I>(&self, id: I) -> Result<SequenceClient, Error>
-    where
-        I: TryInto<SequenceId>,
-        RequestError: From<I::Error>,
-    {
+    pub fn sequence(&self, id: impl IntoId<SequenceId>) -> Result<SequenceClient, Error> {
         SequenceClient::new(id, self)
     }
 
-    /// `GET /sequences`: all sequences of the hub.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Lists the sequences of the hub (`GET /sequences`).
     #[doc(alias = "listSequences")]
     #[inline]
     pub fn list_sequences(&self) -> Result<Vec<SequenceInfo>, Error> {
         self.call(&ListSequences)
     }
 
-    /// `GET /sequences`: the sequence whose package has this name. Hubs know sequences by their ids
-    /// alone, so this looks through all of them.
+    /// Returns the sequence whose package has this name (`GET /sequences`).
+    ///
+    /// Hubs look up sequences only by id, so the client searches the list of all sequences.
     ///
     /// # Errors
-    /// See [`Error`]; [`ErrorKind::SequenceName`] if there is none ([`Error::is_not_found`]) or more
-    /// than one, with their ids.
+    /// [`ErrorKind::SequenceName`] if no sequence has this name
+    /// ([`is_not_found`](Error::is_not_found)), or if several have it. Contains their ids.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, StartOptions};
@@ -207,11 +199,9 @@ impl HostClient {
         }
     }
 
-    /// `GET /sequences`: the ids of all sequences whose package has this name. See
-    /// [`sequence_named`](Self::sequence_named).
+    /// Returns the ids of all sequences whose package has this name (`GET /sequences`).
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// See [`sequence_named`](Self::sequence_named).
     #[doc(alias = "getSequenceId")]
     pub fn sequence_ids(&self, name: &str) -> Result<Vec<SequenceId>, Error> {
         let sequences = self.list_sequences()?.into_iter();
@@ -221,27 +211,26 @@ impl HostClient {
             .collect())
     }
 
-    /// `GET /sequence/:id`: what the hub knows of a sequence.
+    /// Returns the hub's information about a sequence (`GET /sequence/:id`).
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where there is none of this id.
+    /// [`is_not_found`](Error::is_not_found) if there is no sequence with this id.
     #[doc(alias = "getSequence")]
-    pub fn sequence_info<I>(&self, id: I) -> Result<SequenceInfo, Error>
-    where
-        I: TryInto<SequenceId>,
-        RequestError: From<I::Error>,
-    {
+    pub fn sequence_info(&self, id: impl IntoId<SequenceId>) -> Result<SequenceInfo, Error> {
         self.sequence(id)?.info()
     }
 
-    /// `POST /sequence`: uploads a package, a gzip-compressed tar with `package.json` at its root. Returns when the hub has unpacked it.
+    /// Uploads a package as a new sequence (`POST /sequence`).
     ///
-    /// A package that is not gzip-compressed is refused before a connection is made, because a hub
-    /// of 0.18.7 can crash if it receives one: the first bytes are read before that.
-    /// [`send`](Self::send) with [`SendSequence`] sends any data.
+    /// The package is a gzip-compressed tar archive with `package.json` at its root. Returns when
+    /// the hub has unpacked it.
+    ///
+    /// The client reads the first bytes before it connects. A package that is not gzip-compressed
+    /// is an error, because it can crash a hub of 0.18.7. [`send`](Self::send) with
+    /// [`SendSequence`] uploads any data.
     ///
     /// # Errors
-    /// See [`Error`]; a package that cannot be used is refused with 422 and the hub's reason.
+    /// The hub refuses an invalid package with 422, and the error contains its reason.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, Upload};
@@ -255,42 +244,37 @@ impl HostClient {
         SequenceClient::new(sent.id, self)
     }
 
-    /// `DELETE /sequence/:id`: removes a sequence that is not in use.
+    /// Deletes a sequence that is not in use (`DELETE /sequence/:id`).
     ///
     /// # Errors
-    /// See [`Error`]; [`is_conflict`](Error::is_conflict) while it is in use, [`is_not_found`](Error::is_not_found) where
-    /// there is none of this id.
+    /// - [`is_conflict`](Error::is_conflict) if the sequence is in use.
+    /// - [`is_not_found`](Error::is_not_found) if there is no sequence with this id.
     #[doc(alias = "deleteSequence")]
-    pub fn delete_sequence<I>(&self, id: I) -> Result<(), Error>
-    where
-        I: TryInto<SequenceId>,
-        RequestError: From<I::Error>,
-    {
-        let id = id.try_into().map_err(RequestError::from)?;
+    pub fn delete_sequence(&self, id: impl IntoId<SequenceId>) -> Result<(), Error> {
+        let id = id.into_id()?;
         self.call(&DeleteSequence {
             id: &id,
             force: false,
         })
     }
 
-    /// Deletes a sequence and its instances: `POST /instance/:id/_kill` for each that runs, and then
-    /// `DELETE /sequence/:id` as soon as the hub allows it.
+    /// Deletes a sequence and its instances.
     ///
-    /// That takes some milliseconds on hubs of 0.18, up to 17 seconds on 1.x, which keep an instance
-    /// for 15 seconds after its end, and as much longer as a process does not react to its kill (11
-    /// seconds on 0.18, 15 on 1.x). If the limits of the handle are reached before, a hub since 0.34.4
-    /// is asked to go on with it.
+    /// Sends `POST /instance/:id/_kill` for each running instance, then `DELETE /sequence/:id` as
+    /// soon as the hub accepts it.
+    ///
+    /// This takes some milliseconds on hubs of 0.18. It takes up to 17 seconds on hubs of 1.x,
+    /// which keep an instance for 15 seconds after its end. A process that does not react to the
+    /// kill adds 11 seconds on 0.18 and 15 seconds on 1.x.
+    ///
+    /// If the handle's limits end the call earlier, the client asks a hub since 0.34.4 to complete
+    /// the deletion alone.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) if there is no sequence of this id.
+    /// [`is_not_found`](Error::is_not_found) if there is no sequence with this id.
     #[doc(alias = "deleteSequence")]
-    pub fn force_delete_sequence<I>(&self, id: I) -> Result<(), Error>
-    where
-        I: TryInto<SequenceId>,
-        RequestError: From<I::Error>,
-    {
-        let id = id.try_into().map_err(RequestError::from)?;
-        kill::delete_by_force(&self.client, &id)
+    pub fn force_delete_sequence(&self, id: impl IntoId<SequenceId>) -> Result<(), Error> {
+        kill::delete_by_force(&self.client, &id.into_id()?)
     }
 }
 

@@ -1,8 +1,8 @@
-//! Topics, which hubs and Managers have alike.
+//! Topics of hubs and Managers.
 
 use scramjet_client_core::{
     Chunks, ContentType, CreateTopic, CreatedTopic, DeleteTopic, ListTopics, ReadTopic,
-    RequestError, SendTopic, TopicInfo, TopicName,
+    RequestError, SendTopic, TopicInfo, TopicName, flow,
 };
 
 use crate::body::byte_stream::ByteStream;
@@ -11,13 +11,13 @@ use crate::call::context::CallContext;
 use crate::client::Client;
 use crate::error::Error;
 use crate::handles::host::HostClient;
+use crate::handles::into_id::IntoId;
 use crate::handles::platform::manager::ManagerClient;
 use crate::limits::call_limits::CallLimits;
 use crate::streams::follow::Follow;
 use crate::streams::writer::{StreamWriter, WriteOptions};
-use scramjet_client_core::flow;
 
-/// A hub of 1.x never answers where there is no data.
+/// Sends data to a topic. Refuses empty data, to which a hub of 1.x never responds.
 fn send(client: &Client, name: &TopicName, mut data: Input) -> Result<Sent, Error> {
     let client = client.fix_deadline();
     if data
@@ -38,6 +38,7 @@ fn send(client: &Client, name: &TopicName, mut data: Input) -> Result<Sent, Erro
     Ok(Sent { bytes })
 }
 
+/// Creates a writer that sends its request with the first data, so never with empty data.
 fn writer(client: &Client, name: TopicName, options: WriteOptions) -> Result<StreamWriter, Error> {
     StreamWriter::start::<SendTopic<'_>>(client, options, move |client, mut data| {
         match data.upload.is_empty(&CallLimits::default()) {
@@ -48,82 +49,83 @@ fn writer(client: &Client, name: TopicName, options: WriteOptions) -> Result<Str
     })
 }
 
+/// Implements the methods for the data of topics, which hubs and Managers share.
 macro_rules! topic_data {
     ($client:ty) => {
+        /// Data of topics.
         impl $client {
-            /// `POST /topic/:name`: writes to a topic, which comes into being where there is none. Returns when all of the data was
-            /// taken, and blocks while nobody reads and the topic's buffer (some kB) is full.
+            /// Writes data to a topic, and creates the topic if necessary (`POST /topic/:name`).
             ///
-            /// Hubs of 1.x let several writers take turns, and refuse data of another content type than the topic's.
+            /// Returns when the hub has accepted all data. Blocks while nobody reads the topic and
+            /// its buffer is full (less than 16 kB on 0.18.7, about 100 kB on 1.0.1).
+            ///
+            /// On hubs of 1.x, several writers take turns. These hubs refuse data of another
+            /// content type than that of the topic.
             ///
             /// # Errors
-            /// See [`Error`]. No data at all is refused before anything is sent (a reader is waited for): 1.x would never answer.
+            /// [`RequestError::Option`] if there is no data, because a hub of 1.x would never
+            /// respond. Nothing was sent then. The call waits for the first byte of a reader.
             #[doc(alias = "sendTopic")]
             #[doc(alias = "sendNamedData")]
-            pub fn send_topic<N>(&self, name: N, data: impl Into<Input>) -> Result<Sent, Error>
-            where
-                N: TryInto<TopicName>,
-                RequestError: From<N::Error>,
-            {
-                let name = name.try_into().map_err(RequestError::from)?;
-                send(self.client(), &name, data.into())
-            }
-
-            /// `POST /topic/:name`, bit by bit: what is written to it reaches the topic at once. The request is made when something is
-            /// written. See [`StreamWriter`], and [`send_topic`](Self::send_topic) for what a topic does.
-            ///
-            /// # Errors
-            /// See [`Error`]. What the hub refuses is told when it is written to, and by [`finish`](StreamWriter::finish).
-            pub fn topic_writer<N>(
+            pub fn send_topic(
                 &self,
-                name: N,
-                options: impl Into<WriteOptions>,
-            ) -> Result<StreamWriter, Error>
-            where
-                N: TryInto<TopicName>,
-                RequestError: From<N::Error>,
-            {
-                let name = name.try_into().map_err(RequestError::from)?;
-                writer(self.client(), name, options.into())
+                name: impl IntoId<TopicName>,
+                data: impl Into<Input>,
+            ) -> Result<Sent, Error> {
+                send(&self.client, &name.into_id()?, data.into())
             }
 
-            /// `GET /topic/:name`: reads a topic, which comes into being where there is none. The first reader also gets what waits in it.
-            /// Never ends, but where a topic is ended (hubs of 0.18).
+            /// Opens a writer for a topic (`POST /topic/:name`).
+            ///
+            /// Each write reaches the topic at once. The client sends the request with the first
+            /// write. See [`StreamWriter`], and [`send_topic`](Self::send_topic) for the behavior
+            /// of topics.
             ///
             /// # Errors
-            /// See [`Error`]; 1.x refuses another content type than the topic's (415). The list of
-            /// topics tells it: [`TopicInfo::content_type`].
+            /// If the hub refuses the request, later writes and
+            /// [`finish`](StreamWriter::finish) fail.
+            pub fn topic_writer(
+                &self,
+                name: impl IntoId<TopicName>,
+                options: impl Into<WriteOptions>,
+            ) -> Result<StreamWriter, Error> {
+                writer(&self.client, name.into_id()?, options.into())
+            }
+
+            /// Reads a topic, and creates it if necessary (`GET /topic/:name`).
+            ///
+            /// The first reader also gets the data that the topic has buffered. The stream does not
+            /// end, except on hubs of 0.18 when a writer ends the topic.
+            ///
+            /// # Errors
+            /// Hubs of 1.x refuse another content type than that of the topic with 415. The list of
+            /// topics contains it: [`TopicInfo::content_type`].
             #[doc(alias = "getTopic")]
             #[doc(alias = "getNamedData")]
-            pub fn topic<N>(&self, name: N, content_type: ContentType) -> Result<ByteStream, Error>
-            where
-                N: TryInto<TopicName>,
-                RequestError: From<N::Error>,
-            {
-                let name = name.try_into().map_err(RequestError::from)?;
-                self.client().open(&ReadTopic {
-                    name: &name,
+            pub fn topic(
+                &self,
+                name: impl IntoId<TopicName>,
+                content_type: ContentType,
+            ) -> Result<ByteStream, Error> {
+                self.client.open(&ReadTopic {
+                    name: &name.into_id()?,
                     content_type,
                 })
             }
 
-            /// `GET /topic/:name`, piece by piece, also over a lost connection. See [`Follow`], and its
-            /// [`lines`](Follow::lines) and [`json_lines`](Follow::json_lines). What is written while nobody reads waits in the topic, but
-            /// what was on its way is lost.
+            /// Follows a topic in chunks (`GET /topic/:name`).
             ///
-            /// # Errors
-            /// See [`Error`].
-            pub fn follow_topic<N>(
+            /// Reconnects if the connection is lost. See [`Follow`], with its methods
+            /// [`lines`](Follow::lines) and [`json_lines`](Follow::json_lines). The topic buffers
+            /// data that is written while nobody reads. Data in transit during the loss of the
+            /// connection is lost.
+            pub fn follow_topic(
                 &self,
-                name: N,
+                name: impl IntoId<TopicName>,
                 content_type: ContentType,
-            ) -> Result<Follow<Chunks>, Error>
-            where
-                N: TryInto<TopicName>,
-                RequestError: From<N::Error>,
-            {
-                let name = name.try_into().map_err(RequestError::from)?;
-                let client = self.client().fix_deadline();
+            ) -> Result<Follow<Chunks>, Error> {
+                let name = name.into_id()?;
+                let client = self.client.fix_deadline();
                 let operation = ReadTopic {
                     name: &name,
                     content_type,
@@ -139,45 +141,42 @@ macro_rules! topic_data {
 topic_data!(HostClient);
 topic_data!(ManagerClient);
 
+/// Topics of a hub.
 impl HostClient {
-    /// `GET /topics`: all topics of the hub. A hub of 0.18 says that it has none.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Lists the topics of the hub (`GET /topics`). Hubs of 0.18 return an empty list.
     #[doc(alias = "getTopics")]
     #[inline]
     pub fn list_topics(&self) -> Result<Vec<TopicInfo>, Error> {
         self.call(&ListTopics)
     }
 
-    /// `POST /topics`: creates a topic. Since 0.35.0; on an older hub a topic comes into being when it is first used.
+    /// Creates a topic (`POST /topics`). Since 0.35.0.
+    ///
+    /// Older hubs create a topic only when it is first read or written.
     ///
     /// # Errors
-    /// See [`Error`]; refused with 400 where there is one of this name.
+    /// The hub refuses the name of an existing topic with 400.
     #[doc(alias = "createTopic")]
-    pub fn create_topic<N>(&self, name: N, content_type: ContentType) -> Result<CreatedTopic, Error>
-    where
-        N: TryInto<TopicName>,
-        RequestError: From<N::Error>,
-    {
-        let name = name.try_into().map_err(RequestError::from)?;
+    pub fn create_topic(
+        &self,
+        name: impl IntoId<TopicName>,
+        content_type: ContentType,
+    ) -> Result<CreatedTopic, Error> {
         self.call(&CreateTopic {
-            name: &name,
+            name: &name.into_id()?,
             content_type,
         })
     }
 
-    /// `DELETE /topics/:name`: removes a topic. Since 0.35.0. Its readers stay attached to nothing.
+    /// Deletes a topic (`DELETE /topics/:name`). Since 0.35.0.
+    ///
+    /// Streams of its readers stay open, but get no more data.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where there is none of this name.
+    /// [`is_not_found`](Error::is_not_found) if there is no topic with this name.
     #[doc(alias = "deleteTopic")]
-    pub fn delete_topic<N>(&self, name: N) -> Result<(), Error>
-    where
-        N: TryInto<TopicName>,
-        RequestError: From<N::Error>,
-    {
-        let name = name.try_into().map_err(RequestError::from)?;
+    pub fn delete_topic(&self, name: impl IntoId<TopicName>) -> Result<(), Error> {
+        let name = name.into_id()?;
         self.call(&DeleteTopic { name: &name })
     }
 }

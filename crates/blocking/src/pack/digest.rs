@@ -1,11 +1,19 @@
-use std::fmt;
+//! Digests of packages.
 
-/// What tells the content of a package from any other: a SHA-256. Shown, it is 64 hexadecimal digits.
+use std::fmt;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use hmac_sha256::Hash as Sha256;
+
+use super::error::PackError;
+
+/// The SHA-256 of a package's uncompressed archive. Displayed as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Digest(pub(crate) [u8; 32]);
+pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// Its bytes.
+    /// Returns the bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -21,5 +29,47 @@ impl fmt::Display for Digest {
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Digest({self})")
+    }
+}
+
+/// Computes the digest of the bytes that are read through it.
+pub(crate) struct HashingReader<R> {
+    reader: R,
+    hash: Sha256,
+    /// The digest that the bytes must have, and the folder that the error names.
+    expected: Option<(Digest, PathBuf)>,
+}
+
+impl<R: Read> HashingReader<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        Self {
+            reader,
+            hash: Sha256::new(),
+            expected: None,
+        }
+    }
+
+    /// Returns an error instead of the end if the bytes do not have this digest.
+    pub(crate) fn expect_digest(mut self, digest: Digest, folder: &Path) -> Self {
+        self.expected = Some((digest, folder.into()));
+        self
+    }
+
+    pub(crate) fn digest(&self) -> Digest {
+        Digest(self.hash.finalize())
+    }
+}
+
+impl<R: Read> Read for HashingReader<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buf)?;
+        self.hash.update(buf.get(..read).unwrap_or_default());
+        if let (0, false, Some((expected, folder))) = (read, buf.is_empty(), &self.expected) {
+            if self.digest() != *expected {
+                let path = folder.clone();
+                return Err(PackError::Changed { path }.into());
+            }
+        }
+        Ok(read)
     }
 }

@@ -1,103 +1,109 @@
+//! Errors of packing.
+
 use std::path::PathBuf;
 use std::{fmt, io};
 
 use crate::support::chain::fmt_chain;
 
-/// Why a folder cannot be packed. Found before anything is sent, but for [`Changed`](Self::Changed) and [`Read`](Self::Read), which may come
-/// in the midst of an upload and end it: what arrived is no package then, and the hub does not take it for one.
+/// An error of packing a folder.
+///
+/// All errors except [`Changed`](Self::Changed) and [`Read`](Self::Read) occur before anything is
+/// sent. These two may also end an upload. The hub has then received an incomplete archive, and
+/// rejects it.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PackError {
-    /// A file or folder cannot be read.
+    /// A file or folder is not readable.
     #[error("cannot read {}", path.display())]
     #[non_exhaustive]
     Read {
-        /// Which one.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// What the operating system says.
+        /// Error of the operating system.
         source: io::Error,
     },
 
-    /// The package cannot be written to a file.
+    /// The archive cannot be written to a file.
     #[error("cannot write {}", path.display())]
     #[non_exhaustive]
     Write {
-        /// Which one.
+        /// Path of the file.
         path: PathBuf,
-        /// What the operating system says.
+        /// Error of the operating system.
         source: io::Error,
     },
 
-    /// What should be packed is no folder.
+    /// The path is not a folder.
     #[error("{} is not a folder; pack the folder that contains package.json", path.display())]
     #[non_exhaustive]
     NotAFolder {
-        /// What it is.
+        /// The path.
         path: PathBuf,
     },
 
-    /// `package.json` is missing, or is not what a hub needs.
+    /// A hub cannot use this `package.json`, or there is none.
     #[error("cannot use {}: {problem}", path.display())]
     #[non_exhaustive]
     Manifest {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it, and what would be right.
+        /// Description of the problem, with a remedy.
         problem: String,
     },
 
-    /// A line of `.siignore`, or a rule of [`PackOptions::ignore`](crate::pack::PackOptions::ignore), is not one.
+    /// A line of `.siignore`, or a rule of
+    /// [`PackOptions::ignore`](crate::pack::PackOptions::ignore), is invalid.
     #[error("invalid rule {rule:?} in {origin}: {problem}")]
     #[non_exhaustive]
     Rule {
-        /// The file and the line, or that it is an option.
+        /// The file and line, or the options.
         origin: String,
         /// The rule.
         rule: String,
-        /// What is wrong with it.
+        /// Description of the problem.
         problem: &'static str,
     },
 
-    /// Something that is neither a file, a folder nor a link, and cannot be packed.
+    /// A socket, named pipe or device cannot be packed.
     #[error(
         "{} is a {what}, which cannot be packed; remove it, or exclude it in .siignore",
         path.display()
     )]
     #[non_exhaustive]
     Special {
-        /// Where it is.
+        /// Path of the file.
         path: PathBuf,
-        /// What it is: `socket`, `named pipe`, `device`.
+        /// Kind of the file: `socket`, `named pipe`, `device` or `special file`.
         what: &'static str,
     },
 
-    /// A symbolic link that does not lead to something in the package.
+    /// A symbolic link does not lead to something in the package.
     #[error(
         "cannot pack the link {} -> {target}: {problem}; fix it, or exclude it in .siignore",
         path.display()
     )]
     #[non_exhaustive]
     Link {
-        /// The link.
+        /// Path of the link.
         path: PathBuf,
-        /// What it points to.
+        /// Target of the link.
         target: String,
-        /// Why it cannot be packed.
+        /// Description of the problem.
         problem: &'static str,
     },
 
-    /// A name that is not UTF-8, which not every hub finds again.
+    /// A file name or the target of a link is not UTF-8. Some hubs do not find such a file.
     #[error(
         "the name of {} is not UTF-8; rename it, or exclude it in .siignore",
         path.display()
     )]
     #[non_exhaustive]
     Name {
-        /// What has the name.
+        /// Path of the file or link.
         path: PathBuf,
     },
 
-    /// There is more in the folder than the options allow.
+    /// The folder exceeds a limit of the options.
     #[error(
         "{} contains more than {limit} {unit}, most of them in {most:?}; \
          exclude something in .siignore, or raise the limit in PackOptions",
@@ -105,24 +111,24 @@ pub enum PackError {
     )]
     #[non_exhaustive]
     TooMuch {
-        /// The folder.
+        /// Path of the folder.
         path: PathBuf,
-        /// How many are allowed.
+        /// The limit.
         limit: u64,
-        /// Of what: `bytes` or `files`.
+        /// Unit of the limit: `bytes`, `files` or `folders`.
         unit: &'static str,
-        /// The file or folder at its root that has most of what was found.
+        /// The file or folder at the top level with the largest share.
         most: String,
     },
 
-    /// A file that is not what it was when the folder was listed.
+    /// A file is not the same as when the folder was listed.
     #[error(
         "{} changed while it was being packed; pack it again when nothing writes to it",
         path.display()
     )]
     #[non_exhaustive]
     Changed {
-        /// The file, or the folder where it cannot be told which.
+        /// Path of the file, or of the whole folder if the file is unknown.
         path: PathBuf,
     },
 }
@@ -136,14 +142,14 @@ impl PackError {
     pub(crate) fn write(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         |source| match source.downcast() {
-            // What is written is read first.
+            // The archive is read while it is written, and reading it has failed.
             Ok(error) => error,
             Err(source) => Self::Write { path, source },
         }
     }
 }
 
-/// The sentence and its causes.
+/// Shows the message and its causes.
 impl fmt::Debug for PackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt_chain(self, f)

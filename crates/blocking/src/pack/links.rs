@@ -1,92 +1,95 @@
-//! Where symbolic links lead to, as if the package were unpacked already: nothing of the disk is asked.
+//! Resolves symbolic links within the package, as the hub does after unpacking it. Reads nothing
+//! from the disk.
 
 use std::path::Path;
 
-use super::entry::{EntryKind, Found};
+use super::entry::EntryKind;
 use super::error::PackError;
+use super::source::Sources;
 
-/// As many as Linux follows.
+/// Upper bound for the number of links in a path. Linux has the same limit.
 pub(crate) const MAX_LINKS: usize = 40;
 
-pub(crate) const CIRCLE: &str = "it leads into a loop, or through more than 40 links";
+pub(crate) const LOOP: &str = "it leads into a loop, or through more than 40 links";
 
 const OUTSIDE: &str = "it leads out of the folder";
 
-/// Links are packed as links: what a package manager has linked together works on the hub as it does here. Each must lead to something in
-/// the package, by way of it.
+/// Checks that each link leads to an entry of the package, through entries of the package only.
 ///
-/// If links out of the folder are followed, those that are left lead to nothing.
-pub(crate) fn check_links(found: &Found, follows: bool) -> Result<(), PackError> {
-    for source in found.values() {
-        if let EntryKind::Link { target } = &source.entry.kind {
-            let problem = |problem| PackError::Link {
-                path: source.disk.clone(),
-                target: target.clone(),
-                problem: match problem {
-                    OUTSIDE if follows => "its target does not exist",
-                    OUTSIDE => "it leads out of the folder, and follow_outside_links is not set",
-                    problem => problem,
-                },
-            };
-            let folder = source
-                .entry
-                .path
-                .rsplit_once('/')
-                .map_or("", |(folder, _)| folder);
-            resolve(found, folder, target).map_err(problem)?;
-        }
+/// If `outside_is_followed`, the targets of links out of the folder are packed already. The
+/// remaining links of this kind have no target.
+pub(crate) fn check_links(sources: &Sources, outside_is_followed: bool) -> Result<(), PackError> {
+    for source in sources.values() {
+        let EntryKind::Link { target } = &source.entry.kind else {
+            continue;
+        };
+        let folder = source.entry.path.rsplit_once('/');
+        let folder = folder.map_or("", |(folder, _)| folder);
+        resolve(sources, folder, target).map_err(|problem| PackError::Link {
+            path: source.disk_path.clone(),
+            target: target.clone(),
+            problem: match problem {
+                OUTSIDE if outside_is_followed => "its target does not exist",
+                OUTSIDE => "it leads out of the folder, and follow_outside_links is not set",
+                problem => problem,
+            },
+        })?;
     }
     Ok(())
 }
 
-/// What `target` is, seen from a folder.
-pub(crate) fn resolve(found: &Found, folder: &str, target: &str) -> Result<String, &'static str> {
-    let mut at: Vec<&str> = Vec::new();
-    let mut ahead: Vec<&str> = steps(folder, target)?;
+/// Resolves a target, relative to a folder of the package, to the path of an entry or of a folder
+/// with entries. An error is a description of the problem.
+pub(crate) fn resolve(
+    sources: &Sources,
+    folder: &str,
+    target: &str,
+) -> Result<String, &'static str> {
+    let mut resolved: Vec<&str> = Vec::new();
+    let mut remaining: Vec<&str> = reversed_names(folder, target)?;
     let mut links = 0;
-    while let Some(step) = ahead.pop() {
-        match step {
+    while let Some(name) = remaining.pop() {
+        match name {
             "" | "." => continue,
             ".." => {
-                at.pop().ok_or(OUTSIDE)?;
+                resolved.pop().ok_or(OUTSIDE)?;
                 continue;
             }
-            name => at.push(name),
+            name => resolved.push(name),
         }
-        if let Some(EntryKind::Link { target }) =
-            found.get(&at.join("/")).map(|source| &source.entry.kind)
-        {
+        let source = sources.get(&resolved.join("/"));
+        if let Some(EntryKind::Link { target }) = source.map(|source| &source.entry.kind) {
             links += 1;
             if links > MAX_LINKS {
-                return Err(CIRCLE);
+                return Err(LOOP);
             }
-            at.pop();
-            ahead.extend(steps("", target)?);
+            resolved.pop();
+            remaining.extend(reversed_names("", target)?);
         }
     }
-    let path = at.join("/");
-    let below = format!("{path}/");
+    let path = resolved.join("/");
+    let prefix = format!("{path}/");
+    let mut following = sources.range(prefix.clone()..);
     let is_folder = path.is_empty()
-        || found
-            .range(below.clone()..)
+        || following
             .next()
-            .is_some_and(|(first, _)| first.starts_with(&below));
-    if is_folder || found.contains_key(&path) {
+            .is_some_and(|(first, _)| first.starts_with(&prefix));
+    if is_folder || sources.contains_key(&path) {
         Ok(path)
     } else {
         Err("its target is not in the package")
     }
 }
 
-/// The last one first.
-fn steps<'a>(folder: &'a str, target: &'a str) -> Result<Vec<&'a str>, &'static str> {
+/// Returns the names in the path of a target, last one first.
+fn reversed_names<'a>(folder: &'a str, target: &'a str) -> Result<Vec<&'a str>, &'static str> {
     if is_absolute(target) {
         return Err("it is absolute, but the hub has other folders");
     }
     Ok(folder.split('/').chain(target.split('/')).rev().collect())
 }
 
-/// On Windows also with a drive.
+/// Returns `true` if a target begins with a slash, or with a drive on Windows.
 pub(crate) fn is_absolute(target: &str) -> bool {
     target.starts_with('/') || Path::new(target).is_absolute()
 }

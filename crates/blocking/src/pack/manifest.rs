@@ -1,4 +1,4 @@
-//! `package.json`: what a hub needs of it, and hangs or fails late without.
+//! Reads `package.json`, and refuses what hubs do not accept or do not answer.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -6,16 +6,19 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::entry::{EntryKind, Found};
+use super::entry::EntryKind;
 use super::error::PackError;
 use super::links::resolve;
+use super::source::Sources;
 use crate::support::small_file;
 
-const FILE: &str = "package.json";
+const FILE_NAME: &str = "package.json";
 
-/// It is read whole. Those of the largest packages have some tens of kilobytes.
-const LARGEST: u64 = 1 << 20;
+/// Upper bound for the size of the file, which is held in memory. Those of the largest packages
+/// have some tens of kilobytes.
+const MAX_BYTES: u64 = 1 << 20;
 
+/// The values of `package.json` that are used here.
 #[derive(Clone, Debug)]
 pub(crate) struct Manifest {
     pub(crate) name: String,
@@ -23,9 +26,9 @@ pub(crate) struct Manifest {
     pub(crate) main: String,
 }
 
-/// That there is one at all.
-pub(crate) fn expect(root: &Path) -> Result<(), PackError> {
-    let path = root.join(FILE);
+/// Checks that the folder contains a `package.json`.
+pub(crate) fn check_exists(root: &Path) -> Result<(), PackError> {
+    let path = root.join(FILE_NAME);
     match fs::symlink_metadata(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let problem =
@@ -37,19 +40,20 @@ pub(crate) fn expect(root: &Path) -> Result<(), PackError> {
 }
 
 impl Manifest {
-    pub(crate) fn read(root: &Path, found: &Found) -> Result<Self, PackError> {
-        let path = root.join(FILE);
-        check(found).map_err(|problem| PackError::Manifest {
+    pub(crate) fn read(root: &Path, sources: &Sources) -> Result<Self, PackError> {
+        let path = root.join(FILE_NAME);
+        let invalid = |problem| PackError::Manifest {
             path: path.clone(),
-            problem: problem.into(),
-        })?;
-        let text = small_file::read(&path, LARGEST).map_err(PackError::read(&path))?;
+            problem,
+        };
+        check_is_packed(sources).map_err(|problem| invalid(problem.into()))?;
+        let text = small_file::read(&path, MAX_BYTES).map_err(PackError::read(&path))?;
         parse(&text)
-            .and_then(|manifest| Self::of(&manifest, found))
-            .map_err(|problem| PackError::Manifest { path, problem })
+            .and_then(|manifest| Self::from_json(&manifest, sources))
+            .map_err(invalid)
     }
 
-    fn of(manifest: &Value, found: &Found) -> Result<Self, String> {
+    fn from_json(manifest: &Value, sources: &Sources) -> Result<Self, String> {
         let manifest = manifest.as_object().ok_or("it is not a JSON object")?;
         let text = |key| match manifest.get(key) {
             None => Ok(String::new()),
@@ -62,8 +66,7 @@ impl Manifest {
                 r#"it has no "main", the file that a hub runs; add one: "main": "index.js""#.into(),
             );
         }
-        let engines = check_engines(manifest.get("engines"))?;
-        check_main(&main, engines, found)?;
+        check_main(&main, runner(manifest.get("engines"))?, sources)?;
         Ok(Self {
             name: text("name")?,
             version: text("version")?,
@@ -72,17 +75,22 @@ impl Manifest {
     }
 }
 
-fn check(found: &Found) -> Result<(), &'static str> {
-    match resolve(found, "", FILE)
-        .ok()
-        .and_then(|file| found.get(&file))
-        .map(|source| &source.entry.kind)
-    {
-        Some(EntryKind::File { size, .. }) if *size > LARGEST => Err("it is larger than 1 MiB"),
-        Some(EntryKind::File { .. }) => Ok(()),
-        Some(_) => Err("it is not a file"),
-        None => Err("it is excluded by .siignore or by the options, but hubs need it"),
+/// Checks that `package.json` is part of the package, and small enough to read.
+fn check_is_packed(sources: &Sources) -> Result<(), &'static str> {
+    match entry_kind(sources, FILE_NAME) {
+        Ok(Some(EntryKind::File { size, .. })) if *size > MAX_BYTES => {
+            Err("it is larger than 1 MiB")
+        }
+        Ok(Some(EntryKind::File { .. })) => Ok(()),
+        Ok(Some(_)) => Err("it is not a file"),
+        _ => Err("it is excluded by .siignore or by the options, but hubs need it"),
     }
+}
+
+/// Follows links to an entry. Returns `None` for a folder with entries.
+fn entry_kind<'a>(sources: &'a Sources, path: &str) -> Result<Option<&'a EntryKind>, &'static str> {
+    let path = resolve(sources, "", path)?;
+    Ok(sources.get(&path).map(|source| &source.entry.kind))
 }
 
 fn parse(text: &[u8]) -> Result<Value, String> {
@@ -94,41 +102,37 @@ fn parse(text: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(text).map_err(|error| format!("it is not JSON: {error}"))
 }
 
-/// Which runner of a hub starts the sequence.
+/// The program with which a hub runs a sequence.
 #[derive(Clone, Copy)]
 enum Runner {
     JavaScript,
-    Other,
+    Python,
 }
 
-/// If the hub finds the file to start.
-fn check_main(main: &str, runner: Runner, found: &Found) -> Result<(), String> {
-    let is_file = |path: &str| {
-        let path = resolve(found, "", path)?;
-        match found.get(&path).map(|source| &source.entry.kind) {
-            Some(EntryKind::File { .. }) => Ok(()),
-            _ => Err("it is not a file"),
-        }
-    };
-    // quirk: the runner takes `.js` from the end of `main` and adds it again.
+/// Checks that the runner finds the file that `main` names.
+fn check_main(main: &str, runner: Runner, sources: &Sources) -> Result<(), String> {
+    // The JavaScript runner of all hubs removes `.js` from the end of `main`, and appends it again.
     let started = match runner {
         Runner::JavaScript => format!("{}.js", main.strip_suffix(".js").unwrap_or(main)),
-        Runner::Other => main.to_owned(),
+        Runner::Python => main.to_owned(),
     };
-    is_file(&started).map_err(|problem| {
-        if started == main {
-            format!(r#""main" is {main:?}: {problem}"#)
-        } else {
-            format!(
-                "\"main\" is {main:?}, but hubs start only files that end in .js; \
-                 {started:?} must exist, or \"main\" must name another file"
-            )
-        }
+    let problem = match entry_kind(sources, &started) {
+        Ok(Some(EntryKind::File { .. })) => return Ok(()),
+        Ok(_) => "it is not a file",
+        Err(problem) => problem,
+    };
+    Err(if started == main {
+        format!(r#""main" is {main:?}: {problem}"#)
+    } else {
+        format!(
+            "\"main\" is {main:?}, but hubs start only files that end in .js; \
+             {started:?} must exist, or \"main\" must name another file"
+        )
     })
 }
 
-/// More than one engine is an error.
-fn check_engines(engines: Option<&Value>) -> Result<Runner, String> {
+/// Returns the runner for `engines`. More than one engine is an error.
+fn runner(engines: Option<&Value>) -> Result<Runner, String> {
     let Some(engines) = engines else {
         return Ok(Runner::JavaScript);
     };
@@ -138,7 +142,7 @@ fn check_engines(engines: Option<&Value>) -> Result<Runner, String> {
     let versions = versions.ok_or_else(|| {
         format!(r#""engines" is {engines}; it should look like {{ "node": ">=16" }}"#)
     })?;
-    // quirk: 0.18.7 never answers the start of such a package.
+    // 0.18.7 never answers the start of such a sequence; 1.x answers it with 400.
     if versions.len() > 1 {
         let names: Vec<_> = versions.keys().map(String::as_str).collect();
         return Err(format!(
@@ -146,9 +150,9 @@ fn check_engines(engines: Option<&Value>) -> Result<Runner, String> {
             names.join(", ")
         ));
     }
-    let is_other = versions.keys().any(|name| name.starts_with("python"));
-    Ok(if is_other {
-        Runner::Other
+    let is_python = versions.keys().any(|name| name.starts_with("python"));
+    Ok(if is_python {
+        Runner::Python
     } else {
         Runner::JavaScript
     })
@@ -163,18 +167,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_package_json_that_has_grown_since_it_was_listed_is_not_read_further() {
+    fn read_refuses_a_package_json_that_has_grown_since_it_was_listed() {
         let root = env::temp_dir().join(format!("scramjet-manifest-{}", process::id()));
         let write = || {
             fs::create_dir_all(&root)?;
             fs::write(root.join("index.js"), "")?;
-            fs::write(root.join(FILE), r#"{"main":"index.js"}"#)?;
-            let found = walk::walk(&root, &PackOptions::new())?;
-            let read = |found| Manifest::read(&root, found).map(|manifest| manifest.main);
-            let before = read(&found)?;
-            let file = File::options().append(true).open(root.join(FILE))?;
-            file.set_len(LARGEST + 1)?;
-            Ok::<_, io::Error>((before, read(&found)))
+            fs::write(root.join(FILE_NAME), r#"{"main":"index.js"}"#)?;
+            let sources = walk::walk(&root, &PackOptions::new())?;
+            let read = |sources| Manifest::read(&root, sources).map(|manifest| manifest.main);
+            let before = read(&sources)?;
+            let file = File::options().append(true).open(root.join(FILE_NAME))?;
+            file.set_len(MAX_BYTES + 1)?;
+            Ok::<_, io::Error>((before, read(&sources)))
         };
         let result = write();
         let _ = fs::remove_dir_all(&root);

@@ -1,4 +1,15 @@
-/// How a folder is packed. The defaults are for a folder as it should be.
+//! Options for packing a folder.
+
+/// Options for packing a folder.
+///
+/// ```no_run
+/// use scramjet_client_blocking::Package;
+/// use scramjet_client_blocking::pack::PackOptions;
+///
+/// let options = PackOptions::new().ignore("*.test.js").max_bytes(16 << 20);
+/// let package = Package::from_dir_with("sequence", &options)?;
+/// # Ok::<(), scramjet_client_blocking::pack::PackError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct PackOptions {
@@ -20,46 +31,49 @@ impl Default for PackOptions {
 }
 
 impl PackOptions {
-    /// 256 MiB. Most packages have less than one, and a hub of 0.18 takes an upload for no longer than five minutes.
+    /// Default limit for the size of all files: 256 MiB. Most packages have less than 1 MiB, and
+    /// hubs of 0.18 abort an upload after five minutes.
     pub const MAX_BYTES: u64 = 256 << 20;
 
-    /// 50,000: about as many as the largest `node_modules` has that anybody would want to send.
+    /// Default limit for the number of entries: 50,000, about as many as a very large
+    /// `node_modules`.
     pub const MAX_FILES: u64 = 50_000;
 
-    /// The defaults.
+    /// Returns the default options.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Leaves out what matches this rule, which has the form of a line of `.siignore`. It is stronger than all of those, and a later rule
-    /// is stronger than an earlier one.
+    /// Excludes files that match a rule, which has the form of a line in `.siignore`.
+    ///
+    /// These rules override those of all `.siignore` files. A later rule overrides an earlier one.
     pub fn ignore(mut self, rule: impl Into<String>) -> Self {
         self.ignore.push(rule.into());
         self
     }
 
-    /// How many bytes the files may have together, before compression. Where it is not said, [`MAX_BYTES`](Self::MAX_BYTES).
-    pub fn max_bytes(self, max_bytes: u64) -> Self {
-        Self { max_bytes, ..self }
+    /// Sets the upper bound for the size of all files in bytes, before compression. By default
+    /// [`MAX_BYTES`](Self::MAX_BYTES).
+    pub fn max_bytes(mut self, max_bytes: u64) -> Self {
+        self.max_bytes = max_bytes;
+        self
     }
 
-    /// How many entries there may be. Where it is not said, [`MAX_FILES`](Self::MAX_FILES).
-    pub fn max_files(self, max_files: u64) -> Self {
-        Self { max_files, ..self }
+    /// Sets the upper bound for the number of entries. By default [`MAX_FILES`](Self::MAX_FILES).
+    pub fn max_files(mut self, max_files: u64) -> Self {
+        self.max_files = max_files;
+        self
     }
 
-    /// Packs files and folders outside of the folder if a symbolic link leads to them, in the place
-    /// of the link, also if the link leaves the folder and comes back. By default, such a link is an
-    /// error.
+    /// Packs the target of a symbolic link that leads out of the folder in place of the link, also
+    /// if its path leaves the folder and comes back. By default, such a link is an error.
     ///
-    /// This is for workspaces of npm and others, which link the packages of the workspace into
-    /// `node_modules`. A package that is packed in this way finds only dependencies that are in its
-    /// own `node_modules`, or in one of the sequence. Links that lead to a folder that they are in
-    /// are an error.
-    pub fn follow_outside_links(self) -> Self {
-        Self {
-            follow_outside_links: true,
-            ..self
-        }
+    /// This is for workspaces of npm and other package managers, which link the packages of the
+    /// workspace into `node_modules`. On the hub, such a package finds dependencies only in its own
+    /// `node_modules` and in that of the sequence. A link to a folder that contains the link is an
+    /// error.
+    pub fn follow_outside_links(mut self) -> Self {
+        self.follow_outside_links = true;
+        self
     }
 }

@@ -1,4 +1,4 @@
-//! Files of which nobody ever sees a part.
+//! Writes files atomically.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -10,9 +10,9 @@ use fs4::fs_std::FileExt;
 
 use super::links::MAX_LINKS;
 
-/// Follows symbolic links to the file that is to be written, which need not exist. Fails if there
-/// is something else than a file.
-pub(crate) fn target(path: &Path) -> io::Result<PathBuf> {
+/// Follows symbolic links to the file to write, which need not exist. Fails if it exists and is not
+/// a regular file.
+pub(crate) fn resolve_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_path_buf();
     let mut links = 0;
     while let Ok(next) = fs::read_link(&path) {
@@ -33,16 +33,18 @@ pub(crate) fn target(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Writes a file under another name first, and deletes what killed processes have left of such
-/// files. If the path is a link, writes the file that it leads to.
+/// Writes a temporary file, and renames it when it is complete, so that no reader sees a part. If
+/// the path is a link, writes its target.
+///
+/// Also deletes temporary files of killed processes.
 pub(crate) fn write_atomically<T>(
     path: &Path,
     write: impl FnOnce(&mut File) -> io::Result<T>,
 ) -> io::Result<T> {
-    let path = target(path)?;
+    let path = resolve_links(path)?;
     let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
-    // If it fails, what is left stays.
-    let _ = remove_left(&path, name);
+    // Old temporary files do no harm, so errors are ignored.
+    let _ = remove_stale(&path, name);
     let (temporary, mut file) = create(&path, name)?;
     let written = (|| {
         let result = write(&mut file)?;
@@ -51,19 +53,19 @@ pub(crate) fn write_atomically<T>(
         Ok(result)
     })();
     if written.is_err() {
-        // The error to tell is the first one.
+        // The caller gets the first error, not one of the removal.
         let _ = fs::remove_file(&temporary);
     }
     written
 }
 
-/// Creates a file beside the path, and locks it as long as it is written. The lock ends with the
-/// process.
+/// Creates a temporary file in the folder of `path`, and locks it. The lock ends when the file is
+/// closed, or with the process.
 fn create(path: &Path, name: &OsStr) -> io::Result<(PathBuf, File)> {
     loop {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let mut temporary = OsString::from(name);
-        // Another process, or another thread of this one, may write the same file.
+        // The name is unique: other processes and threads may write the same file.
         temporary.push(format!(
             ".{}-{}.tmp",
             std::process::id(),
@@ -71,40 +73,44 @@ fn create(path: &Path, name: &OsStr) -> io::Result<(PathBuf, File)> {
         ));
         let temporary = path.with_file_name(temporary);
         let file = match File::create_new(&temporary) {
-            // A process of this number has left it.
+            // A killed process with the same process id has created it.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
             file => file?,
         };
-        // Not every file system can lock; there, nothing is ever taken for left over.
-        let is_ours = file.try_lock_exclusive().unwrap_or(true);
-        // Another process may have taken it for left over before it was locked.
-        if is_ours && fs::symlink_metadata(&temporary).is_ok() {
+        // Some file systems do not support locks. Then `remove_stale` deletes nothing.
+        let is_locked = file.try_lock_exclusive().unwrap_or(true);
+        // `remove_stale` in another process may have deleted the file before it was locked.
+        if is_locked && fs::symlink_metadata(&temporary).is_ok() {
             return Ok((temporary, file));
         }
     }
 }
 
-/// Deletes the files that [`create`] has made and that nobody writes any more.
-fn remove_left(path: &Path, name: &OsStr) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    for entry in fs::read_dir(folder)? {
+/// Deletes temporary files that are not locked, because the processes that wrote them have ended.
+fn remove_stale(path: &Path, name: &OsStr) -> io::Result<()> {
+    for entry in fs::read_dir(folder_of(path))? {
         let entry = entry?;
         if !is_temporary(&entry.file_name(), name) || !entry.file_type()?.is_file() {
             continue;
         }
         let file = File::options().append(true).open(entry.path())?;
         if file.try_lock_exclusive()? {
-            // With the lock: who creates a file of this name now sees that it is gone.
+            // Deleted while it is locked, so `create` in another process notices the deletion.
             fs::remove_file(entry.path())?;
         }
     }
     Ok(())
 }
 
-/// If this is `name.12-3.tmp`.
+/// Returns the folder of a file.
+pub(crate) fn folder_of(file: &Path) -> &Path {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+/// Returns `true` for names like `name.12-3.tmp`.
 fn is_temporary(this: &OsStr, name: &OsStr) -> bool {
     let (this, name) = (this.to_string_lossy(), name.to_string_lossy());
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

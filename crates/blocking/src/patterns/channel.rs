@@ -1,57 +1,26 @@
-//! Requests to an instance, and their answers.
+//! Requests to an instance, and its responses.
 
+pub(crate) mod codec;
 pub(crate) mod lines;
 
 use std::fmt;
 
-use scramjet_client_core::{
-    BodyLength, Decode, JsonLines, ReplyError, RequestError, Step, TextLines,
-};
+use scramjet_client_core::{JsonLines, ReplyError, RequestError, TextLines};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use self::lines::{Format, LineChannel};
 use crate::error::Error;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::handles::instance::InstanceClient;
+use crate::patterns::channel::codec::{Format, decode, encode_json, encode_line};
+use crate::patterns::channel::lines::LineChannel;
 
-/// Sends requests to an instance, a line each, and gets an answer to each, a line as well. Made by
-/// [`InstanceClient::json_channel`] and [`InstanceClient::line_channel`].
+/// Sends requests to an instance and receives a response to each. Requests and responses are lines.
+/// Made by [`InstanceClient::json_channel`] and [`InstanceClient::line_channel`].
 ///
-/// The sequence has to write one line for each line that it reads, in the same order, with a line
-/// end, and nothing else. While the channel is open, nobody else may write to the input of the
-/// instance; [`InstancePool::checkout`](crate::InstancePool::checkout) sees to that.
-///
-/// [`ask`](Self::ask) sends a request and waits for its answer. [`send`](Self::send) and
-/// [`receive`](Self::receive) do the same apart, so that several requests can be under way.
-///
-/// # Errors and limits
-/// The handle's limits hold: its deadline and its cancel token for all of the channel, and its idle
-/// timeout for each answer. If the instance ends, the channel fails with [`ErrorKind::Ended`]
-/// within three seconds, after the answers that have come.
-///
-/// An answer that cannot be decoded is the error of its request only. After any other error the
-/// channel is broken, because it is not known which answer would come next: later calls fail at
-/// once with [`ErrorKind::Ended`] or [`ErrorKind::OutOfStep`]. So do they if the instance writes a
-/// line that was not asked for. Open another channel then, to another instance: this one may still
-/// answer what it was asked before.
-///
-/// # Times
-/// Opening takes two requests to the hub. The first request to the instance waits 10 ms longer, so
-/// that a line which the instance wrote before is not taken for its answer. If the answer takes
-/// more than a second, an empty `POST /instance/:id/input` finds out if the hub refuses the input.
-/// Otherwise a request takes as long as writing to the input and reading from the output, and two
-/// changes of threads.
-///
-/// A hub of 0.18 hands out data twice if it comes before the sequence reads its input. Wait for an
-/// event of the sequence first ([`wait_event`](InstanceClient::wait_event), or the
-/// [`Readiness`](crate::Readiness) of a pool). Otherwise the first request may be carried out
-/// twice, and the second one waits until no second answer to the first is to be expected: 0.1
-/// seconds, or twice the time that the first answer took.
-///
-/// A channel that is dropped leaves the input open, so that the instance can go on. If answers are
-/// outstanding, or it is broken, and the instance belongs to a pool, the pool passes it over.
+/// [`ask`](Self::ask) sends a request and waits for the response. To have several requests in
+/// flight, use [`send`](Self::send) and [`receive`](Self::receive).
 ///
 /// ```no_run
 /// use scramjet_client_blocking::HostClient;
@@ -63,6 +32,41 @@ use crate::handles::instance::InstanceClient;
 /// channel.finish()?;
 /// # Ok::<(), scramjet_client_blocking::Error>(())
 /// ```
+///
+/// # Requirements
+/// The sequence must write exactly one line for each line that it reads, in the same order, with a
+/// line end, and nothing else. No other program may write to the input while the channel is open.
+/// In a pool, [`InstancePool::checkout`](crate::InstancePool::checkout) reserves an instance.
+///
+/// A hub of 0.18 may deliver data twice that arrives before the sequence reads its input. To avoid
+/// this, wait for an event of the sequence first: with [`wait_event`](InstanceClient::wait_event),
+/// or the [`Readiness`](crate::Readiness) of a pool. Otherwise the sequence may execute the first
+/// request twice. The client then delays the second request until no second response to the first
+/// one can come: 0.1 seconds, or twice the time that the first response took.
+///
+/// # Errors and limits
+/// The deadline and the cancel token of the handle apply to the channel as a whole, and its idle
+/// timeout to each response. There is no limit by default. If the instance ends, the channel
+/// returns the responses that have arrived, and fails with [`ErrorKind::Ended`] within three
+/// seconds.
+///
+/// If a response cannot be decoded, only its request fails. After any other error, the channel is
+/// broken, because the next response might belong to another request. Later calls fail at once with
+/// [`ErrorKind::Ended`] or [`ErrorKind::OutOfStep`]. The same happens if the instance writes a line
+/// without a request. Open a channel to another instance then: this one may still respond to
+/// earlier requests.
+///
+/// # Time for a request
+/// Opening a channel takes two requests to the hub. Later, a request takes as long as writing to
+/// the input and reading from the output, and two thread switches. The first one takes 10
+/// milliseconds longer, so that a line that the instance wrote earlier is not mistaken for the
+/// response. If the first response takes more than a second, the client sends an empty
+/// `POST /instance/:id/input` to find out if the hub refuses the input.
+///
+/// # Dropping
+/// Dropping a channel leaves the input open, so the instance can go on. If responses are
+/// outstanding or the channel is broken, and the instance belongs to a pool, the pool does not use
+/// the instance again.
 pub struct Channel<Req: ?Sized, Res> {
     lines: LineChannel,
     encode: fn(&Req) -> Result<Vec<u8>, RequestError>,
@@ -70,13 +74,24 @@ pub struct Channel<Req: ?Sized, Res> {
 }
 
 impl InstanceClient {
-    /// Opens a channel of JSON: each request and each answer is a value in a line
-    /// (`application/x-ndjson`). Blank lines are no answers.
+    /// Opens a [`Channel`] of JSON lines (`application/x-ndjson`): each request and each response
+    /// is a value on a line. Blank lines are ignored.
     ///
-    /// `GET /instance/:id/output` and `POST /instance/:id/input`. See [`Channel`].
+    /// Sends `GET /instance/:id/output` and `POST /instance/:id/input`. Returns when the hub has
+    /// responded to the `GET`, or after half a second: a proxy may hold back the head of the
+    /// response.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) if the instance is gone.
+    /// A request failed, or a thread could not be created. [`is_not_found`](Error::is_not_found)
+    /// returns `true` if the hub does not know the instance.
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::HostClient;
+    /// # let instance = HostClient::new("http://localhost:8000/api/v1")?.instance("x")?;
+    /// let mut channel = instance.json_channel::<[u32], u32>()?;
+    /// println!("{}", channel.ask(&[1, 2, 3])?);
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
     pub fn json_channel<Req, Res>(&self) -> Result<Channel<Req, Res>, Error>
     where
         Req: Serialize + ?Sized,
@@ -89,13 +104,13 @@ impl InstanceClient {
         })
     }
 
-    /// Opens a channel of text: each request and each answer is a line (`text/plain`), without its
-    /// line end.
+    /// Opens a [`Channel`] of text lines (`text/plain`): each request and each response is a line,
+    /// without the line end.
     ///
-    /// `GET /instance/:id/output` and `POST /instance/:id/input`. See [`Channel`].
+    /// Otherwise like [`json_channel`](Self::json_channel).
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) if the instance is gone.
+    /// Like [`json_channel`](Self::json_channel).
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
@@ -114,11 +129,11 @@ impl InstanceClient {
 }
 
 impl<Req: ?Sized, Res> Channel<Req, Res> {
-    /// Sends a request, and waits for its answer.
+    /// Sends a request and waits for its response.
     ///
     /// # Errors
-    /// See [`send`](Self::send) and [`receive`](Self::receive). Also if other answers are
-    /// outstanding; then nothing is sent.
+    /// Like [`send`](Self::send) and [`receive`](Self::receive). If other responses are
+    /// outstanding, fails with [`ErrorKind::Request`] and sends nothing.
     pub fn ask(&mut self, request: &Req) -> Result<Res, Error> {
         if self.in_flight() > 0 {
             let problem = "other responses are outstanding; receive them first";
@@ -128,48 +143,49 @@ impl<Req: ?Sized, Res> Channel<Req, Res> {
         self.receive()
     }
 
-    /// Sends a request, and does not wait for its answer. Waits if the instance does not read.
+    /// Sends a request without waiting for its response. Blocks while the instance does not read
+    /// its input.
     ///
-    /// Any number of requests may be under way; their answers are kept in memory as they come.
+    /// Any number of requests can be in flight. The channel keeps their responses in memory.
     ///
     /// # Errors
-    /// [`ErrorKind::Request`], before anything is sent and without harm to the channel, if the
-    /// request cannot be a line: text with a line break, or a value that is no JSON or is `null`,
-    /// by which hubs end an input. Otherwise the channel is broken, see [`Channel`].
+    /// [`ErrorKind::Request`] if the request is not a single line: text with a line break, a value
+    /// that cannot be written as JSON, or `null`, which ends the input on hubs. Nothing is sent,
+    /// and the channel still works. After any other error, the channel is broken, see [`Channel`].
     pub fn send(&mut self, request: &Req) -> Result<(), Error> {
         let line = (self.encode)(request).map_err(|error| self.lines.unsent(error))?;
         self.lines.send(&line)
     }
 
-    /// Waits for the answer to the oldest request that has none yet.
+    /// Waits for the response to the oldest outstanding request.
     ///
     /// # Errors
-    /// [`ErrorKind::Reply`] if the answer cannot be decoded, or is longer than 1 MiB: the next one
-    /// can be received. [`ErrorKind::Request`] if nothing was asked. Otherwise the channel is
-    /// broken, see [`Channel`].
+    /// [`ErrorKind::Reply`] if the response cannot be decoded or is longer than 1 MiB, and
+    /// [`ErrorKind::Request`] if no request is outstanding. The channel still works. After any
+    /// other error, it is broken, see [`Channel`].
     pub fn receive(&mut self) -> Result<Res, Error> {
         let line = self.lines.receive()?;
         (self.decode)(&line).map_err(|error| self.lines.undecoded(error))
     }
 
-    /// The number of requests that have no answer yet.
+    /// Returns the number of requests whose responses were not received yet.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.lines.in_flight()
     }
 
-    /// Returns true if the channel is known to be broken: the next [`send`](Self::send) would fail.
-    /// Sends nothing.
+    /// Returns `true` if the next [`send`](Self::send) would fail, as far as the client knows.
+    /// Sends no request to the hub.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.lines.is_broken()
     }
 
-    /// Closes the channel, and waits until the hub has taken everything. The input stays open: to
-    /// end it, send it empty data afterwards, `instance.send_input("")`.
+    /// Closes the channel, and waits until the hub has accepted all requests. The input stays open.
+    /// To end it, send empty data afterwards: `instance.send_input("")`.
     ///
     /// # Errors
-    /// See [`Channel`]; [`ErrorKind::OutOfStep`] if answers are outstanding.
+    /// [`ErrorKind::OutOfStep`] if responses are outstanding. Otherwise see [`Channel`].
     pub fn finish(self) -> Result<(), Error> {
         self.lines.finish()
     }
@@ -181,45 +197,5 @@ impl<Req: ?Sized, Res> fmt::Debug for Channel<Req, Res> {
             .field("instance", self.lines.id())
             .field("in_flight", &self.in_flight())
             .finish_non_exhaustive()
-    }
-}
-
-/// A request as a line of JSON, with its end.
-pub(crate) fn encode_json<T: Serialize + ?Sized>(request: &T) -> Result<Vec<u8>, RequestError> {
-    let mut line = serde_json::to_vec(request)
-        .map_err(|error| RequestError::option("request", &error.to_string()))?;
-    // Line breaks of a value that was JSON before. In strings, they are escaped.
-    for byte in line.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
-        *byte = b' ';
-    }
-    if line.trim_ascii() == b"null" {
-        let problem = "it is null, which ends the input of an instance; \
-                       wrap it in an array or an object";
-        return Err(RequestError::option("request", problem));
-    }
-    line.push(b'\n');
-    Ok(line)
-}
-
-/// A request as a line of text, with its end.
-pub(crate) fn encode_line(request: &str) -> Result<Vec<u8>, RequestError> {
-    if request.contains(['\n', '\r']) {
-        let problem = "it contains a line break, so it would be more than one request";
-        return Err(RequestError::option("request", problem));
-    }
-    Ok([request.as_bytes(), b"\n"].concat())
-}
-
-/// An answer, from its line.
-pub(crate) fn decode<D: Decode + Default>(line: &[u8]) -> Result<D::Item, ReplyError> {
-    let mut decoder = D::default();
-    decoder.feed(line);
-    // Also of an empty line.
-    decoder.feed(b"\n");
-    decoder.end();
-    match decoder.next_item()? {
-        Step::Item(answer) => Ok(answer),
-        // Only if a decoder does not keep its contract.
-        Step::NeedData | Step::End => Err(BodyLength::default().cut_off()),
     }
 }

@@ -1,8 +1,12 @@
-//! Running a sequence like a command.
+//! Instances that are used like child processes.
 
+mod activity;
+mod collector;
+mod input;
+mod log;
+pub(crate) mod output;
 pub(crate) mod run;
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use scramjet_client_core::{
@@ -12,39 +16,45 @@ use scramjet_client_core::{
 use crate::body::byte_stream::ByteStream;
 use crate::client::{Client, kill};
 use crate::error::Error;
+#[cfg(doc)]
+use crate::error::ErrorKind;
 use crate::handles::instance::InstanceClient;
 use crate::handles::instance::output::{HEAD_LIMIT, open_until_ended};
 use crate::handles::instance::wait::ended;
 use crate::handles::sequence::SequenceClient;
 use crate::streams::writer::{StreamWriter, WriteOptions};
-use crate::support::panics::in_drop;
+use crate::support::drop_guard::DropGuard;
 
-/// How long an instance may take to end when its time is over, before it is killed once more: one that has called `keepAlive`, or hangs, is
-/// left alone by a hub of 1.x.
-const MOMENT: Duration = Duration::from_secs(3);
+/// Time that an instance has to end after its stop timeout, before the client kills it. A hub of
+/// 1.x does not kill an instance that hangs or has called `keepAlive`.
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A hub removes an instance by force 15 seconds after it was killed, if its process has not gone by then.
-const FORCED: Duration = Duration::from_secs(30);
+/// Time that an instance has to end after a kill. If its process does not react, the hub removes it
+/// after 15 seconds.
+const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// An instance that belongs to this program, like [`std::process::Child`]: its streams are open from the start, and it is killed when
-/// this is dropped.
+/// An instance that belongs to this program, like [`std::process::Child`]. Made by
+/// [`SequenceClient::spawn`].
 ///
-/// Dropping it waits for the hub to accept the killing, for up to 10 seconds where the hub does not answer, and tells nobody of a
-/// failure; [`kill`](Self::kill) and [`stop`](Self::stop) do. [`keep`](Self::keep) lets the instance live on.
+/// Dropping it kills the instance. The drop waits until the hub has accepted the kill, for up to 10
+/// seconds if the hub does not respond, and ignores errors. [`kill`](Self::kill) and
+/// [`stop`](Self::stop) report errors. [`keep`](Self::keep) leaves the instance running.
 ///
-/// Its streams end with the instance: if that has failed, and the hub keeps them open, reading
-/// fails with [`ErrorKind::Ended`](crate::ErrorKind::Ended) after everything that was written.
+/// The streams are open from the start and end with the instance. If the instance fails and the hub
+/// keeps its streams open, reads return everything that was written, and then fail with
+/// [`ErrorKind::Ended`].
 ///
-/// A stream that is neither read nor taken out and dropped holds up the instance when some kB are in it. Its [`input`](Self::input) is opened when
-/// it is asked for, because the hub wants to know what comes. A sequence that reads it to its end waits for that: finish it, with nothing
-/// where there is nothing.
+/// Read each stream, or take it out and drop it: after a few kB, an unread stream blocks the
+/// instance. [`input`](Self::input) opens the input, because the hub needs its content type. A
+/// sequence that reads its input to the end waits until the writer is finished. If there is no
+/// data, finish the writer without writing.
 ///
 /// ```no_run
 /// use std::io::Write;
 /// # use scramjet_client_blocking::{ContentType, HostClient, StartOptions};
 /// # let sequence = HostClient::new("http://localhost:8000/api/v1")?.sequence("x")?;
 /// let mut child = sequence.spawn(&StartOptions::new())?;
-/// // What it prints is of no interest, and must not pile up.
+/// // Drop the streams that are not read, so that they cannot block the instance.
 /// drop((child.stdout.take(), child.stderr.take()));
 /// let mut input = child.input(ContentType::Text)?;
 /// writeln!(input, "some text")?;
@@ -57,45 +67,32 @@ const FORCED: Duration = Duration::from_secs(30);
 /// ```
 #[derive(Debug)]
 pub struct Child {
-    /// What the sequence returns.
+    /// The values that the sequence returns.
     pub output: Option<ByteStream>,
-    /// What its process prints.
+    /// Standard output of the process.
     pub stdout: Option<ByteStream>,
-    /// What its process prints to standard error.
+    /// Standard error of the process.
     pub stderr: Option<ByteStream>,
-    guard: Guard,
+    guard: DropGuard<InstanceClient>,
 }
 
-/// Kills an instance when it is dropped.
-struct Guard {
-    instance: InstanceClient,
-    armed: bool,
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if self.armed {
-            // Nobody to tell; `kill` is for those who want to know.
-            let kill = || kill::kill_or_detach(&self.instance.host.client, self.instance.id());
-            in_drop(|| drop(kill()));
-        }
-    }
-}
-
-impl fmt::Debug for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.instance.fmt(f)
-    }
+fn kill_on_drop(instance: InstanceClient) -> DropGuard<InstanceClient> {
+    DropGuard::new(instance, |instance| {
+        // A destructor cannot report an error.
+        let _ = kill::kill_or_detach(&instance.host.client, instance.id());
+    })
 }
 
 impl SequenceClient {
-    /// Starts an instance that belongs to this program, and opens its streams. See [`Child`].
+    /// Starts an instance that is killed when the returned [`Child`] is dropped, and opens its
+    /// streams.
     ///
-    /// Returns when the hub has answered for all streams, or after half a second: a proxy may keep
-    /// the heads of the answers back until something is written.
+    /// Returns when the hub has responded for each stream, or after half a second: a proxy may hold
+    /// back the head of a response until there is data.
     ///
     /// # Errors
-    /// See [`Error`]. If a stream cannot be opened, the instance is killed.
+    /// The instance could not be started, or a stream could not be opened. In the second case, the
+    /// client kills the instance.
     pub fn spawn(&self, options: &StartOptions) -> Result<Child, Error> {
         let instance = self.start_owned(options)?;
         let client = instance.host.client.clone();
@@ -104,13 +101,10 @@ impl SequenceClient {
 }
 
 impl Child {
-    /// Opens the streams by this client.
+    /// Opens the streams with the limits of `client`.
     fn new(instance: InstanceClient, client: &Client) -> Result<Self, Error> {
-        let guard = Guard {
-            instance,
-            armed: true,
-        };
-        let id = guard.instance.id();
+        let guard = kill_on_drop(instance);
+        let id = guard.value.id();
         let open = |stream| open_until_ended(client, id, stream);
         let streams = [
             open(OutputStream::Output)?,
@@ -120,7 +114,7 @@ impl Child {
         let until = Instant::now() + HEAD_LIMIT;
         let opened = |mut stream: ByteStream| match stream.await_head(Some(until)) {
             Ok(()) => Ok(Some(stream)),
-            // It has ended already: there is nothing to read any more.
+            // The instance has already ended, so the stream is gone.
             Err(error) if error.is_hubs_not_found() => Ok(None),
             Err(error) => Err(error),
         };
@@ -133,76 +127,86 @@ impl Child {
         })
     }
 
-    /// Without its streams.
-    pub(crate) fn of(instance: InstanceClient) -> Self {
+    /// Owns an instance without opening its streams.
+    pub(crate) fn without_streams(instance: InstanceClient) -> Self {
         Self {
             output: None,
             stdout: None,
             stderr: None,
-            guard: Guard {
-                instance,
-                armed: true,
-            },
+            guard: kill_on_drop(instance),
         }
     }
 
-    /// The instance.
+    /// Returns the handle of the instance.
     #[must_use]
     pub fn instance(&self) -> &InstanceClient {
-        &self.guard.instance
+        &self.guard.value
     }
 
-    /// The instance's id.
+    /// Returns the id of the instance.
     #[must_use]
     pub fn id(&self) -> &InstanceId {
-        self.guard.instance.id()
+        self.instance().id()
     }
 
-    /// Its input, to write to. See [`InstanceClient::input_writer`], and of what is written right after the start,
-    /// [`send_input`](InstanceClient::send_input).
+    /// Opens the input for writing, see [`InstanceClient::input_writer`].
+    ///
+    /// A hub of 0.18 may deliver data twice that is written right after the start, see
+    /// [`InstanceClient::send_input`].
     ///
     /// # Errors
-    /// See [`InstanceClient::input_writer`].
+    /// Like [`InstanceClient::input_writer`].
     pub fn input(&self, options: impl Into<WriteOptions>) -> Result<StreamWriter, Error> {
-        self.guard.instance.input_writer(options)
+        self.instance().input_writer(options)
     }
 
-    /// Waits until it has ended, see [`InstanceClient::wait_ended`]. Reads none of its streams: take out those that say more than some kB.
+    /// Waits until the instance has ended, see [`InstanceClient::wait_ended`].
+    ///
+    /// The hub keeps an instance for 10 more seconds after its sequence has completed. This call
+    /// does not read the streams. Take out those that write more than a few kB.
     ///
     /// # Errors
-    /// See [`Error`]. Where waiting fails, the instance is not killed before this is dropped.
+    /// Like [`InstanceClient::wait_ended`]. After an error, the instance is still killed on drop.
     pub fn wait(&mut self) -> Result<Ended, Error> {
-        let ended = self.guard.instance.wait_ended()?;
-        self.guard.armed = false;
+        let ended = self.instance().wait_ended()?;
+        self.guard.disarm();
         Ok(ended)
     }
 
-    /// How it has ended; nothing where it has not. `GET /instance/:id`.
+    /// Returns how the instance has ended, or `None` if it has not (`GET /instance/:id`).
     ///
     /// # Errors
-    /// See [`Error`].
+    /// The request failed. That the hub does not know the instance is not an error: it has ended.
     pub fn try_wait(&mut self) -> Result<Option<Ended>, Error> {
-        let ended = ended(&self.guard.instance.host.client, self.guard.instance.id())?;
-        self.guard.armed &= ended.is_none();
+        let ended = ended(&self.instance().host.client, self.id())?;
+        if ended.is_some() {
+            self.guard.disarm();
+        }
         Ok(ended)
     }
 
-    /// Kills it. Returns when the hub has accepted that; [`wait`](Self::wait) tells when it is gone.
+    /// Kills the instance. Returns when the hub has accepted the kill, which may be before the
+    /// instance has ended: call [`wait`](Self::wait) afterwards.
     ///
     /// # Errors
-    /// See [`Error`]. An instance that has already ended is no error. If this call fails, dropping the
-    /// [`Child`] does not try to kill the instance again.
+    /// The hub refused the kill, or did not respond within 10 seconds. That the instance has
+    /// already ended is not an error. After an error, the drop does not try again.
     pub fn kill(&mut self) -> Result<(), Error> {
-        self.guard.armed = false;
-        kill::kill(&self.guard.instance.host.client, self.guard.instance.id())
+        self.guard.disarm();
+        kill::kill(&self.instance().host.client, self.id())
     }
 
-    /// Asks it to stop, has it killed when the time is over, and waits until it has ended. Takes as long as `grace`, also where it ends before.
+    /// Asks the instance to stop within `grace`, and waits until it has ended. Kills it if it is
+    /// still running 3 seconds after that time.
+    ///
+    /// Takes at least `grace` if the instance is running: the hub responds only after that time,
+    /// even if the instance ends earlier.
     ///
     /// # Errors
-    /// See [`Error`]. That it has ended already is none. Where this fails, the instance is killed when this is dropped.
+    /// A request failed, or a limit of the handle was reached. That the instance has already ended
+    /// is not an error. After an error, the instance is still killed on drop.
     pub fn stop(&mut self, grace: Duration) -> Result<Ended, Error> {
-        let instance = &self.guard.instance;
+        let instance = self.instance();
         let client = instance.host.client.fix_deadline();
         let operation = StopInstance {
             id: instance.id(),
@@ -217,21 +221,21 @@ impl Child {
             waiting.host.client = client.tightened(Some(time));
             waiting.wait_ended()
         };
-        let ended = match wait_for(MOMENT) {
+        let ended = match wait_for(STOP_TIMEOUT) {
             Err(error) if error.is_timeout() && client.begin(&operation).is_ok() => {
                 kill::kill(&client, instance.id())?;
-                wait_for(FORCED)?
+                wait_for(KILL_TIMEOUT)?
             }
             result => result?,
         };
-        self.guard.armed = false;
+        self.guard.disarm();
         Ok(ended)
     }
 
-    /// Lets the instance live on.
+    /// Leaves the instance running and returns its handle.
     #[must_use]
     pub fn keep(mut self) -> InstanceClient {
-        self.guard.armed = false;
-        self.guard.instance.clone()
+        self.guard.disarm();
+        self.instance().clone()
     }
 }

@@ -1,61 +1,52 @@
-//! Sequences and topics that exist for as long as they are needed.
+mod upload;
 
-mod sending;
-
-use std::fmt;
 use std::ops::Deref;
-use std::time::Duration;
 
-use scramjet_client_core::{ContentType, CreateTopic, DeleteTopic, RequestError, TopicName};
+use scramjet_client_core::flow::Deleted;
 
 use crate::body::upload::Upload;
 use crate::client::kill;
 use crate::error::Error;
 use crate::handles::host::HostClient;
 use crate::handles::sequence::SequenceClient;
-use crate::support::panics::in_drop;
-use scramjet_client_core::flow::Deleted;
+use crate::support::drop_guard::DropGuard;
 
-/// How long the hub has to delete a topic, so that clean-up never blocks on a hub that does not
-/// answer.
-const TOPIC_LIMIT: Duration = Duration::from_secs(30);
-
-/// A sequence that is deleted with all its instances when this is dropped. Made by
+/// A sequence that is deleted with all its instances when this guard is dropped. Made by
 /// [`HostClient::deploy`].
 ///
-/// It is a [`SequenceClient`] otherwise. Dropping it deletes it as [`close`](Self::close) does, and
-/// reports no failure. [`keep`](Self::keep) leaves the sequence where it is; its
-/// [`force_delete`](SequenceClient::force_delete) waits until a hub of 1.x has really removed it.
+/// Dereferences to [`SequenceClient`]. The drop deletes the sequence like [`close`](Self::close)
+/// but ignores errors. [`keep`](Self::keep) leaves the sequence on the hub. To wait until a hub of
+/// 1.x has removed the sequence, call [`force_delete`](SequenceClient::force_delete) on the handle
+/// that `keep` returns.
+#[derive(Debug)]
 #[must_use = "the sequence is deleted when this is dropped"]
-pub struct Deployment {
-    sequence: SequenceClient,
-    armed: bool,
-}
+pub struct Deployment(DropGuard<SequenceClient>);
 
 /// The result of [`HostClient::deploy_and_run`].
 #[derive(Debug)]
 #[must_use = "the function and the clean-up may have failed"]
 #[non_exhaustive]
 pub struct Ran<T> {
-    /// What the function returned.
+    /// Return value of the function.
     pub result: T,
-    /// The deletion afterwards, see [`Deployment::close`].
+    /// Result of the deletion, see [`Deployment::close`].
     pub cleanup: Result<Deleted, Error>,
 }
 
 impl HostClient {
-    /// `POST /sequence`: uploads a package for as long as the [`Deployment`] lives.
+    /// Uploads a package (`POST /sequence`). The sequence is deleted when the returned
+    /// [`Deployment`] is dropped.
     ///
-    /// A hub keeps a package that it has received in full. If the limits of the handle are reached
-    /// before it has answered, the answer is awaited in the background for up to 20 seconds, and the
-    /// sequence deleted; the call itself returns a second after its limits at the latest. With a limit
-    /// the data is read on a thread.
+    /// If a limit of the handle is reached before the hub has responded, the call returns within a
+    /// second. A hub keeps every package that it has received in full, so a background thread waits
+    /// for the response, for up to 20 seconds, and deletes the sequence. If the handle has a limit,
+    /// a separate thread reads the package.
     ///
     /// # Errors
-    /// See [`send_sequence`](Self::send_sequence). If the answer was lost ([`Error::phase`] is
-    /// [`Phase::Wait`](crate::transport::Phase::Wait) or later, and there is no refusal), or does not come within
-    /// the 20 seconds, the sequence may be on the hub: [`sequence_ids`](Self::sequence_ids) finds it by
-    /// the name in its `package.json`.
+    /// Like [`send_sequence`](Self::send_sequence). The sequence may be on the hub if the response
+    /// was lost ([`Error::phase`] is [`Phase::Wait`](crate::transport::Phase::Wait) or later, and
+    /// the hub has not refused the package), or if it arrives after the 20 seconds.
+    /// [`sequence_ids`](Self::sequence_ids) finds the sequence by the name in its `package.json`.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, StartOptions, Upload};
@@ -66,18 +57,18 @@ impl HostClient {
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
     pub fn deploy(&self, package: impl Into<Upload>) -> Result<Deployment, Error> {
-        Ok(Deployment {
-            sequence: sending::send(self, package.into())?,
-            armed: true,
-        })
+        let sequence = upload::send_sequence(self, package.into())?;
+        Ok(Deployment(DropGuard::new(sequence, |sequence| {
+            // A destructor cannot report an error.
+            drop(delete(sequence));
+        })))
     }
 
-    /// Uploads a package, calls the function with it, and deletes it with all its instances, if the
-    /// function succeeds, fails or panics. Returns what the function returned, and how the deletion
-    /// went.
+    /// Uploads a package, calls the function with its sequence, and deletes the sequence with all
+    /// its instances. The deletion happens also if the function fails or panics.
     ///
     /// # Errors
-    /// See [`deploy`](Self::deploy): the function was not called.
+    /// Like [`deploy`](Self::deploy). If this returns an error, the function was not called.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{Error, HostClient, StartOptions, Upload};
@@ -101,62 +92,41 @@ impl HostClient {
         let cleanup = deployment.close();
         Ok(Ran { result, cleanup })
     }
+}
 
-    /// `POST /topics`: creates a topic for as long as the [`TopicGuard`] lives. Since 0.35.0.
-    ///
-    /// # Errors
-    /// See [`create_topic`](Self::create_topic).
-    pub fn scoped_topic<N>(&self, name: N, content_type: ContentType) -> Result<TopicGuard, Error>
-    where
-        N: TryInto<TopicName>,
-        RequestError: From<N::Error>,
-    {
-        let name = name.try_into().map_err(RequestError::from)?;
-        self.call(&CreateTopic {
-            name: &name,
-            content_type,
-        })?;
-        Ok(TopicGuard {
-            host: self.clone(),
-            name,
-            armed: true,
-        })
-    }
+/// Ignores the limits of the handle, so that an expired limit leaves no sequence on the hub.
+fn delete(sequence: &SequenceClient) -> Result<Deleted, Error> {
+    kill::delete_or_hand_over(&sequence.host.client, sequence.id())
 }
 
 impl Deployment {
     /// Deletes the sequence with all its instances (`POST /instance/:id/_kill`,
-    /// `DELETE /sequence/:id`). A sequence that is gone already counts as deleted.
+    /// `DELETE /sequence/:id`). A sequence that no longer exists counts as deleted.
     ///
-    /// A hub of 0.18 deletes it within half a second, or within 11 if a process does not react to its
-    /// kill. A hub of 1.x keeps a sequence for 16 seconds after the end of its instances: if there were
-    /// some in that time, the deletion is left to the hub, and this returns
-    /// [`Deleted::HandedOver`] some 50 milliseconds later. If the hub does not answer, this gives up
-    /// after a minute at the latest.
+    /// A hub of 0.18 takes up to half a second, or 11 seconds if a process does not react to the
+    /// kill. A hub of 1.x keeps a sequence for 16 seconds after its last instance has ended. In
+    /// that case, the call does not wait for the hub: it returns [`Deleted::HandedOver`] after
+    /// about 50 milliseconds, and the hub deletes the sequence later. If the hub does not respond,
+    /// the call fails after at most a minute.
     ///
     /// # Errors
-    /// See [`Error`]: the sequence may still be on the hub.
+    /// The hub refused a request, or did not respond. The sequence may still be on the hub.
     pub fn close(mut self) -> Result<Deleted, Error> {
-        self.armed = false;
-        self.delete()
+        self.0.disarm();
+        delete(&self.0.value)
     }
 
-    /// The sequence, for as long as the deployment lives.
+    /// Returns the handle of the sequence.
     #[must_use]
     pub fn sequence(&self) -> &SequenceClient {
-        &self.sequence
+        &self.0.value
     }
 
-    /// Leaves the sequence where it is.
+    /// Leaves the sequence on the hub and returns its handle.
     #[must_use]
     pub fn keep(mut self) -> SequenceClient {
-        self.armed = false;
-        self.sequence.clone()
-    }
-
-    /// Ignores the limits of the handle: a sequence is not left behind because they are reached.
-    fn delete(&self) -> Result<Deleted, Error> {
-        kill::delete_or_hand_over(&self.sequence.host.client, self.sequence.id())
+        self.0.disarm();
+        self.0.value.clone()
     }
 }
 
@@ -164,82 +134,6 @@ impl Deref for Deployment {
     type Target = SequenceClient;
 
     fn deref(&self) -> &SequenceClient {
-        &self.sequence
-    }
-}
-
-impl Drop for Deployment {
-    fn drop(&mut self) {
-        if self.armed {
-            // Nobody to tell; `close` is for those who want to know.
-            in_drop(|| drop(self.delete()));
-        }
-    }
-}
-
-impl fmt::Debug for Deployment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Deployment").field(&self.sequence).finish()
-    }
-}
-
-/// A topic that is deleted when this is dropped. Made by [`HostClient::scoped_topic`].
-///
-/// Dropping it waits for the hub's answer, and tells nobody of a failure; [`close`](Self::close) does.
-#[must_use = "the topic is deleted when this is dropped"]
-pub struct TopicGuard {
-    host: HostClient,
-    name: TopicName,
-    armed: bool,
-}
-
-impl TopicGuard {
-    /// The topic's name.
-    #[must_use]
-    pub fn name(&self) -> &TopicName {
-        &self.name
-    }
-
-    /// Deletes the topic. That it is gone already is a success.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub fn close(mut self) -> Result<(), Error> {
-        self.armed = false;
-        self.delete()
-    }
-
-    /// Leaves the topic where it is.
-    #[must_use]
-    pub fn keep(mut self) -> TopicName {
-        self.armed = false;
-        self.name.clone()
-    }
-
-    fn delete(&self) -> Result<(), Error> {
-        match self
-            .host
-            .client
-            .detached(TOPIC_LIMIT)
-            .call(&DeleteTopic { name: &self.name })
-        {
-            Err(error) if error.is_hubs_not_found() => Ok(()),
-            result => result,
-        }
-    }
-}
-
-impl Drop for TopicGuard {
-    fn drop(&mut self) {
-        if self.armed {
-            // Nobody to tell; `close` is for those who want to know.
-            in_drop(|| drop(self.delete()));
-        }
-    }
-}
-
-impl fmt::Debug for TopicGuard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TopicGuard").field(&self.name).finish()
+        self.sequence()
     }
 }

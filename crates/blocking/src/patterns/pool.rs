@@ -1,11 +1,13 @@
-//! Several instances that share the work.
+//! A pool of instances that share the work.
 
-mod bell;
 pub(crate) mod checkout;
 pub(crate) mod map;
 mod members;
 pub(crate) mod options;
-mod place;
+mod parallel;
+mod placement;
+mod replace;
+mod signal;
 mod start;
 mod watch;
 
@@ -18,24 +20,34 @@ use std::time::Duration;
 
 use scramjet_client_core::{Ended, InstanceId};
 
-use self::members::{Shared, Slot, alive};
-use self::place::for_all;
 use crate::error::Error;
 use crate::handles::instance::InstanceClient;
 use crate::patterns::child::Child;
+use crate::patterns::pool::members::{Shared, Slot};
+use crate::patterns::pool::parallel::{for_all, kill_all};
 use crate::support::panics::{ignore_panic, in_drop};
 
-/// Instances that are handed out in turn, on one hub or on several. Made by
+/// A pool of instances that share the work, on one hub or on several. Made by
 /// [`PoolOptions::start`](crate::PoolOptions::start).
 ///
-/// It may be used from any number of threads. A thread for each hub asks once a second which
-/// instances still live. Those that have ended are passed over, and replaced by another thread if
-/// [`PoolOptions::replace`](crate::PoolOptions::replace) asks for it. A handle of the pool whose call fails because its instance
-/// has ended tells the pool at once. If a hub does not answer, its instances stay in the pool: call
-/// [`evict`](Self::evict) if you know more.
+/// There are three ways to use the instances:
+/// - [`next`](Self::next) returns one after the other.
+/// - [`checkout`](Self::checkout) reserves one.
+/// - [`map`](Self::map) distributes jobs over all of them.
 ///
-/// Dropping it kills all instances, up to 32 at the same time, and waits for the hubs to accept that;
-/// [`shutdown`](Self::shutdown) gives them time, and reports.
+/// A pool can be shared by any number of threads.
+///
+/// # Instances that end
+/// The pool does not return instances that have ended. It notices the end when a call on one of its
+/// handles fails because of it, and otherwise within about a second: for each hub, a thread lists
+/// the instances once a second. If [`PoolOptions::replace`](crate::PoolOptions::replace) is set,
+/// another thread starts a new instance. If a hub does not respond, its instances stay in the pool.
+/// Call [`evict`](Self::evict) if you know that one is dead.
+///
+/// # Shutdown
+/// Dropping the pool kills all instances, up to 32 at the same time. The drop waits until the hubs
+/// have accepted the kills, and ignores errors. [`shutdown`](Self::shutdown) gives the instances
+/// time to stop, and reports errors.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -57,70 +69,72 @@ use crate::support::panics::{ignore_panic, in_drop};
 /// ```
 pub struct InstancePool {
     shared: Arc<Shared>,
-    watching: Vec<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl InstancePool {
-    /// The next instance, in turn. `None` if none is left alive, or all are
+    /// Returns the next instance, round robin. `None` if no instance is alive, or all are
     /// [checked out](Self::checkout).
     #[must_use]
     pub fn next(&self) -> Option<InstanceClient> {
-        let mut members = self.shared.in_turn().map(Slot::member);
+        let mut members = self.shared.round_robin();
         members
-            .find(|member| !member.is_out() && !member.busy.load(Ordering::Relaxed))
+            .find(|member| !member.is_lost() && !member.checked_out.load(Ordering::Relaxed))
             .map(|member| member.instance.clone())
     }
 
-    /// The instances that live, as far as is known.
+    /// Returns the instances that are alive as far as the pool knows.
     pub fn instances(&self) -> impl Iterator<Item = InstanceClient> {
-        self.shared.slots.iter().filter_map(alive)
+        self.shared.slots.iter().filter_map(Slot::alive)
     }
 
-    /// Passes an instance over from now on, as one that has ended: for a caller who finds out sooner than the pool. Where it lives all the same,
-    /// it is killed when it is replaced, and otherwise ended with the pool.
+    /// Treats an instance as ended, so that the pool does not return it any more. Use it if you
+    /// notice that an instance is dead or hangs.
+    ///
+    /// If the instance is still running, the pool kills it before it starts a replacement, or at
+    /// the latest when the pool is dropped. [`shutdown`](Self::shutdown) stops it like the others.
     pub fn evict(&self, id: &InstanceId) {
-        let members = self.shared.slots.iter().map(Slot::member);
+        let members = self.shared.members();
         members
             .filter(|member| member.instance.id() == id)
             .for_each(|member| member.life.mark_ended());
-        self.shared.lost.ring();
-        self.shared.free.ring();
+        self.shared.lost.notify();
+        self.shared.available.notify();
     }
 
-    /// Stops all instances: asks them to stop, and kills them when the time is over. Returns how each
-    /// has ended, or why that is not known.
+    /// Asks all instances to stop within `grace`, and kills those that do not. Returns for each how
+    /// it has ended, or the error.
     ///
-    /// Takes as long as `grace`, and a moment: up to 32 instances are stopped at the same time, each
-    /// on a thread. If there are more, or threads cannot be created, it takes several times as long.
-    #[must_use = "it tells which instances could not be stopped"]
+    /// Takes a little longer than `grace`: up to 32 instances stop at the same time, each on a
+    /// thread. With more instances, or if threads cannot be created, it takes a multiple of that.
+    #[must_use = "it contains the errors of instances that could not be stopped"]
     pub fn shutdown(mut self, grace: Duration) -> Vec<(InstanceId, Result<Ended, Error>)> {
-        self.end();
+        self.close();
         let stop = |instance: InstanceClient| {
             let id = instance.id().clone();
-            (id, Child::of(instance).stop(grace))
+            (id, Child::without_streams(instance).stop(grace))
         };
-        for_all(self.take_all(), stop).unwrap_or_else(|panic| resume_unwind(panic))
+        for_all(self.claim_all(), stop).unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// From now on nothing is replaced.
-    fn end(&mut self) {
-        in_drop(|| self.shared.over.cancel());
-        self.shared.lost.ring();
-        let own = thread::current().id();
-        for watching in self.watching.drain(..) {
-            // A function of the user's that is called by one of these threads may drop the pool.
-            if watching.thread().id() != own {
-                // It has nothing to tell.
-                ignore_panic(watching.join());
+    /// Ends the threads of the pool, so that nothing is replaced any more.
+    fn close(&mut self) {
+        in_drop(|| self.shared.closed.cancel());
+        self.shared.lost.notify();
+        let current = thread::current().id();
+        for handle in self.threads.drain(..) {
+            // The caller's function may drop the pool on one of these threads.
+            if handle.thread().id() != current {
+                ignore_panic(handle.join());
             }
         }
     }
 
-    /// All that may still live.
-    fn take_all(&self) -> Vec<InstanceClient> {
-        let members = self.shared.slots.iter().map(Slot::member);
+    /// Claims all instances that may be running.
+    fn claim_all(&self) -> Vec<InstanceClient> {
+        let members = self.shared.members();
         members
-            .filter(|member| member.take())
+            .filter(|member| member.claim())
             .map(|member| member.instance.clone())
             .collect()
     }
@@ -128,21 +142,16 @@ impl InstancePool {
 
 impl Drop for InstancePool {
     fn drop(&mut self) {
-        self.end();
-        place::kill_all(self.take_all());
+        self.close();
+        kill_all(self.claim_all());
     }
 }
 
 impl fmt::Debug for InstancePool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids = self.instances().map(|instance| instance.id().clone());
         f.debug_struct("InstancePool")
-            .field(
-                "instances",
-                &self
-                    .instances()
-                    .map(|instance| instance.id().clone())
-                    .collect::<Vec<_>>(),
-            )
+            .field("instances", &ids.collect::<Vec<_>>())
             .finish()
     }
 }
@@ -156,11 +165,11 @@ mod tests {
 
     use super::*;
     use crate::handles::host::HostClient;
-    use crate::patterns::pool::map::MapOptions;
+    use crate::patterns::pool::map::options::MapOptions;
     use crate::patterns::pool::options::PoolOptions;
     use crate::support::threads;
 
-    /// Starts a pool of three, and ends it in some way when no thread can be created.
+    /// Starts a pool of three, and ends it while no thread can be created.
     fn end(generation: Generation, end: fn(InstancePool)) -> Result<(), Error> {
         let hub = FakeHub::new(generation);
         hub.program("stays", |process| process.stay());
@@ -202,7 +211,7 @@ mod tests {
         let host = HostClient::builder(hub.url()).observer(observer).build()?;
         let sequence = host.send_sequence(hub.package("stays"))?;
         let pool = PoolOptions::new(3).start([sequence], |_| StartOptions::new())?;
-        // All have the same thread.
+        // All kills run on this thread.
         threads::REFUSED.set(true);
         drop(pool);
         threads::REFUSED.set(false);
@@ -216,7 +225,7 @@ mod tests {
         hub.program("stays", |process| process.stay());
         let sequence = HostClient::new(hub.url())?.send_sequence(hub.package("stays"))?;
         let start = |index| {
-            // The instance is started; the threads of the pool are not.
+            // The first instance starts. The threads of the pool cannot be created.
             threads::REFUSED.set(index == 1);
             StartOptions::new()
         };
@@ -278,9 +287,9 @@ mod tests {
             )),
             ..Default::default()
         };
-        let error = checkout::take(&pool.shared, &limits).err();
+        let error = checkout::wait_for_checkout(&pool.shared, &limits).err();
         assert!(error.is_some_and(|error| error.is_timeout()));
         drop(only);
-        checkout::take(&pool.shared, &pool.shared.limits()).map(drop)
+        checkout::wait_for_checkout(&pool.shared, &pool.shared.limits()).map(drop)
     }
 }

@@ -1,4 +1,4 @@
-//! Starting instances until they run.
+//! Starts instances and waits until they are ready.
 
 use std::time::Duration;
 
@@ -14,7 +14,13 @@ use crate::handles::instance::InstanceClient;
 use crate::handles::sequence::SequenceClient;
 use crate::support::random::random;
 
-/// By what an instance tells that it is ready, and by what that it has failed.
+/// The events that mean that an instance is ready, and those that mean that it has failed.
+///
+/// An instance with `Readiness::event("ready")` is ready when its sequence calls
+/// `this.emit("ready", …)`. Emit a text with the event: hubs of 1.x may lose an event without data,
+/// see [`InstanceClient::wait_event`]. Used by [`SequenceClient::start_and_wait`],
+/// [`SequenceClient::start_with_retry`] and
+/// [`PoolOptions::readiness`](crate::PoolOptions::readiness).
 ///
 /// ```
 /// use std::time::Duration;
@@ -27,50 +33,50 @@ use crate::support::random::random;
 pub struct Readiness {
     ready: Vec<String>,
     failed: Vec<String>,
-    within: Option<Duration>,
+    timeout: Option<Duration>,
 }
 
-/// An instance that is ready.
+/// An instance that is ready. Returned by [`SequenceClient::start_and_wait`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Ready {
-    /// The instance.
+    /// Handle of the instance.
     pub instance: InstanceClient,
-    /// The event by which it told so.
+    /// Event that made the instance ready.
     pub event: Event,
 }
 
 impl Readiness {
-    /// It is ready when it has emitted this event.
+    /// Makes an instance ready when it emits the event `name`. There is no timeout.
     pub fn event(name: impl Into<String>) -> Self {
         Self {
             ready: vec![name.into()],
             failed: Vec::new(),
-            within: None,
+            timeout: None,
         }
     }
 
-    /// This event will do as well.
+    /// Adds another event that makes an instance ready.
     pub fn or(mut self, name: impl Into<String>) -> Self {
         self.ready.push(name.into());
         self
     }
 
-    /// It has failed when it has emitted this event.
+    /// Adds an event that means that the instance has failed. The start then fails with
+    /// [`ErrorKind::Failed`], and the client kills the instance.
     pub fn fails_on(mut self, name: impl Into<String>) -> Self {
         self.failed.push(name.into());
         self
     }
 
-    /// How long it may take from the start on. Otherwise only the handle's limits hold.
-    pub fn timeout(self, time: Duration) -> Self {
-        Self {
-            within: Some(time),
-            ..self
-        }
+    /// Sets the time that an instance may take to get ready, measured from its start. By default,
+    /// only the limits of the handle apply.
+    pub fn timeout(mut self, time: Duration) -> Self {
+        self.timeout = Some(time);
+        self
     }
 
-    /// The events by their names.
+    /// Checks the names of the events.
     fn to_flow(&self) -> Result<flow::Readiness, RequestError> {
         let named = |names: &[String]| -> Result<Vec<EventName>, RequestError> {
             names.iter().map(EventName::try_from).collect()
@@ -78,37 +84,42 @@ impl Readiness {
         Ok(flow::Readiness {
             ready: named(&self.ready)?,
             failed: named(&self.failed)?,
-            timeout: self.within,
+            timeout: self.timeout,
         })
     }
 }
 
 impl SequenceClient {
-    /// Starts an instance as soon as the hub has room for it: tries again as long as the hub is
-    /// overloaded (419), after the time that the hub names or a second, within the handle's limits.
+    /// Starts an instance as soon as the hub has room for it. Retries while the hub is overloaded
+    /// (status 419), after the delay that the hub requests, or else a second.
     ///
-    /// If the limits are reached before the hub has answered, the call returns within a second. The
-    /// answer is awaited in the background, because the hub goes on with the start: an instance that
-    /// comes up is killed. Two threads and a connection are in use for it, for up to 20 seconds.
+    /// Waits without a limit unless the handle has one. If a limit is reached before the hub has
+    /// responded to a start, the call returns within a second. The hub continues the start, so the
+    /// client waits for the response in the background and kills the instance. This uses two
+    /// threads and a connection for up to 20 seconds.
     ///
     /// # Errors
-    /// See [`Error`]; any other refusal is final. After an attempt on the full hub
-    /// [`ErrorKind::Attempts`], with the last of those first, and then what ended the waiting.
+    /// Any other refusal is not retried. If the hub was overloaded before, the error is
+    /// [`ErrorKind::Attempts`]: it contains the last overload error, and then the error that ended
+    /// the wait.
     pub fn start_when_available(&self, options: &StartOptions) -> Result<InstanceClient, Error> {
         Ok(self
             .start_until_ready(options, |flow| Ok(flow.when_available()))?
             .0)
     }
 
-    /// Starts an instance and waits until it is ready, see [`InstanceClient::wait_any`]. An instance
-    /// that fails to get ready is killed. If the limits of the handle are reached, it is killed in the
-    /// background, see [`start_when_available`](Self::start_when_available).
+    /// Starts an instance and waits until it is ready. To start several one after another, call
+    /// this in a loop.
     ///
-    /// To start instances one after another, call this in a loop.
+    /// Sees events that the instance emitted earlier, like [`InstanceClient::wait_any`]. Waits for
+    /// [`Readiness::timeout`] and within the limits of the handle, otherwise without a limit. Kills
+    /// an instance that does not get ready. If a limit of the handle was reached, this happens in
+    /// the background, see [`start_when_available`](Self::start_when_available).
     ///
     /// # Errors
-    /// See [`Error`]: [`ErrorKind::Failed`] if the instance says so, [`ErrorKind::Ended`] if it has
-    /// ended, a timeout if it took too long.
+    /// [`ErrorKind::Failed`] if the instance emitted an event of [`Readiness::fails_on`],
+    /// [`ErrorKind::Ended`] if it has ended. If the time was not sufficient,
+    /// [`is_timeout`](Error::is_timeout) returns `true`.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, Readiness, StartOptions};
@@ -128,18 +139,21 @@ impl SequenceClient {
         self.start_ready(options, readiness, |flow| flow)
     }
 
-    /// Starts an instance until one is ready, see [`start_and_wait`](Self::start_and_wait): as often
-    /// and at such intervals as the policy says.
+    /// Starts an instance and waits until it is ready, like
+    /// [`start_and_wait`](Self::start_and_wait). Retries with the number of attempts and the delays
+    /// of the policy.
     ///
-    /// Tries again only what may succeed then: not what the hub refuses for good, such as a package
-    /// that cannot be started ([`ErrorCode::InvalidConfig`](crate::ErrorCode::InvalidConfig)). Never
-    /// starts twice without knowing: on a hub that takes instance ids (since 0.31.4), an instance
-    /// whose start was not answered is looked for by its id, for up to 30 seconds; on an older hub
-    /// such a start is not repeated. An instance that did not get ready is killed before the next
-    /// attempt.
+    /// Kills an instance that did not get ready before the next attempt. Does not retry permanent
+    /// errors, such as a package that cannot be started
+    /// ([`ErrorCode::InvalidConfig`](crate::ErrorCode::InvalidConfig)).
+    ///
+    /// Never leaves a second instance running: if the response to a start is lost, the client looks
+    /// for the instance by its id, for up to 30 seconds. This needs a hub that accepts instance ids
+    /// (since 0.31.4). On older hubs such a start is not retried.
     ///
     /// # Errors
-    /// See [`Error`]; of several attempts [`ErrorKind::Attempts`], which holds the error of each.
+    /// Like [`start_and_wait`](Self::start_and_wait). After several attempts
+    /// [`ErrorKind::Attempts`], which contains the error of each.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -159,8 +173,8 @@ impl SequenceClient {
         self.start_ready(options, readiness, |flow| flow.retrying(*policy))
     }
 
-    /// Starts an instance that is killed if the handle's limits are reached before the answer has
-    /// come, see [`start_when_available`](Self::start_when_available).
+    /// Starts an instance. Kills it if a limit of the handle is reached before the hub has
+    /// responded, see [`start_when_available`](Self::start_when_available).
     pub(crate) fn start_owned(&self, options: &StartOptions) -> Result<InstanceClient, Error> {
         Ok(self.start_until_ready(options, Ok)?.0)
     }
@@ -169,13 +183,13 @@ impl SequenceClient {
         &self,
         options: &StartOptions,
         readiness: &Readiness,
-        set: impl FnOnce(StartUntilReady) -> StartUntilReady,
+        configure: impl FnOnce(StartUntilReady) -> StartUntilReady,
     ) -> Result<Ready, Error> {
         let readiness = readiness.to_flow()?;
-        let until_ready = |flow: StartUntilReady| Ok(set(flow.until(readiness)));
+        let until_ready = |flow: StartUntilReady| Ok(configure(flow.until(readiness)));
         match self.start_until_ready(options, until_ready)? {
             (instance, Some(event)) => Ok(Ready { instance, event }),
-            // A flow that waits for readiness ends with an event.
+            // Unreachable: a flow that waits for readiness returns an event.
             (instance, None) => Ok(Ready {
                 event: Event::new("", ().into()),
                 instance,
@@ -186,18 +200,18 @@ impl SequenceClient {
     fn start_until_ready(
         &self,
         options: &StartOptions,
-        set: impl FnOnce(StartUntilReady) -> Result<StartUntilReady, Error>,
+        configure: impl FnOnce(StartUntilReady) -> Result<StartUntilReady, Error>,
     ) -> Result<(InstanceClient, Option<Event>), Error> {
         let client = self.host.client.fix_deadline();
-        let about = client.describe(&StartSequence {
+        let call = client.describe(&StartSequence {
             id: self.id(),
             options,
         });
         let endpoint = client.known_endpoint()?;
         let (id, seed) = (self.id().clone(), (random(), random()));
         let flow = StartUntilReady::new(endpoint, id, options.clone(), seed)?;
-        let flow = set(flow.outage_tolerance(client.outage_tolerance()))?;
-        let ready = client.drive(about, flow)?;
+        let flow = configure(flow.outage_tolerance(client.outage_tolerance()))?;
+        let ready = client.drive(call, flow)?;
         let instance = InstanceClient::started_as(ready.started, &self.host);
         if ready.event.is_some() {
             client.known_inputs().note_listening(instance.id());
@@ -205,7 +219,7 @@ impl SequenceClient {
         Ok((instance, ready.event))
     }
 
-    /// This handle, for calls that are one to the caller.
+    /// Fixes the deadline of this handle, so that several requests share it.
     pub(crate) fn fix_deadline(&self) -> Self {
         let mut this = self.clone();
         this.host.client = this.host.client.fix_deadline();

@@ -6,14 +6,14 @@ use crate::limits::call_limits::StopReason;
 use crate::support::chain::BoxError;
 use crate::support::threads::NoThread;
 
-/// Why there is no response: how far the request got, and what happened.
+/// The error of an exchange: no response was received, or reading its body failed.
 #[derive(Debug)]
 pub struct TransportError {
-    /// How far the request got.
+    /// Part of the exchange that failed.
     pub phase: Phase,
-    /// What kind of failure it is.
+    /// Kind of the failure.
     pub kind: TransportErrorKind,
-    /// What happened.
+    /// Cause of the failure.
     pub source: BoxError,
     io_kind: Option<io::ErrorKind>,
 }
@@ -26,38 +26,39 @@ pub enum TransportErrorKind {
     Io,
     /// The TLS handshake failed.
     Tls,
-    /// A proxy is at fault, and not the hub.
+    /// The proxy failed, not the hub.
     Proxy,
-    /// The limits of the caller ended the exchange.
+    /// A limit of the caller ended the exchange.
     Stopped(StopReason),
     /// A thread that the exchange needs could not be created. Nothing was sent.
     Thread,
-    /// Something else.
+    /// Any other failure.
     Other,
 }
 
-/// The part of an exchange in which something happened, in their order.
+/// The parts of an exchange, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Finding the host's address. Nothing of the request was sent.
+    /// Name resolution. Nothing of the request was sent.
     Resolve,
-    /// Connecting, or finding that a connection is of no use. Nothing of the request was sent.
+    /// Connecting, or checking an idle connection. Nothing of the request was sent.
     Connect,
-    /// Agreeing on encryption. Nothing of the request was sent.
+    /// TLS handshake. Nothing of the request was sent.
     Tls,
     /// Sending the request. The hub may have received a part of it.
     Send,
-    /// Waiting for the head of the answer. The hub has the request, and may have acted upon it.
+    /// Waiting for the head of the response. The hub has the request, and may have processed it.
     Wait,
-    /// Reading the body of the answer.
+    /// Reading the body of the response.
     Read,
 }
 
 impl TransportError {
-    /// An error in this phase. The source decides on the kind: a [`StopReason`], an
-    /// [`io::Error`] or one of this crate's errors for TLS and proxies, also inside an
-    /// [`io::Error`].
+    /// Creates an error.
+    ///
+    /// The source determines the kind: it is a [`StopReason`], an [`io::Error`], or an error of
+    /// this crate for TLS or proxies, each also inside an [`io::Error`].
     pub fn new(phase: Phase, source: impl Into<BoxError>) -> Self {
         let source = source.into();
         let io_error = source.downcast_ref::<io::Error>();
@@ -82,7 +83,7 @@ impl TransportError {
         Self::new(Phase::Connect, source)
     }
 
-    /// The kind of the source, if it is an [`io::Error`].
+    /// Returns the kind of the source, if it is an [`io::Error`].
     #[must_use]
     pub fn io_kind(&self) -> Option<io::ErrorKind> {
         self.io_kind

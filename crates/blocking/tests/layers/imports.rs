@@ -112,7 +112,8 @@ impl Reader<'_> {
         at
     }
 
-    /// Returns `true` for the attributes `cfg(test)` and `cfg(doc)`, alone or with other conditions.
+    /// Returns `true` for the attributes `cfg(test)` and `cfg(doc)`, alone or with other
+    /// conditions.
     fn is_left_out(&self, at: usize) -> bool {
         let places = at + 3..self.after_attribute(at);
         let mut conditions =

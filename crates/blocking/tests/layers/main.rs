@@ -1,11 +1,11 @@
 //! The layers of this crate, and a test that imports run downwards only.
 //!
-//! A layer is a module of the crate: the file of its name in `src`, and the folder beside it. A file
-//! imports from its own layer and from lower ones, and names the module that defines the item, not a
-//! re-export at the root of the crate. Files do not import from each other in a circle.
+//! A layer is a module of the crate: the file of its name in `src`, and the folder beside it. A
+//! file imports from its own layer and from lower ones, and names the module that defines the item,
+//! not a re-export at the root of the crate. Files do not import from each other in a circle.
 //!
-//! The test leaves out `lib.rs`, which only declares the layers and re-exports public items, tests in
-//! `src`, and imports for documentation.
+//! The test leaves out `lib.rs`, which only declares the layers and re-exports public items, tests
+//! in `src`, and imports for documentation.
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 

@@ -77,7 +77,8 @@ impl Lines {
     /// Returns `false` and moves nothing if they are not UTF-8, or if they are too few or too long
     /// for this to be faster.
     pub(super) fn take_text(&mut self, text: &mut String) -> bool {
-        // If a line was already taken from this buffer, an earlier call has returned `false`.
+        // After a call that returned `false`, a single line was taken (`start > 0`). The next call
+        // would return `false` for the same reason, so skip the work.
         let length = self.buffer.len();
         if self.start > 0 || length < Self::MIN_TEXT || self.buffer.capacity() > 16 * Self::MIN_TEXT
         {

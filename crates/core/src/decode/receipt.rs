@@ -7,8 +7,8 @@ use http::{HeaderMap, StatusCode};
 use crate::error::refusal_in_words;
 use crate::{ApiError, Decode, Discard, ReplyError, SingleItem, Step};
 
-/// Decodes the response to an upload to an instance. It is empty, and ends when the hub has read
-/// the last byte of the upload.
+/// Decodes the response to an upload to an instance. The body is empty, and ends when the hub has
+/// read the last byte of the upload.
 ///
 /// Quirk: if the input has already ended, a hub of 0.18.7 answers `200` with the body
 /// `500: Internal error occurred`. The decoder reports that as an error.
@@ -19,8 +19,8 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Maximum number of bytes that are checked for such an error: 1 KiB. A hub sends a single
-    /// line.
+    /// Maximum number of bytes that are searched for the text of an error: 1 KiB. A hub sends a
+    /// single line.
     const LIMIT: usize = 1024;
 }
 

@@ -11,7 +11,7 @@ use super::{ErrorCode, redacted};
 use crate::headers::Encoding;
 use crate::{HttpDate, json};
 
-/// A refusal: the response has an error status, or another status that is no success.
+/// A refusal: a response whose status is not a success (2xx).
 ///
 /// It comes from the hub, or from a proxy in front of it, see [`is_from_hub`](Self::is_from_hub).
 /// [`Display`](fmt::Display) writes status, code and message:
@@ -43,7 +43,7 @@ pub struct ApiError {
 
 impl ApiError {
     /// Upper bound for the part of the body that is read: 64 KiB. The longest refusal of a hub is a
-    /// stack trace of a few kB, and the page of a proxy has some ten kB.
+    /// stack trace of a few kB. The error page of a proxy has about 10 kB.
     pub const BODY_LIMIT: usize = 64 << 10;
 
     /// Reads a refusal. `reason` is the reason phrase of the status line: it is the only text of
@@ -81,7 +81,8 @@ impl ApiError {
         }
     }
 
-    /// Returns the body as JSON, if it is JSON. It contains members that this type does not have.
+    /// Returns the body as JSON, if it is JSON. It may contain members that this type does not
+    /// have.
     #[must_use]
     pub fn json(&self) -> Option<Value> {
         json::parse_bytes(&self.body)
@@ -108,14 +109,15 @@ impl ApiError {
         self.status == StatusCode::CONFLICT
     }
 
-    /// Returns `true` if the hub lacks resources for another instance (419). Retry later.
+    /// Returns `true` if the hub lacks resources for another instance (419). A later start may
+    /// succeed. [`is_transient`](Self::is_transient) does not include this.
     #[must_use]
     pub fn is_overloaded(&self) -> bool {
         self.code == ErrorCode::InsufficientResources
     }
 
     /// Returns `true` if a retry may succeed: the hub is busy or restarts (408, 425, 429), or a
-    /// proxy in front of it does not reach it (502 to 504, 520 to 530).
+    /// proxy in front of it cannot reach it (502 to 504, 520 to 530).
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self.received_status.as_u16(), 408 | 425 | 429 | 502..=504 | 520..=530)
@@ -139,7 +141,8 @@ impl ApiError {
         }
     }
 
-    /// Returns `true` if the response has the header that every response of a hub has.
+    /// Returns `true` if the response has `Access-Control-Allow-Origin: *`, like every response of
+    /// a hub.
     pub(crate) fn has_cors_header(&self) -> bool {
         self.allows_origins
     }

@@ -22,7 +22,7 @@ pub enum ErrorCode {
     /// `CONFLICT`: the sequence is in use, or the id or name is already taken (409). The TypeScript
     /// client calls this `REQUEST_ERROR`.
     Conflict,
-    /// `GONE`: it existed and was removed (410).
+    /// `GONE`: the requested object existed and was removed (410).
     Gone,
     /// `INSUFFICIENT_RESOURCES`: the hub has too little memory, processor time or disk space for
     /// another instance (419).
@@ -50,7 +50,7 @@ pub enum ErrorCode {
 }
 
 known_text! {
-    ErrorCode, "The code":
+    ErrorCode, "the code":
     BadParameters = "BAD_PARAMETERS",
     NeedAuthentication = "NEED_AUTHENTICATION",
     NotAuthorized = "NOT_AUTHORIZED",

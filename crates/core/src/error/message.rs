@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::ErrorCode;
 use crate::escape::{Escaped, is_unsafe, shortened};
 
-/// The content of a body.
+/// The message, code and status that the body of a refusal contains.
 #[derive(Debug, Default)]
 pub(super) struct Words {
     pub(super) message: Option<String>,
@@ -84,7 +84,7 @@ impl Words {
     /// Reads `415: Invalid content-type`, an HTML page, or any other text.
     fn of_text(received: StatusCode, text: &str) -> Self {
         let text = text.trim();
-        // quirk (0.18.7, 1.0.1): instance routes respond with 500 and name the actual status in the
+        // Quirk (0.18.7, 1.0.1): instance routes respond with 500 and name the actual status in the
         // text.
         if let Some((status, rest)) =
             refusal_in_words(text).filter(|_| received == StatusCode::INTERNAL_SERVER_ERROR)
@@ -116,8 +116,9 @@ impl Words {
         }
     }
 
-    /// Recognizes texts for which hubs send no code. quirk (1.0.1): if the configuration makes a
-    /// start impossible, only the text says so.
+    /// Sets the code of texts that hubs send without one.
+    ///
+    /// Quirk (1.0.1): only the text shows that an invalid configuration prevented a start.
     fn with_known_text(mut self) -> Self {
         let configuration = |text: &String| {
             text.starts_with("Incorrect config passed to")
@@ -140,10 +141,10 @@ pub(crate) fn refusal_in_words(text: &str) -> Option<(StatusCode, &str)> {
     Some((status, rest))
 }
 
-/// Upper bound for the number of characters of foreign text in a message.
+/// Upper bound for the number of characters of a hub's or proxy's text in a message.
 const MAX_MESSAGE: usize = 500;
 
-/// Returns the beginning of a foreign text, escaped, for a message. `None` if the text is blank.
+/// Returns the beginning of a hub's or proxy's text, escaped, for a message. `None` if it is blank.
 pub(crate) fn said(text: &str) -> Option<String> {
     shortened(text, MAX_MESSAGE)
 }
@@ -152,7 +153,7 @@ pub(crate) fn said(text: &str) -> Option<String> {
 pub(super) fn in_short(error: serde_json::Error) -> serde_json::Error {
     let mut beginning = Beginning(String::new());
     let is_short = write!(beginning, "{error}").is_ok();
-    // serde_json reads line and column back from the end of the text.
+    // `Error::custom` parses the line and the column from the end of the text.
     match beginning.0 {
         text if !is_short => de::Error::custom(format_args!(
             "{}… at line {} column {}",

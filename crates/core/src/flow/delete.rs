@@ -22,7 +22,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout for the forced deletion that is sent when the caller cancels.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Minimum time that a handed-over deletion gets to reach the hub before its connection is closed.
+/// Lower bound for the time until the connection of a handed-over deletion is closed. The deletion
+/// must reach the hub in this time.
 const MIN_DELIVERY_TIME: Duration = Duration::from_millis(50);
 
 const FIRST_DELAY: Duration = Duration::from_millis(20);
@@ -32,12 +33,13 @@ flow! {
     /// Kills the instances of a sequence and deletes the sequence.
     ///
     /// A hub of 0.18 allows the deletion at once, a hub of 1.x 15 seconds after the last instance
-    /// has ended. The flow retries until then.
+    /// has ended. Until then, the flow retries. It fails with the hub's `409` after 50 seconds, on
+    /// hubs before 0.34.4 after 20 seconds.
     ///
     /// Hubs since 0.34.4 also have a forced deletion (`X-Seq-Kill-Inst`), which continues even if
     /// the client disconnects. The flow uses it only if it is cancelled or asked to
     /// [hand over](DeleteByForce::hand_over), because it has two problems. It takes 195 seconds if
-    /// an instance was killed shortly before. And it leaves running instances alive if another
+    /// an instance was killed shortly before. It does not kill the running instances if another
     /// instance of the sequence ended more than 15 seconds ago.
     DeleteByForce(Deletion) -> Deleted
 }
@@ -89,7 +91,7 @@ impl DeleteByForce {
         Ok(Self(RootFlow::new(endpoint, deletion)))
     }
 
-    /// Leaves the deletion to the hub if it is still refused when the instances are killed.
+    /// Leaves the deletion to the hub if the hub still refuses it after the instances were killed.
     ///
     /// The flow then sends a forced deletion, closes the connection and returns
     /// [`Deleted::HandedOver`]. This has no effect on hubs before 0.34.4.
@@ -108,11 +110,11 @@ struct Deletion {
     delay: Duration,
     killed: BTreeSet<InstanceId>,
     hand_over: bool,
-    /// The next deletion, or the one in progress, is a forced one that the hub continues.
+    /// `true` if the next deletion, or the one in progress, is a forced one (`X-Seq-Kill-Inst`).
     forcing: bool,
     /// The time at which the last deletion was sent.
     sent_at: Duration,
-    /// Time that a handed-over deletion gets to reach the hub.
+    /// Time after which the connection of a handed-over deletion is closed.
     delivery_time: Duration,
     /// The hub may have processed a deletion whose response was lost.
     may_be_deleted: bool,
@@ -174,7 +176,8 @@ impl Deletion {
                 self.conflict = Some(error.into());
                 self.forcing = self.hand_over && !handed_over;
                 if self.forcing {
-                    // A new connection takes several round trips.
+                    // A new connection takes several round trips, so allow five times the duration
+                    // of this exchange.
                     let round_trip = now.saturating_sub(self.sent_at);
                     self.delivery_time =
                         (round_trip * 5).clamp(MIN_DELIVERY_TIME, RESPONSE_TIMEOUT);

@@ -31,7 +31,7 @@ const MAX_GRACE_PERIOD: Duration = Duration::from_secs(10);
 /// withhold the head until the first event.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The time of a request that waits for the result of a status request.
+/// Scheduled time of a request that is on hold until a status request has a result.
 const ON_HOLD: Duration = Duration::MAX;
 
 /// The events that [`WaitForEvent`] returns.
@@ -39,14 +39,16 @@ const ON_HOLD: Duration = Duration::MAX;
 pub enum Since {
     /// Events since the start of the instance.
     Start,
-    /// Events that are emitted from now on.
+    /// Events that are emitted after the hub has opened the event stream.
     Now,
 }
 
 flow! {
     /// Waits for the first of several events of an instance.
     ///
-    /// If the instance ends without one of these events, the result is [`FlowError::Ended`].
+    /// If the instance ends without one of these events, the result is [`FlowError::Ended`]. The
+    /// flow notices the end by requests for the status, at most two seconds apart. It then waits
+    /// half a second for late events.
     ///
     /// Hubs before 0.38.0 return the last event with its data, so `GET instance/:id/event/:name` is
     /// enough. Newer hubs lose the data of some events there. Their event stream, `GET

@@ -23,7 +23,7 @@ pub(super) enum ErrorKind {
 }
 
 impl ExchangeError {
-    /// The error for a response that ended too early.
+    /// Returns the error for a response that ended too early.
     pub(super) fn connection_lost(id: ExchangeId) -> Self {
         let kind = ErrorKind::Failed {
             progress: Progress::Answered,

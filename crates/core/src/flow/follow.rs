@@ -48,8 +48,8 @@ impl Subject {
 /// A result of [`Follow`] or [`FollowLogs`](super::FollowLogs).
 #[derive(Debug)]
 pub enum Followed<T> {
-    /// The stream is open, or its head has not arrived within a second. Always the first result,
-    /// and yielded only once.
+    /// The stream is open, or its head has not arrived within a second. The first result, unless
+    /// the stream cannot be opened. Yielded only once.
     Opened,
     /// The next item.
     Item(T),
@@ -98,7 +98,13 @@ impl<T> Followed<T> {
 ///
 /// This flow yields many results. After each [`Command::Done`], the driver polls it again and
 /// leaves the exchange open. The last result is [`Followed::End`] or an error. One kind of error is
-/// not the last result: a [`FlowError::Reply`] for an item that cannot be decoded.
+/// not the last result: a [`FlowError::Reply`] for an item that cannot be decoded. After any other
+/// error except [`FlowError::Cancelled`], the next result is [`Followed::End`].
+///
+/// If the stream cannot be opened at first, the flow fails. After that, it retries without a limit
+/// as long as the errors are transient. If a stream is idle, the flow requests the status of the
+/// instance every 2 seconds, or the version of the hub every 15 seconds, to notice a dead
+/// connection and the end of the instance.
 ///
 /// After a gap, the log of a hub starts again with its history. The flow skips the lines that it
 /// has already yielded. A hub since 0.27.0 sends the past lines of an instance only to the first

@@ -20,8 +20,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time without data after which a log is opened again if the list cannot be requested.
 const IDLE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Time without data in the log of the hub, after the end of the last instance, after which its
-/// lines are complete.
+/// Time without data in the log of the hub after which it counts as complete, if all instances have
+/// ended.
 const GRACE_PERIOD: Duration = Duration::from_millis(500);
 
 /// Upper bound for [`GRACE_PERIOD`], because other instances may write to the log all the time.
@@ -60,7 +60,9 @@ impl FollowLogs {
 
     /// Follows the logs of the instances `ids`, and ends when all of them have ended.
     ///
-    /// If the hub does not list one of them at first, the flow ends with the hub's `404`.
+    /// If the hub does not list one of them at first, the flow ends with the hub's `404`. On hubs
+    /// since 0.27.0, the flow waits for late lines at the end: until the log of the hub was idle
+    /// for half a second, and at most 5 seconds.
     ///
     /// # Errors
     /// [`RequestError::DialectUnknown`] if the version of the hub is not known.
@@ -108,7 +110,7 @@ impl FollowLogs {
 struct MergedLogs {
     /// The instances to follow. `None` means all.
     only: Option<BTreeSet<InstanceId>>,
-    /// Follow the log of the hub, which has the lines of all instances.
+    /// If `true`, follows the log of the hub, which has the lines of all instances.
     uses_hub_log: bool,
     /// The logs by instance. The key `None` is the log of the hub. A log that has ended stays as
     /// `None` as long as the hub lists its instance, so that it is not opened again.
@@ -121,10 +123,10 @@ struct MergedLogs {
     has_list: bool,
     /// The start of the grace period: all instances have ended, and the log of the hub is open.
     all_ended_at: Option<Duration>,
-    /// A result was returned since the flow waited last.
+    /// `true` if a result was returned since the last wait.
     returned_result: bool,
-    /// The time at which the caller had taken all results. Before that, the driver did not poll,
-    /// and more data may have arrived.
+    /// The time at which the caller had taken all results. Before that, the driver did not poll, so
+    /// data may have arrived that the flow has not seen.
     waiting_since: Duration,
     ready: VecDeque<Result<Followed<InstanceLogLine>, FlowError>>,
     done: bool,

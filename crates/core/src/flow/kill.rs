@@ -34,6 +34,10 @@ flow! {
     ///
     /// An instance that no longer exists counts as killed. The flow returns when the hub has
     /// accepted the kill. The process may run for up to 15 seconds more.
+    ///
+    /// If the hub has refused five kills with `400`, the flow sends a stop with a timeout of zero
+    /// instead, which needs the dialect. [`cancel`](super::Flow::cancel) has no effect on this
+    /// flow.
     Kill(Killer) -> ()
 }
 

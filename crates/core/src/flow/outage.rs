@@ -9,10 +9,11 @@ use crate::RetryPolicy;
 /// Transient errors are lost connections, and responses of a gateway that cannot reach the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutageTolerance {
-    /// Retry policy until the hub has answered for the first time. `None` means no retry; if
-    /// `max_outage` is `None` as well, it means retries without a limit.
+    /// Retry policy until the hub has answered for the first time. `None` means no retry. If
+    /// `max_outage` is `None` as well, the flow retries without a limit.
     pub initial_retry: Option<RetryPolicy>,
-    /// Upper bound for an outage after the first response of the hub. `None` means no limit.
+    /// Upper bound for an outage after the first response of the hub. `None` means no limit. The
+    /// delays between the attempts double from 100 milliseconds to 5 seconds.
     pub max_outage: Option<Duration>,
 }
 

@@ -22,7 +22,8 @@ pub struct Readiness {
     pub ready: Vec<EventName>,
     /// The instance has failed if one of these events is emitted first.
     pub failed: Vec<EventName>,
-    /// Upper bound for the time between the response to the start and the event.
+    /// Upper bound for the time between the response to the start and the event. `None` means no
+    /// limit.
     pub timeout: Option<Duration>,
 }
 
@@ -41,7 +42,8 @@ flow! {
     ///
     /// The flow never starts a second instance if the first start may have succeeded. On hubs since
     /// 0.31.4, it chooses the id of the instance. If the response to a start is lost, it looks for
-    /// an instance with that id. On older hubs, it does not retry such a start.
+    /// an instance with that id for up to 20 seconds. On older hubs, it does not retry such a
+    /// start.
     ///
     /// If an instance does not become ready, the flow kills it before it retries or ends. If the
     /// flow is cancelled, it kills an instance that it has started.
@@ -49,7 +51,7 @@ flow! {
 }
 
 impl StartUntilReady {
-    /// Starts an instance once, without waiting until it is ready.
+    /// Starts an instance, by default in one attempt and without waiting until it is ready.
     ///
     /// The ids of the instances are derived from `seed`, so each flow needs its own random seed.
     ///
@@ -92,14 +94,17 @@ impl StartUntilReady {
         self
     }
 
-    /// Retries failed attempts that may succeed later.
+    /// Retries an attempt if the start failed with a transient error or an overload (`419`), or if
+    /// the instance failed or did not become ready. An invalid configuration or entry point is not
+    /// retried.
     #[must_use]
     pub fn retrying(mut self, policy: RetryPolicy) -> Self {
         self.0.sub_flow.policy = Some(policy);
         self
     }
 
-    /// Retries without a limit as long as the hub is overloaded (`419`).
+    /// Retries without a limit as long as the hub is overloaded (`419`). The delay is the hub's
+    /// `Retry-After` but at least 200 milliseconds, or one second without that header.
     #[must_use]
     pub fn when_available(mut self) -> Self {
         self.0.sub_flow.waits_for_capacity = true;

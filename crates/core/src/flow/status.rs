@@ -60,13 +60,14 @@ enum State {
 }
 
 impl StatusCheck {
-    /// Creates a check that sends the first request at `next` and the second one `interval` later.
-    pub(super) fn new(next: Duration, id: InstanceId, tick: Duration) -> Self {
+    /// Creates a check that sends the first request at `next`, and the second one at least
+    /// `interval` after the response. The interval then doubles up to [`MAX_INTERVAL`].
+    pub(super) fn new(next: Duration, id: InstanceId, interval: Duration) -> Self {
         Self {
             id,
             state: State::Idle,
             next,
-            interval: tick,
+            interval,
             max_interval: MAX_INTERVAL,
             unconfirmed: 0,
         }
@@ -181,7 +182,7 @@ impl StatusCheck {
 flow! {
     /// Waits until an instance has ended.
     ///
-    /// Polls `GET instance/:id` at growing intervals, up to two seconds.
+    /// Polls `GET instance/:id` at intervals that double from 25 milliseconds to 2 seconds.
     WaitForEnd(EndWait) -> Ended
 }
 

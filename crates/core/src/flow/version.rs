@@ -18,8 +18,12 @@ const MAX_DELAY: Duration = Duration::from_secs(1);
 flow! {
     /// Waits until a hub answers `GET version`.
     ///
-    /// Retries after connection errors, and after responses of a gateway that cannot reach the hub.
+    /// Retries without a limit after connection errors, after a status of 500, and after responses
+    /// of a gateway that cannot reach the hub. The delays double from 50 milliseconds to a second.
     /// Any other refusal is an error.
+    ///
+    /// If several requests failed, the error is [`FlowError::Attempts`] with the first and the last
+    /// of their errors. If the flow was cancelled, [`FlowError::Cancelled`] comes after them.
     WaitForHub(VersionPoller) -> HubVersion
 }
 
@@ -27,16 +31,15 @@ impl WaitForHub {
     /// Waits for the hub at this endpoint.
     #[must_use]
     pub fn new(endpoint: Endpoint) -> Self {
-        let (first, last) = (None, None);
-        let part = VersionPoller {
+        let poller = VersionPoller {
             exchange: None,
             next_attempt: Duration::ZERO,
             delay: FIRST_DELAY,
-            first_error: first,
-            last_error: last,
+            first_error: None,
+            last_error: None,
             outcome: None,
         };
-        Self(RootFlow::new(endpoint, part))
+        Self(RootFlow::new(endpoint, poller))
     }
 }
 
@@ -78,8 +81,8 @@ impl VersionPoller {
         self.delay = (self.delay * 2).min(MAX_DELAY);
     }
 
-    fn fail(&mut self, given_up: Option<FlowError>) {
-        let attempts = [self.first_error.take(), self.last_error.take(), given_up];
+    fn fail(&mut self, cancelled: Option<FlowError>) {
+        let attempts = [self.first_error.take(), self.last_error.take(), cancelled];
         let errors = attempts.into_iter().flatten().collect();
         self.outcome = Some(Err(FlowError::of_attempts(errors)));
     }

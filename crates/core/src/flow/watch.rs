@@ -16,9 +16,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 flow! {
     /// Watches any number of instances and reports each one that has ended.
     ///
-    /// Streams and uploads do not show the end. A hub of 1.x keeps the streams of an instance open
-    /// for 195 seconds after an uncaught exception, and never answers an upload to an instance that
-    /// was killed. So the flow requests the status of each instance every second.
+    /// Streams and uploads do not show the end of an instance. A hub of 1.x keeps the streams of an
+    /// instance open for 195 seconds after an uncaught exception, and never answers an upload to an
+    /// instance that was killed. So the flow requests the status of each instance every second.
     ///
     /// Outages and the `404` of a gateway do not count as an end. The flow yields one result for
     /// each instance that has ended; poll it again for the next one. Without an instance to watch,

@@ -82,14 +82,14 @@ pub enum AuditState {
     End,
     /// The request failed.
     Error,
-    /// The record is an event and no request. Hubs write an empty text.
+    /// The record is an event, not a request. Hubs write an empty text.
     Happened,
     /// Any other state, as the hub wrote it.
     Other(String),
 }
 
 known_text! {
-    AuditState, "The state":
+    AuditState, "the state":
     Start = "START",
     Active = "ACTIVE",
     End = "END",

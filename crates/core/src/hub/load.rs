@@ -64,7 +64,8 @@ struct Wire {
 
 impl From<Wire> for LoadCheck {
     fn from(wire: Wire) -> Self {
-        // Hubs that send the mount points (0.18) mean percent by `currentLoad`; others the average.
+        // In `currentLoad`, hubs that send mount points (0.18) write the usage in percent. Others
+        // write the load average.
         let percent = wire
             .fs_size
             .iter()
@@ -104,7 +105,7 @@ pub struct Disk {
     pub size: f64,
     /// The used space in bytes.
     pub used: f64,
-    /// The available space in bytes. 1.x has already subtracted a safety margin.
+    /// The available space in bytes. 1.x subtracts a safety margin before it sends the value.
     pub available: f64,
     /// The used share of the size: percent on 0.18, a fraction of 1 on 1.x.
     #[serde(rename = "use")]

@@ -89,7 +89,7 @@ pub enum LogLevel {
 }
 
 known_text! {
-    LogLevel, "The level":
+    LogLevel, "the level":
     Trace = "TRACE",
     Debug = "DEBUG",
     Info = "INFO",

@@ -7,7 +7,8 @@ use crate::{InstanceId, InstanceInfo, InstanceStatus, RunnerExit};
 
 /// The end of an instance: its exit, as far as the hub reports it.
 ///
-/// Hubs before 0.27.0 forget an instance when it ends, newer ones some minutes later.
+/// Hubs before 0.27.0 forget an instance when it ends. Newer hubs forget it up to 195 seconds
+/// later with their default configuration.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Ended {
@@ -58,8 +59,8 @@ impl Ended {
     /// Returns `true` if the sequence completed, or was stopped or killed (exit codes 0, 138, 137).
     /// `None` if the hub did not report an exit code.
     ///
-    /// The hub reports a killed process as failed (213) if the process ignores the kill and the hub
-    /// removes it by force, or if it is killed twice.
+    /// The hub reports a killed process as failed (213) if the process was killed twice, or if it
+    /// ignored the kill and the hub removed it by force.
     #[must_use]
     pub fn is_success(&self) -> Option<bool> {
         self.exit.map(RunnerExit::is_success)

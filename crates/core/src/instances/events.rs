@@ -27,7 +27,7 @@ pub struct NextEvent<'a> {
 
 /// `GET /instance/:id/event/:name`: returns the last event with this name, or waits for the first.
 ///
-/// Response: one [`Event`]. quirk (1.x): if the data of the last event is `null`, `false`, `0`,
+/// Response: one [`Event`]. Quirk (1.x): if the data of the last event is `null`, `false`, `0`,
 /// `""` or missing, the hub waits for the next event.
 #[derive(Clone, Copy, Debug)]
 pub struct LastEvent<'a> {
@@ -83,7 +83,7 @@ impl Operation for LastEvent<'_> {
 /// `GET /instance/:id/events/:name`: streams all events with this name from now on.
 ///
 /// Response: JSON lines, each an [`Event`]. The stream never ends, not even when the instance does.
-/// quirk (1.x): the data `null`, `false`, `0`, `""` and missing data arrive as `{}`.
+/// Quirk (1.x): the data `null`, `false`, `0`, `""` and missing data arrive as `{}`.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadEvents<'a> {
     /// The instance.

@@ -6,7 +6,7 @@ use crate::{InstanceId, InstanceInfo, Json, Operation, Path};
 
 /// `GET /instance/:id`: returns the info of an instance.
 ///
-/// Response: [`InstanceInfo`] as JSON; 404 if the hub does not know the instance. quirk (0.18.7):
+/// Response: [`InstanceInfo`] as JSON; 404 if the hub does not know the instance. Quirk (0.18.7):
 /// the hub responds only when the process of the instance has connected to it.
 #[derive(Clone, Copy, Debug)]
 pub struct GetInstance<'a> {

@@ -9,7 +9,8 @@ use crate::{Extra, InstanceId, Json, Operation, Path};
 
 /// `GET /instance/:id/health`: returns the last health report of an instance.
 ///
-/// Response: [`InstanceHealth`] as JSON. The hub waits for the first report.
+/// Response: [`InstanceHealth`] as JSON. The hub responds when it has received the first report,
+/// about a second after the start.
 #[derive(Clone, Copy, Debug)]
 pub struct GetInstanceHealth<'a> {
     /// The instance.

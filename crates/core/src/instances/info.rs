@@ -106,7 +106,7 @@ impl SequenceRef {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Terminated {
-    /// The exit code of the runner: 137 killed, 138 stopped. quirk (1.x): `-1` for a normal end.
+    /// The exit code of the runner: 137 killed, 138 stopped. Quirk (1.x): `-1` for a normal end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exitcode: Option<i64>,
     /// The reason, for example `Instance stopped`.

@@ -16,7 +16,7 @@ use crate::{Chunks, ContentType, InstanceId, Operation, Path, RequestError, Stre
 /// * If the data exceeds the buffers of the hub, the instance and the connection, the hub accepts
 ///   more only while the client reads the output. A driver that sends everything before it reads
 ///   blocks forever.
-/// * quirk (1.0.1): the hub replaces bytes that are not UTF-8.
+/// * Quirk (1.0.1): the hub replaces bytes that are not UTF-8.
 ///
 /// [`SendInput`](crate::SendInput) together with [`ReadStream`](crate::ReadStream) has none of
 /// these limits.
@@ -24,8 +24,8 @@ use crate::{Chunks, ContentType, InstanceId, Operation, Path, RequestError, Stre
 pub struct InOut<'a> {
     /// The instance.
     pub id: &'a InstanceId,
-    /// The content type of the data. The first request to an input fixes its content type. A first
-    /// request without one would disable the input, so it is not optional.
+    /// The content type of the data. The first request to an input fixes its content type. It is
+    /// not optional, because a first request without a content type would disable the input.
     pub content_type: ContentType,
 }
 

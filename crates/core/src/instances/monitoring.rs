@@ -29,10 +29,9 @@ impl Operation for SetMonitoringRate<'_> {
 
     fn payload(&self, _: Dialect) -> Result<Inline, RequestError> {
         if self.rate == 0 {
-            // The runner divides by the rate.
             return Err(RequestError::option(
                 "monitoringRate",
-                "it is zero, which instances treat as 1000",
+                "it is zero, and instances would send 1000 reports per second",
             ));
         }
         Ok(format!(r#"[{MONITORING_RATE},{{"monitoringRate":{}}}]"#, self.rate).into_bytes())

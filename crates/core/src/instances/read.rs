@@ -9,6 +9,8 @@ use crate::{Chunks, InstanceId, Operation, Path};
 /// Response: the stream as bytes. The hub buffers data until the first client reads the stream. If
 /// several clients read it, each gets all data from its request on, and a slow one blocks the
 /// others.
+///
+/// Quirk (1.x): after an uncaught exception in the sequence, all streams stay open for 195 seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadStream<'a> {
     /// The instance.
@@ -40,7 +42,7 @@ pub enum OutputStream {
     /// The output of the sequence: objects as JSON lines, text and bytes unchanged. Ends with the
     /// output of the sequence.
     Output,
-    /// The log of the instance in JSON lines ([`LogLine`](crate::LogLine)). quirk (1.x): never
+    /// The log of the instance in JSON lines ([`LogLine`](crate::LogLine)). Quirk (1.x): never
     /// ends, not even when the instance does.
     Log,
 }

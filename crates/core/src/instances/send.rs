@@ -8,7 +8,11 @@ use crate::{ContentType, InstanceId, Operation, Path, Receipt, RequestError, Str
 ///
 /// Request: the data. Response: an empty body. The hub sends the response head at once, and ends
 /// the body when it has accepted all data. Read the response to its end before you rely on the
-/// delivery. quirk (0.18.7, 1.x): the response may never end if the input has already ended.
+/// delivery.
+///
+/// Quirk (0.18.7, 1.x): the response may never end if the input has already ended, or if the
+/// instance has ended. Quirk (1.x): after an uncaught exception in the sequence, the hub accepts
+/// the data and discards it.
 #[derive(Clone, Copy, Debug)]
 pub struct SendInput<'a> {
     /// The instance.
@@ -22,7 +26,7 @@ pub struct SendInput<'a> {
 /// `POST /instance/:id/stdin`: sends data to the standard input of the process, and by default ends
 /// the standard input.
 ///
-/// Request and response are like those of [`SendInput`]. quirk (0.18.7): if the process has not yet
+/// Request and response are like those of [`SendInput`]. Quirk (0.18.7): if the process has not yet
 /// read the data of an earlier request, the hub delivers the new data before it.
 #[derive(Clone, Copy, Debug)]
 pub struct SendStdin<'a> {

@@ -12,7 +12,8 @@ use crate::known_text::known_text;
 pub enum InstanceStatus {
     /// Declared by hubs, but never observed.
     Initializing,
-    /// The process runs, but the sequence does not yet. 1.x refuses to kill such an instance.
+    /// The process runs, but the sequence does not yet. Some hubs of 1.x refuse to kill such an
+    /// instance, see [`KillInstance`](crate::KillInstance).
     Starting,
     /// The sequence runs.
     Running,
@@ -31,7 +32,7 @@ pub enum InstanceStatus {
 }
 
 known_text! {
-    InstanceStatus, "The status":
+    InstanceStatus, "the status":
     Initializing = "initializing",
     Starting = "starting",
     Running = "running",
@@ -46,7 +47,7 @@ known_text! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RunnerExit {
-    /// 0: the sequence completed. quirk (1.x): reported as `-1`.
+    /// 0: the sequence completed. Quirk (1.x): reported as `-1`.
     Completed,
     /// 10: the runner could not unpack the package.
     UnpackFailed,

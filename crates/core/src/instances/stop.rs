@@ -34,8 +34,8 @@ impl Operation for StopInstance<'_> {
         true
     }
 
-    /// Hubs before 0.28.2 expect another form. They refuse the wrong form; newer hubs accept it,
-    /// but ignore its values.
+    /// Hubs before 0.28.2 expect another form than newer hubs. They refuse the newer form with 500.
+    /// Newer hubs accept the older form, but ignore its values and use a timeout of 7 seconds.
     fn payload(&self, dialect: Dialect) -> Result<Inline, RequestError> {
         let timeout = self.options.timeout.as_millis();
         if timeout > MAX_TIMEOUT_MS {
@@ -77,8 +77,9 @@ const MAX_TIMEOUT_MS: u128 = 0x7fff_ffff;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StopOptions {
-    /// Time for the instance to end by itself, in whole milliseconds. The hub always waits this
-    /// long before it responds. More than 2,147,483,647 ms (24 days) is an error.
+    /// Time after which the hub kills the instance if it has not ended, in whole milliseconds. The
+    /// hub always waits this long before it responds. More than 2,147,483,647 ms (24 days) is an
+    /// error.
     pub timeout: Duration,
     /// If `true`, the hub does not kill an instance that has asked for more time by calling
     /// `keepAlive`.

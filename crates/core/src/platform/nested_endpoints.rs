@@ -3,7 +3,8 @@ use crate::{Endpoint, HubId, ManagerId, Path, RequestError, SpaceId};
 /// The base path of every nested API.
 const BASE: &str = "api/v1";
 
-/// Endpoints that this one forwards to. They have the same headers, and a dialect of their own.
+/// Endpoints of other servers that this one forwards requests to. They have the same headers, and
+/// no dialect yet.
 impl Endpoint {
     /// Returns the endpoint of a hub, through its Manager: `…/sth/:hub/api/v1`.
     ///

@@ -6,8 +6,9 @@ use crate::{Dialect, Discard, Operation, Path, RequestError, SequenceId};
 
 /// `DELETE /sequence/:id`: deletes a sequence.
 ///
-/// Response: ignored; 409 if the sequence is in use. With `force`, the hub kills its instances
-/// first, and responds after about 16 seconds.
+/// Response: ignored; 409 if the sequence has instances. On 1.x, these include instances that ended
+/// less than 15 seconds ago. With `force`, the hub kills the instances first, and responds after
+/// about 16 seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct DeleteSequence<'a> {
     /// The sequence.

@@ -25,7 +25,7 @@ impl Operation for ListSequenceInstances<'_> {
         sequence_path(self.id).literal("instances")
     }
 
-    /// quirk (0.18.7): the hub responds with 500 instead of 404 if there is no such sequence.
+    /// Quirk (0.18.7): the hub responds with 500 instead of 404 if there is no such sequence.
     fn map_api_error(error: ApiError) -> ApiError {
         if error.status == StatusCode::INTERNAL_SERVER_ERROR
             && error.message == "Failed to serialize data"

@@ -19,9 +19,13 @@ use crate::{
 /// Request: [`StartOptions`] as JSON. Response: [`Started`] as JSON, when the process of the
 /// instance has connected to the hub.
 ///
-/// A success does not mean that the sequence runs. If the sequence throws while it loads, the hub
-/// still responds with a success, and the instance ends at once. quirk (0.18.7): the hub never
-/// responds if the `main` of the package does not exist, or if the package has two `engines`.
+/// A success does not mean that the sequence runs. If the sequence throws while it loads, a hub of
+/// 0.18 still responds with a success, and the instance ends at once. A hub of 1.x does the same or
+/// responds with 400, depending on the timing: see
+/// [`RunnerExit::in_refusal`](crate::RunnerExit::in_refusal).
+///
+/// Quirk (0.18.7): the hub never responds if the `main` of the package does not exist, or if the
+/// package has two `engines`.
 #[derive(Clone, Copy, Debug)]
 pub struct StartSequence<'a> {
     /// The sequence.

@@ -9,7 +9,7 @@ use crate::{ContentType, Dialect, Extra, Json, Operation, Path, RequestError, To
 /// `POST /topics`: creates a topic.
 ///
 /// Request: name and content type as JSON. Response: [`CreatedTopic`] as JSON; 400 if the topic
-/// exists. Since hub 0.35.0. Older hubs create topics only on their first use.
+/// exists. Since hub 0.35.0. Older hubs create a topic when it is first read or written.
 #[derive(Clone, Copy, Debug)]
 pub struct CreateTopic<'a> {
     /// The name: letters, digits, `_`, `+` and `-`.

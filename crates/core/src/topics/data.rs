@@ -11,14 +11,14 @@ use crate::{Chunks, ContentType, Discard, Operation, Path, RequestError, Streame
 ///
 /// A topic without a reader buffers about 100 kB on 1.x and less than 16 kB on 0.18; then the hub
 /// stops reading the request. On 1.x several writers take turns: the hub reads a request only after
-/// the earlier ones have finished. quirk (1.x): the hub never responds to an empty body.
+/// the earlier ones have finished. Quirk (1.x): the hub never responds to an empty body.
 #[derive(Clone, Copy, Debug)]
 pub struct SendTopic<'a> {
     /// The topic.
     pub name: &'a TopicName,
     /// The content type of the data. 1.x refuses another type than the topic's (500).
     pub content_type: ContentType,
-    /// `Some(true)` ends the topic permanently after this data. 1.x ignores it.
+    /// `Some(true)` ends the topic permanently after this data. 1.x ignores this option.
     pub end: Option<bool>,
 }
 

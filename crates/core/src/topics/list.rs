@@ -9,7 +9,7 @@ use crate::{Extra, Json};
 get! {
     /// `GET /topics`: returns all topics of the hub.
     ///
-    /// Response: a list of [`TopicInfo`] as JSON. quirk (0.18.7): the list is always empty.
+    /// Response: a list of [`TopicInfo`] as JSON. Quirk (0.18.7): the list is always empty.
     pub struct ListTopics;
     NAME = "list topics";
     PATH = "topics";

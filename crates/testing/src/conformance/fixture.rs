@@ -77,7 +77,7 @@ impl Target {
                     peer: Peer::Script(script, AtomicUsize::new(0)),
                 })
             }
-            Self::Replay => Err(Unsupported("a replay cannot act").into()),
+            Self::Replay => Err(Unsupported("a replay cannot run the code of a case").into()),
         }
     }
 

@@ -36,8 +36,8 @@ type StopHandler = Box<dyn FnMut(&mut Process, StopRequest) + Send>;
 /// The program runs on one thread, like JavaScript. Its listeners run while it waits for something:
 /// input, time, or a full output.
 ///
-/// The first wait corresponds to the return of the sequence's function. A program that fails before
-/// its first wait fails to start.
+/// The first wait is the return of the sequence's function. If a program fails before it, a hub of
+/// 1.x refuses the start.
 ///
 /// If the instance is killed, each wait returns [`Exit::Killed`]. Pass the error on with `?`.
 pub struct Process {
@@ -139,7 +139,7 @@ impl Process {
     }
 
     fn write_to(&mut self, output: Output, bytes: &[u8]) -> ProgramResult {
-        // A write that need not wait is not the first wait, at which the function returns.
+        // If the output has space, the program does not wait, so its function has not returned yet.
         if self.with(|process| process.write(output, bytes))? {
             return Ok(());
         }
@@ -172,7 +172,7 @@ impl Process {
 
     /// Waits for the next item of the input, as a sequence receives it. `None` is the end.
     ///
-    /// The content type of the first request decides on the kind of items: a value for each line of
+    /// The content type of the first request determines the kind of items: a value for each line of
     /// NDJSON, or chunks of text or bytes as the hub received them.
     ///
     /// # Errors

@@ -103,8 +103,8 @@ impl ClientConnection {
         })
     }
 
-    /// Sends the body. Returns the head of the response if it came early, and stops if that is an
-    /// error.
+    /// Sends the body. Returns the head of the response if it arrives before the end of the body.
+    /// An error response ends the upload.
     fn upload(&self, body: RequestBody<'_>) -> io::Result<Option<ResponseHead>> {
         let mut pending = None;
         match body {

@@ -49,7 +49,7 @@ fn segments(path: &str) -> Vec<String> {
 }
 
 impl Model {
-    /// Dispatches a request whose head has just come.
+    /// Dispatches a request whose head has just arrived.
     pub(super) fn dispatch(&mut self, id: ExchangeId, path: &str) {
         let is_v1 = self.generation.is_v1();
         let Some(exchange) = self.exchange(id) else {
@@ -191,14 +191,14 @@ impl Model {
             .path
             .first()
             .is_some_and(|first| first.eq_ignore_ascii_case("topic"));
-        let asks = match handler.takes {
+        let sends = match handler.takes {
             BodyKind::Nothing => false,
             BodyKind::Json => is_v1,
             // The handler of a topic sends it when earlier writers have finished.
             BodyKind::Typed if is_topic => !is_v1,
             BodyKind::Package | BodyKind::Stream | BodyKind::Typed => true,
         };
-        if asks {
+        if sends {
             self.push(id, Piece::Continue);
         }
     }
@@ -216,7 +216,7 @@ impl Model {
             .filter(|_| is_instance)
             .and_then(|name| self.instance(name));
         if is_instance && instance.is_none() {
-            // The instance was forgotten while the body came.
+            // The hub has forgotten the instance while the body arrived.
             if let Err(Some(refusal)) = self.find_instance(id, path.get(1).map_or("", |s| s)) {
                 self.reply(id, refusal);
             }

@@ -33,12 +33,13 @@ impl Generation {
 pub struct Times {
     /// Time from the request to start an instance until its process connects to the hub.
     pub connect: Duration,
-    /// Time from then until the sequence is loaded and its function is called.
+    /// Time from the connection of the process until the sequence is loaded and its function is
+    /// called.
     pub load: Duration,
     /// Time from the response to the start until the status changes to `running`. 1.x only.
     pub starting: Duration,
-    /// Time after the end of an input in which a write to it gets an error. Later writes get no
-    /// response. 0.18 only.
+    /// Time after the end of an input in which the first write to it gets an error response. Other
+    /// writes get no response. 0.18 only.
     pub closing: Duration,
     /// Time from the completion of a sequence until its process exits.
     pub completed: Duration,
@@ -55,8 +56,8 @@ pub struct Times {
     pub notice_failure: Duration,
     /// Time after the end of an instance in which it blocks the deletion of its sequence. 1.x only.
     pub lingering: Duration,
-    /// Time from then until the hub forgets the instance (`instanceLifetimeExtensionDelay`). 1.x
-    /// only.
+    /// Time from the end of [`lingering`](Self::lingering) until the hub forgets the instance
+    /// (`instanceLifetimeExtensionDelay`). 1.x only.
     pub extension: Duration,
     /// Time from the end of an instance until the hub closes the connections of incomplete uploads
     /// to it; `None` for never. 0.18 only.
@@ -65,7 +66,7 @@ pub struct Times {
     pub default_stop_timeout: Duration,
     /// Time from the connection of an instance until its first health report.
     pub first_health_report: Duration,
-    /// Time between two records in the audit about the state of each instance. 1.x only.
+    /// Time between two heartbeats in the audit log. 1.x only.
     pub audit_interval: Duration,
     /// Time from the head of a request until the hub closes the connection if the body is
     /// incomplete; `None` for never.

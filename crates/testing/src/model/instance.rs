@@ -41,7 +41,7 @@ impl Instances {
         self.all.remove(&key)
     }
 
-    /// Lists an instance instead of others with the same id.
+    /// Makes this the listed one of the instances with this id.
     pub(super) fn list(&mut self, key: InstanceKey, id: &str) {
         for instance in self.all.values_mut().filter(|one| one.id == id) {
             instance.listed = instance.key == key;

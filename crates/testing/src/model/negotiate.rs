@@ -82,7 +82,7 @@ fn not_accepted(generation: Generation, scope: Scope) -> Reply {
 }
 
 // Rule 2.5
-/// Checks the content type of a JSON operation, before its body has come.
+/// Checks the content type of a JSON operation, before its body has arrived.
 pub(super) fn check_json_type(
     generation: Generation,
     scope: Scope,

@@ -79,9 +79,9 @@ pub enum Exit {
     /// An uncaught exception, an unhandled rejection, or an error of the output, after the function
     /// has returned.
     Uncaught,
-    /// `process.exit(code)`, or a signal from outside.
+    /// `process.exit` with this code. A hub of 1.x reports the exit code 213 for every code.
     Process(i32),
-    /// The process was ended from outside.
+    /// The hub or a signal has ended the process. A program gets this from the methods that wait.
     Killed,
 }
 

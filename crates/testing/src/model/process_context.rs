@@ -101,7 +101,7 @@ impl ProcessContext<'_> {
     // Rule 5.6
     /// Reads the next item of the input, as a sequence receives it.
     ///
-    /// The content type of the first request decides on the kind of items: a value for each line of
+    /// The content type of the first request determines the kind of items: a value for each line of
     /// NDJSON, or chunks of text or bytes as the hub received them. If the type is another one or
     /// has parameters, all input is lost without an error.
     ///

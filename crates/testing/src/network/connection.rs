@@ -13,7 +13,7 @@ use crate::model::{ExchangeId, Piece};
 pub(super) struct ConnectionState {
     /// `None` if the request does not reach the hub.
     pub(super) exchange: Option<ExchangeId>,
-    /// The request is a `HEAD`, so its response has no body.
+    /// `true` if the request is a `HEAD`, so its response has no body.
     pub(super) is_head: bool,
     /// The parts of the response that the client can read.
     pub(super) ready: VecDeque<Piece>,
@@ -65,7 +65,7 @@ impl ConnectionState {
         }
     }
 
-    /// Returns `true` if the timeout of the proxy is over, and ends the response then.
+    /// Returns `true` if the timeout of the proxy has expired. In that case, ends the response.
     pub(super) fn times_out(&mut self, now: Duration) -> bool {
         let Some(proxy) = &self.proxy else {
             return false;

@@ -21,7 +21,7 @@ pub struct Fault {
     pub(super) kind: FaultKind,
     method: String,
     path: String,
-    /// The number of requests that it still applies to.
+    /// The number of requests that it still applies to; `usize::MAX` for all.
     pub(super) left: usize,
 }
 
@@ -59,8 +59,9 @@ impl Fault {
         Self::of(FaultKind::Delay(by))
     }
 
-    /// Returns a fault that closes the connection after this many bytes of the response body, with
-    /// 0 right after the headers. A response with a shorter body is complete.
+    /// Returns a fault that closes the connection after this many bytes of the response body. With
+    /// 0, it closes the connection right after the headers. A response with a shorter body is
+    /// complete.
     pub fn cut_after(bytes: u64) -> Self {
         Self::of(FaultKind::CutAfter(bytes))
     }
@@ -76,8 +77,8 @@ impl Fault {
         Self::of(FaultKind::LoseResponse)
     }
 
-    /// Returns a fault that sends no response, although the hub handles the request. This is what a
-    /// broken network link looks like.
+    /// Returns a fault that sends no response, although the hub handles the request, as if the
+    /// network link were broken.
     ///
     /// The request ends at a timeout of the client, or when the client closes the connection.
     pub fn silence() -> Self {
@@ -131,7 +132,7 @@ impl Fault {
     /// Adds a header to the response of [`refuse`](Self::refuse).
     ///
     /// # Panics
-    /// If the name or the value is invalid in HTTP, or the fault is another one than `refuse`.
+    /// If the name or the value is invalid in HTTP, or the fault was not created by `refuse`.
     #[track_caller]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let is_refusal = matches!(self.kind, FaultKind::Refuse { .. });

@@ -12,9 +12,10 @@ use crate::model::{Piece, ResponseHead};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Proxy {
-    /// Sends the headers of a response only together with the first bytes of its body.
+    /// If `true`, sends the headers of a response only together with the first bytes of its body.
     pub buffers_heads: bool,
-    /// Compresses all responses of the hub with gzip, even if the client does not accept gzip.
+    /// If `true`, compresses all responses of the hub with gzip, even if the client does not accept
+    /// gzip.
     pub compresses: bool,
     /// Time without data from the hub after which the proxy responds with `504`, or closes the
     /// connection if the response has begun. In the hub's time.
@@ -58,7 +59,7 @@ pub(super) struct ProxyState {
     timeout: Option<Duration>,
     /// The time of the last data from the hub, for the timeout.
     pub(super) last: Duration,
-    /// Set if headers were sent to the client.
+    /// `true` if headers were sent to the client.
     pub(super) began: bool,
 }
 

@@ -77,7 +77,7 @@ impl RecordedExchange {
     ///
     /// # Errors
     /// If the bytes are not a request and a response. A truncated body and a truncated response are
-    /// no errors.
+    /// not errors.
     pub fn from_bytes(
         name: impl Into<String>,
         request: impl AsRef<[u8]>,

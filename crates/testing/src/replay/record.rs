@@ -14,8 +14,9 @@ use crate::request::{SECRET_HEADERS, target};
 
 /// A transport that records the exchanges of another one, for [`Replay`](super::Replay).
 ///
-/// The names of the files consist of a number, the method and the last segment of the path. The
-/// bytes are written as they come, so a truncated exchange is truncated when it is played.
+/// The names of the files consist of a number, the method and the last segment of the path, for
+/// example `0001-get-version`. The recorder writes the bytes as they arrive, so a truncated
+/// exchange is truncated when it is played.
 ///
 /// The files do not contain the values of headers that were set on the client, nor those of
 /// `Authorization`, `Proxy-Authorization`, `Cookie` and `Set-Cookie`. They do contain the bodies,

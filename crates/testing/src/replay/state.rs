@@ -112,7 +112,7 @@ impl State {
         self.requests.len() - 1
     }
 
-    /// Returns the exchange that a request will probably get. The body has not come yet.
+    /// Returns the exchange that a request will probably get. Its body has not arrived yet.
     fn candidate(&self, request: &ReceivedRequest) -> Option<&RecordedExchange> {
         self.left.iter().find(|exchange| {
             let check = exchange.check.min(Check::ContentType);

@@ -9,7 +9,8 @@ use crate::http1::is_bodiless;
 
 /// An answer to a request: a response, silence, or a transport error.
 ///
-/// It is for a [`Script`](super::Script) or a [`Connection`](crate::server::Connection).
+/// It is for a [`Script`](super::Script) or a [`Connection`](crate::server::Connection). An invalid
+/// status, header name or header value turns it into a transport error.
 ///
 /// ```
 /// use scramjet_client_testing::script::Answer;

@@ -75,7 +75,7 @@ struct State {
     end: Option<AnswerEnd>,
     /// If `true`, the body is truncated where it would end.
     cut_off: bool,
-    /// The client has dropped the body, or no longer waits.
+    /// `true` if the client has dropped the body, or no longer waits.
     dropped: bool,
     /// Set if a wait took longer than the time limit of the script.
     timed_out: Option<TimedOut>,
@@ -248,7 +248,7 @@ impl AnswerQueue {
             let end = call.map(|(end, _)| end).into_iter().chain(script).min();
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
-                // If two limits end at the same time, the caller's counts.
+                // If both limits expire at the same time, report the caller's.
                 return Err(match (call, limits.script) {
                     (Some((at, stopped)), _) if Some(at) == end => WaitError::Stopped(stopped),
                     (_, limit) => {

@@ -65,8 +65,8 @@ impl Answer {
         Ok(response)
     }
 
-    /// Writes each part of the answer when the test has sent it. A truncated body is an error, so
-    /// that the caller closes the connection.
+    /// Writes each part of the answer as soon as the test sends it. A truncated body is an error,
+    /// so that the caller closes the connection.
     pub(crate) fn write_to(self, to: &mut impl Write) -> io::Result<()> {
         let Outcome::Head {
             status,
@@ -123,7 +123,7 @@ struct AnswerBody {
     limits: WaitLimits,
     /// The current piece.
     piece: io::Cursor<Vec<u8>>,
-    /// The part of the `Content-Length` that has not come.
+    /// The part of the `Content-Length` that has not been read.
     announced: Option<u64>,
 }
 

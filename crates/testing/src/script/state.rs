@@ -1,4 +1,4 @@
-//! The expected requests of a script, the requests that came, and the problems of the test.
+//! The expected requests of a script, the received requests, and the problems of the test.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -26,7 +26,7 @@ const MAX_LISTED: usize = 10;
 /// The state of a script, shared by its clones and its clients.
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// The queue that silent answers wait on. Its end ends them.
+    /// The queue that silent answers wait for. They end when it ends.
     silence: Arc<AnswerQueue>,
 }
 

@@ -105,8 +105,8 @@ impl Connection {
     /// Reads the body of a request after [`read_head`](Self::read_head), or the rest of the body.
     ///
     /// # Errors
-    /// If the client closed the connection before the end of the body. `request` then has the part
-    /// that came.
+    /// If the client closed the connection before the end of the body. `request` then contains the
+    /// part that arrived.
     pub fn read_body(&mut self, request: &mut ReceivedRequest) -> io::Result<()> {
         self.body().read_to_end(&mut request.body)?;
         request.complete = true;
@@ -149,8 +149,8 @@ impl Connection {
 
     /// Closes the sending half, then reads until the client closes the connection.
     ///
-    /// Without that, a connection with unread bytes is reset when it is closed, and the client may
-    /// lose a response that it has not read.
+    /// Otherwise, the operating system may reset a connection that has unread bytes, and the client
+    /// may lose a response that it has not read.
     ///
     /// # Errors
     /// If the connection fails before the client closes it.
@@ -209,7 +209,8 @@ impl Connection {
         Ok(whole)
     }
 
-    /// Blocks until bytes of the next request have come. Returns `false` if none came in this time.
+    /// Blocks until bytes of the next request have arrived. Returns `false` if none arrived within
+    /// the limit.
     pub(crate) fn wait_for_request(&mut self, limit: Duration) -> io::Result<bool> {
         if !self.reader.buffer().is_empty() {
             return Ok(true);

@@ -1,21 +1,26 @@
-//! How the default transport connects.
+//! Settings of the default transport.
 
 use std::time::Duration;
 
 use crate::handles::builder::HostClientBuilder;
-use crate::transport::Proxy;
-use crate::transport::{ClientCertificate, TlsBackend};
+#[cfg(doc)]
+use crate::transport::UreqConfig;
+use crate::transport::{ClientCertificate, Proxy, TlsBackend};
 
-/// How it connects. All this goes to the default transport, [`UreqTransport`](crate::transport::UreqTransport): one that is given with
-/// [`transport`](Self::transport) has settings of its own, and [`build`](Self::build) refuses what would be lost with it.
+/// Settings of the default transport, [`UreqTransport`](crate::transport::UreqTransport). With
+/// another [`transport`](Self::transport), [`build`](Self::build) refuses them, because they would
+/// have no effect.
 impl HostClientBuilder {
-    /// How long connecting may take, the way through a proxy and encryption included; `None` leaves it to the operating system. Where it
-    /// is not said, 10 seconds.
+    /// Sets the upper bound for connecting, including the tunnel of a proxy and the TLS handshake.
+    ///
+    /// `None` leaves it to the operating system. The default is 10 seconds.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
     /// # use std::time::Duration;
-    /// let host = HostClient::builder("http://localhost:8000/api/v1").connect_timeout(Duration::from_secs(2)).build()?;
+    /// let host = HostClient::builder("http://localhost:8000/api/v1")
+    ///     .connect_timeout(Duration::from_secs(2))
+    ///     .build()?;
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
     pub fn connect_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
@@ -23,12 +28,15 @@ impl HostClientBuilder {
         self
     }
 
-    /// How many connections are kept for later when nobody uses them; 0 for none. Where it is not said, 64. See
-    /// [`UreqConfig::max_idle_connections`](crate::transport::UreqConfig::max_idle_connections).
+    /// Sets the maximum number of idle connections in the pool; 0 keeps none. The default is 64.
+    ///
+    /// See [`UreqConfig::max_idle_connections`].
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
-    /// let host = HostClient::builder("http://localhost:8000/api/v1").max_idle_connections(4).build()?;
+    /// let host = HostClient::builder("http://localhost:8000/api/v1")
+    ///     .max_idle_connections(4)
+    ///     .build()?;
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
     pub fn max_idle_connections(mut self, connections: usize) -> Self {
@@ -36,9 +44,10 @@ impl HostClientBuilder {
         self
     }
 
-    /// Sets the silence after which the operating system probes the other side of a connection, 15
-    /// seconds by default; `None` never probes. See
-    /// [`UreqConfig::tcp_keep_alive`](crate::transport::UreqConfig::tcp_keep_alive).
+    /// Sets the time without data after which the operating system probes the other end of a
+    /// connection. `None` never probes. The default is 15 seconds.
+    ///
+    /// See [`UreqConfig::tcp_keep_alive`].
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
@@ -48,17 +57,21 @@ impl HostClientBuilder {
     ///     .build()?;
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
-    pub fn tcp_keep_alive(mut self, silence: impl Into<Option<Duration>>) -> Self {
-        self.ureq.tcp_keep_alive = silence.into();
+    pub fn tcp_keep_alive(mut self, idle_time: impl Into<Option<Duration>>) -> Self {
+        self.ureq.tcp_keep_alive = idle_time.into();
         self
     }
 
-    /// Trusts these certificates (PEM, one or more) for `https`, and no others. Where it is not said, those of Mozilla are trusted with
-    /// rustls, and those of the operating system with native-tls.
+    /// Sets the certificates to trust for `https` (PEM, one or more), and trusts no others.
+    ///
+    /// The default is the root certificates of Mozilla with rustls, and those of the operating
+    /// system with native-tls.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
-    /// let host = HostClient::builder("https://hub.example.com/api/v1").ca_certificate_pem(std::fs::read("ca.pem")?).build()?;
+    /// let host = HostClient::builder("https://hub.example.com/api/v1")
+    ///     .ca_certificate_pem(std::fs::read("ca.pem")?)
+    ///     .build()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "ca")]
@@ -67,8 +80,13 @@ impl HostClientBuilder {
         self
     }
 
-    /// Shows this certificate to `https` hubs that ask for one (PEM): the client's own, then those between it and the CA, where there are
-    /// any; and its private key, not encrypted, in PKCS#8 or, with rustls, also in SEC1 or PKCS#1. One text that holds them all can be given twice.
+    /// Sets the client certificate, for `https` hubs that request one (PEM).
+    ///
+    /// - `certificates` is the client's own certificate, followed by intermediate ones if there are
+    ///   any.
+    /// - `key` is the private key, not encrypted, in PKCS#8. Rustls also accepts SEC1 and PKCS#1.
+    ///
+    /// If one text contains all of them, pass it as both arguments.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
@@ -89,13 +107,17 @@ impl HostClientBuilder {
         self
     }
 
-    /// With `true`, takes any certificate of an `https` hub for good: an expired one, one for another host, one that nobody vouches for.
-    /// Whoever is on the way to the hub can then read and change everything, credentials included. To trust a certificate of
-    /// your own, use [`ca_certificate_pem`](Self::ca_certificate_pem).
+    /// Accepts any certificate of an `https` hub if set to `true`: expired, for another host, or
+    /// signed by an unknown authority.
+    ///
+    /// Anybody on the network path can then read and change everything, credentials included. To
+    /// trust your own certificate, use [`ca_certificate_pem`](Self::ca_certificate_pem).
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
-    /// let host = HostClient::builder("https://localhost:8443/api/v1").danger_accept_invalid_certs(true).build()?;
+    /// let host = HostClient::builder("https://localhost:8443/api/v1")
+    ///     .danger_accept_invalid_certs(true)
+    ///     .build()?;
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
     #[doc(alias = "rejectUnauthorized")]
@@ -105,12 +127,15 @@ impl HostClientBuilder {
         self
     }
 
-    /// What encrypts. Where it is not said, rustls if it was compiled in, and otherwise native-tls.
+    /// Sets the TLS implementation. The default is rustls if it was compiled in, and native-tls
+    /// otherwise.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
     /// # use scramjet_client_blocking::transport::TlsBackend;
-    /// let host = HostClient::builder("https://hub.example.com/api/v1").tls_backend(TlsBackend::NativeTls).build()?;
+    /// let host = HostClient::builder("https://hub.example.com/api/v1")
+    ///     .tls_backend(TlsBackend::NativeTls)
+    ///     .build()?;
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
     pub fn tls_backend(mut self, backend: TlsBackend) -> Self {
@@ -118,16 +143,20 @@ impl HostClientBuilder {
         self
     }
 
-    /// Reaches all hubs through this proxy: `http://proxy.example.com:3128`, or with
-    /// `user:password@`, encoded as in any URL and never shown.
+    /// Sets a proxy for all requests.
     ///
-    /// For an `https` hub, the proxy is asked for a tunnel (`CONNECT`) and sees no more than the
-    /// hub's name and port. A request to an `http` hub is sent to the proxy, which passes it on and
-    /// can read it, with the credentials for the hub. See [`Proxy`].
+    /// The URL has the form `http://proxy.example.com:3128`. It may contain `user:password@`,
+    /// percent-encoded as in any URL. The client never shows these.
+    ///
+    /// For an `https` hub, the client opens a tunnel (`CONNECT`), and the proxy sees only the name
+    /// and port of the hub. Requests to an `http` hub go to the proxy, which forwards them. It can
+    /// read them, including the credentials for the hub. See [`Proxy`].
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
-    /// let host = HostClient::builder("https://hub.example.com/api/v1").proxy("http://proxy.example.com:3128").build()?;
+    /// let host = HostClient::builder("https://hub.example.com/api/v1")
+    ///     .proxy("http://proxy.example.com:3128")
+    ///     .build()?;
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
@@ -135,20 +164,26 @@ impl HostClientBuilder {
         self
     }
 
-    /// Connects through the proxy that the environment names when the client is built; where it names none, directly. Without this, the
-    /// environment is not looked at.
+    /// Uses the proxy that environment variables select, or none if they select none. Without this
+    /// method, the client ignores these variables.
     ///
-    /// - `http_proxy` is for `http` hubs, `https_proxy` for `https` hubs, `all_proxy` for those whose own is not set. Each may be
-    ///   written in capitals too, but for `HTTP_PROXY` in a CGI program, where whoever calls it can set it.
-    /// - `no_proxy` (or `NO_PROXY`) lists what is reached directly, separated by commas or blanks:
-    ///   names (`example.com` and all below it, `.example.com` only those below it), addresses, nets
-    ///   (`10.0.0.0/8`), with a port or without, or `*`.
-    /// - This machine (`localhost`, `127.0.0.1`, `[::1]`) is reached directly.
-    /// - A variable that cannot be used, because it names a `socks5://` proxy for example, is an error of the calls that would go by it.
+    /// [`build`](Self::build) reads the variables:
+    ///
+    /// - `http_proxy` applies to `http` hubs, `https_proxy` to `https` hubs, and `all_proxy` to
+    ///   both if the specific one is not set. The names may be in upper case. But the client
+    ///   ignores `HTTP_PROXY` in a CGI program, because there a remote caller can set it.
+    /// - `no_proxy` or `NO_PROXY` lists the hosts to connect to directly, separated by commas or
+    ///   spaces: names (`example.com` includes its subdomains, `.example.com` means only its
+    ///   subdomains), addresses, and networks (`10.0.0.0/8`), each with or without a port; or `*`.
+    /// - The client always connects directly to this machine (`localhost`, `127.0.0.1`, `[::1]`).
+    /// - An invalid variable, for example with the URL of a `socks5://` proxy, is an error of every
+    ///   call that it applies to.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
-    /// let host = HostClient::builder("https://hub.example.com/api/v1").proxy_from_environment().build()?;
+    /// let host = HostClient::builder("https://hub.example.com/api/v1")
+    ///     .proxy_from_environment()
+    ///     .build()?;
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
     #[doc(alias = "HTTP_PROXY")]

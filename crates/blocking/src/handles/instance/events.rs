@@ -1,10 +1,9 @@
-//! What an instance emits, and what is sent to it.
+//! Events that an instance emits, and events sent to it.
 
 use std::time::{Duration, Instant};
 
-use scramjet_client_core::flow;
 use scramjet_client_core::{
-    Event, EventLines, EventName, Operation, ReadEvents, RequestError, SendEvent,
+    Event, EventLines, EventName, Operation, ReadEvents, RequestError, SendEvent, flow,
 };
 use serde::Serialize;
 
@@ -12,58 +11,44 @@ use crate::body::items::{EventStream, Items};
 use crate::client::Client;
 use crate::error::Error;
 use crate::handles::instance::InstanceClient;
+use crate::handles::into_id::IntoId;
 use crate::streams::follow::Follow;
 
-/// How long the head of a stream of events is waited for. The hub listens from then on.
+/// Upper bound for the wait for the head of an event stream. The hub listens once it has sent it.
 const HEAD_LIMIT: Duration = Duration::from_secs(1);
 
 impl InstanceClient {
-    /// Waits for the next event of this name, for as long as it takes: the same as
-    /// [`wait_next_event`](Self::wait_next_event), by the name that it has in the TypeScript client.
+    /// Waits for the next event with this name. The same as
+    /// [`wait_next_event`](Self::wait_next_event), under the name of the TypeScript client.
     ///
-    /// An event that fired before does not count. For one that may have fired already, such as `ready`
-    /// after a start, use [`last_event`](Self::last_event).
-    ///
-    /// # Errors
-    /// See [`wait_next_event`](Self::wait_next_event).
+    /// Does not return an event that was emitted before the call. Use
+    /// [`last_event`](Self::last_event) for one that may be, such as `ready` after a start.
     #[doc(alias = "getNextEvent")]
-    pub fn next_event<N>(&self, name: N) -> Result<Event, Error>
-    where
-        N: TryInto<EventName>,
-        RequestError: From<N::Error>,
-    {
+    pub fn next_event(&self, name: impl IntoId<EventName>) -> Result<Event, Error> {
         self.wait_next_event(name)
     }
 
-    /// Waits for an event of this name, which may have fired at any time since the start: the same as
-    /// [`wait_event`](Self::wait_event), by the name that it has in the TypeScript client.
-    ///
-    /// # Errors
-    /// See [`wait_event`](Self::wait_event).
+    /// Waits for an event that may have been emitted at any time since the start. The same as
+    /// [`wait_event`](Self::wait_event), under the name of the TypeScript client.
     #[doc(alias = "getEvent")]
-    pub fn last_event<N>(&self, name: N) -> Result<Event, Error>
-    where
-        N: TryInto<EventName>,
-        RequestError: From<N::Error>,
-    {
+    pub fn last_event(&self, name: impl IntoId<EventName>) -> Result<Event, Error> {
         self.wait_event(name)
     }
 
-    /// `GET /instance/:id/events/:name`: every event of this name from now on. Returns when the hub
-    /// has answered, so that an event that is provoked afterwards is not missed; or after a second,
-    /// because a proxy may keep the head of the answer back until there is an event.
+    /// Opens a stream of all events with this name from now on (`GET /instance/:id/events/:name`).
     ///
-    /// It does not end with the instance. 1.x gives data that is `null`, `false`, `0`, `""` or missing as `{}`.
+    /// Returns when the hub has responded, so you cannot miss an event that you cause afterwards. A
+    /// proxy may withhold the head of the response until the first event; the call then returns
+    /// after a second.
+    ///
+    /// The stream does not end with the instance. On 1.x, the data `null`, `false`, `0`, `""` and
+    /// missing data arrive as `{}`.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) if the instance is gone.
+    /// [`is_not_found`](Error::is_not_found) if the instance is gone.
     #[doc(alias = "getEventStream")]
-    pub fn event_stream<N>(&self, name: N) -> Result<EventStream, Error>
-    where
-        N: TryInto<EventName>,
-        RequestError: From<N::Error>,
-    {
-        let name = name.try_into().map_err(RequestError::from)?;
+    pub fn event_stream(&self, name: impl IntoId<EventName>) -> Result<EventStream, Error> {
+        let name = name.into_id()?;
         let client = self.host.client.fix_deadline();
         let (id, dialect) = (self.id.clone(), client.dialect()?);
         let operation = ReadEvents {
@@ -83,38 +68,38 @@ impl InstanceClient {
         Ok(stream.items(decoder))
     }
 
-    /// `GET /instance/:id/events/:name`, for as long as the instance lives, also over a lost connection. See [`Follow`]. Events
-    /// that are emitted during a gap are not seen.
+    /// Follows all events with this name until the instance ends
+    /// (`GET /instance/:id/events/:name`).
+    ///
+    /// Reconnects if the connection is lost, see [`Follow`]. Events emitted during a gap are lost.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone.
-    pub fn follow_events<N>(&self, name: N) -> Result<Follow<EventLines>, Error>
-    where
-        N: TryInto<EventName>,
-        RequestError: From<N::Error>,
-    {
-        let name = name.try_into().map_err(RequestError::from)?;
+    /// [`is_not_found`](Error::is_not_found) if the instance is gone.
+    pub fn follow_events(&self, name: impl IntoId<EventName>) -> Result<Follow<EventLines>, Error> {
+        let name = name.into_id()?;
         let client = self.host.client.fix_deadline();
         let (id, endpoint) = (self.id.clone(), client.known_endpoint()?);
         let flow = flow::Follow::events(endpoint, id, name.clone())?;
-        Follow::start(
-            &client,
-            &ReadEvents {
-                id: &self.id,
-                name: &name,
-            },
-            flow,
-        )
+        let operation = ReadEvents {
+            id: &self.id,
+            name: &name,
+        };
+        Follow::start(&client, &operation, flow)
     }
 
-    /// `POST /instance/:id/_event`: sends an event to the instance. Returns when the hub has queued it; whether it is heard is not told.
+    /// Sends an event to the instance (`POST /instance/:id/_event`).
     ///
-    /// The name is any text. The data is anything that serializes to JSON; hubs before 0.39.0 take text alone.
+    /// Returns when the hub has queued the event. The hub does not report if the sequence receives
+    /// it. Hubs of 1.x also accept an event for an instance that ended within the last minutes.
+    ///
+    /// The name may be any text, and the data any value that serializes to JSON. Hubs before 0.39.0
+    /// accept only strings as data. If the version of the hub is unknown and the data is not a
+    /// string, the client requests the version first.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_unsupported`](Error::is_unsupported) where the hub takes text alone, before anything is sent (an
-    /// unknown hub is asked for its version first, where the data is not text); [`is_not_found`](Error::is_not_found) where the
-    /// instance is gone. 1.x accepts an event for an instance that ended a short while ago.
+    /// - [`is_unsupported`](Error::is_unsupported) if the hub accepts only strings and the data is
+    ///   something else. The event was not sent then.
+    /// - [`is_not_found`](Error::is_not_found) if the instance is gone.
     #[doc(alias = "sendEvent")]
     pub fn send_event(&self, name: &str, data: impl Serialize) -> Result<(), Error> {
         let data = serde_json::to_value(data)

@@ -1,4 +1,4 @@
-//! What an instance reads.
+//! Data that an instance reads.
 
 use std::time::Duration;
 
@@ -14,38 +14,41 @@ use crate::error::{Error, ErrorKind};
 use crate::handles::instance::InstanceClient;
 use crate::streams::writer::{StreamWriter, WriteOptions};
 
-/// How long the state of an instance is asked for after its input was taken.
-const STATE_LIMIT: Duration = Duration::from_secs(2);
+/// Upper bound for the status request after the hub has accepted an input.
+const STATUS_LIMIT: Duration = Duration::from_secs(2);
 
 impl InstanceClient {
-    /// `POST /instance/:id/{input,stdin}`: sends data to one of the instance's streams, see [`send_input`](Self::send_input) and
-    /// [`send_stdin`](Self::send_stdin).
+    /// Sends data to a stream of the instance (`POST /instance/:id/{input,stdin}`).
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// See [`send_input`](Self::send_input) and [`send_stdin`](Self::send_stdin).
     #[doc(alias = "sendStream")]
     pub fn send_stream(&self, stream: InputStream, data: impl Into<Input>) -> Result<Sent, Error> {
         let (client, watch) = self.host.client.fix_deadline().watching(&self.id)?;
         send(&client, &watch, &self.id, stream, data.into())
     }
 
-    /// `POST /instance/:id/input`: sends data to the sequence's input, and ends the input after it unless told otherwise.
+    /// Sends data to the input of the sequence (`POST /instance/:id/input`), and then ends the
+    /// input. [`Input::end`] with `false` keeps it open.
     ///
-    /// Returns when all of it was written *and* the hub has taken it, so that a program may end
-    /// right afterwards. Blocks while the sequence does not read, and fails within three seconds if
-    /// the instance ends: it is asked for its state every second meanwhile. A hub of 1.x is asked
-    /// once more when it has taken the data, because it also takes data for an instance that has
-    /// failed.
+    /// Returns when all data was written *and* the hub has accepted it. The program may exit right
+    /// afterwards.
     ///
-    /// An input that has ended by a call of this client takes no more data: that is an error. If
-    /// another program has ended it, a hub does not answer; set a deadline or an idle timeout.
+    /// Blocks while the sequence does not read. If the instance ends, fails within three seconds:
+    /// the client requests the status of the instance every second. Hubs of 1.x also accept data
+    /// for an instance that has failed, so the client requests the status once more afterwards.
     ///
-    /// On hubs of 0.18, a sequence may get the first data twice where that comes before its instance listens, in the moment after the start:
-    /// wait for an event of the sequence before anything is sent.
+    /// An input that a call of this client has ended accepts no more data; sending is an error. If
+    /// another program has ended it, the hub does not respond. Set a deadline or an idle timeout if
+    /// that can happen.
+    ///
+    /// On hubs of 0.18, a sequence may receive the first data twice if it arrives right after the
+    /// start, before the instance reads its input. Wait for an event of the sequence before you
+    /// send.
     ///
     /// # Errors
-    /// See [`Error`]; [`ErrorKind::Ended`] if the instance has ended, [`ErrorKind::InputEnded`] if
-    /// its input has; refused if the sequence takes its input from a topic.
+    /// - [`ErrorKind::Ended`] if the instance has ended.
+    /// - [`ErrorKind::InputEnded`] if a call of this client has ended the input.
+    /// - The hub refuses the data if the sequence reads its input from a topic.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, Input};
@@ -59,39 +62,39 @@ impl InstanceClient {
         self.send_stream(InputStream::Input, data)
     }
 
-    /// `POST /instance/:id/stdin`: sends data to the standard input of the instance's process, and ends it unless told
-    /// otherwise. The data's content type does not matter here. No hub keeps bytes undamaged that
-    /// are not UTF-8.
+    /// Sends data to the standard input of the process (`POST /instance/:id/stdin`), and then ends
+    /// the standard input. [`Input::end`] with `false` keeps it open.
     ///
-    /// Returns when all of it was written and the hub has taken it, and fails within three seconds
-    /// if the instance ends, like [`send_input`](Self::send_input). But it does not show that the
-    /// process reads: a hub of 1.x also takes what nobody reads and keeps it in memory (seen with
-    /// 64 MiB).
+    /// The content type of the data is ignored. All hubs damage bytes that are not UTF-8.
     ///
-    /// On hubs of 0.18, a piece that comes before the process has read the one before it is put in front of that, and the end may overtake
-    /// both: send what fits into one piece (some kB), and wait for an answer to each.
+    /// Returns when all data was written and the hub has accepted it, and fails within three
+    /// seconds if the instance ends, like [`send_input`](Self::send_input). This does not mean that
+    /// the process reads: hubs of 1.x accept data that nobody reads, and keep it in memory (tested
+    /// with 64 MiB).
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// Hubs of 0.18 may reorder data. If the process has not yet read a chunk, they deliver the
+    /// next chunk before it. The end of the standard input may overtake both. So send only data
+    /// that fits into one chunk (some kB), and wait for the reaction of the sequence to each.
     #[doc(alias = "sendStdin")]
     pub fn send_stdin(&self, data: impl Into<Input>) -> Result<Sent, Error> {
         self.send_stream(InputStream::Stdin, data)
     }
 
-    /// `POST /instance/:id/input`, bit by bit: what is written to it reaches the instance at once. The request is made right away, and
-    /// the input ends with it unless told otherwise. See [`StreamWriter`].
+    /// Opens a writer for the input of the sequence (`POST /instance/:id/input`).
+    ///
+    /// The client sends the request at once, and each write reaches the instance at once. The input
+    /// ends with the writer, unless [`WriteOptions::end`] is `false`. See [`StreamWriter`].
     ///
     /// # Errors
-    /// See [`Error`]. What the hub refuses is told when it is written to, and by [`finish`](StreamWriter::finish).
+    /// If the hub refuses the request, later writes and [`finish`](StreamWriter::finish) fail.
     pub fn input_writer(&self, options: impl Into<WriteOptions>) -> Result<StreamWriter, Error> {
         self.writer::<SendInput<'_>>(InputStream::Input, options.into())
     }
 
-    /// `POST /instance/:id/stdin`, bit by bit, like [`input_writer`](Self::input_writer). The content type does not matter here; and see
-    /// [`send_stdin`](Self::send_stdin) for what hubs of 0.18 do to data that comes in quick pieces.
+    /// Opens a writer for the standard input of the process (`POST /instance/:id/stdin`).
     ///
-    /// # Errors
-    /// Like [`input_writer`](Self::input_writer).
+    /// Like [`input_writer`](Self::input_writer), but the content type is ignored. See
+    /// [`send_stdin`](Self::send_stdin) for the order of quick writes on hubs of 0.18.
     pub fn stdin_writer(&self, options: impl Into<WriteOptions>) -> Result<StreamWriter, Error> {
         self.writer::<SendStdin<'_>>(InputStream::Stdin, options.into())
     }
@@ -108,7 +111,7 @@ impl InstanceClient {
     }
 }
 
-/// Sends data to an instance as long as it lives.
+/// Sends data to an instance, and fails if the instance ends.
 pub(crate) fn send(
     client: &Client,
     watch: &Watch,
@@ -150,12 +153,12 @@ where
     O: Operation<Payload = Streamed, Decoder = Receipt>,
 {
     if client.known_inputs().has_ended(id, stream) {
-        // A hub would never answer.
+        // The hub would never respond.
         return Err(client.describe(operation).failed(ErrorKind::InputEnded));
     }
     let upload = match stream {
         InputStream::Input => data.into_upload(),
-        // Not checked for lines of `null`: a standard input is bytes to the hub.
+        // No check for lines of `null`: the hub does not parse a standard input.
         InputStream::Stdin => data.upload,
     };
     let sent = client.send(operation, upload);
@@ -166,7 +169,7 @@ where
                 client.notice_end(id);
             }
         })?;
-    match loss(client, id) {
+    match lost_to(client, id) {
         Some(ended) => Err(client
             .describe(operation)
             .failed(ErrorKind::Ended(Box::new(ended)))),
@@ -174,15 +177,16 @@ where
     }
 }
 
-/// How the instance has ended, if nobody reads the data that the hub has taken: a hub of 1.x takes
-/// data for an instance that has died of an uncaught exception.
-fn loss(client: &Client, id: &InstanceId) -> Option<Ended> {
+/// Returns how the instance ended, if the data is lost although the hub has accepted it.
+///
+/// Hubs of 1.x accept data for an instance that has died of an uncaught exception.
+fn lost_to(client: &Client, id: &InstanceId) -> Option<Ended> {
     let dialect = client.endpoint().dialect();
     if dialect.is_some_and(|dialect| !dialect.remembers_ended_instances()) {
         return None;
     }
-    // If this is not to be found out, the word of the hub stands.
-    let ended = ended(&client.tightened(Some(STATE_LIMIT)), id).ok()??;
-    // The data may have been what completed it.
+    // If the status request fails, the response of the hub counts.
+    let ended = ended(&client.tightened(Some(STATUS_LIMIT)), id).ok()??;
+    // A completed instance may have read the data.
     (ended.exit != Some(RunnerExit::Completed)).then_some(ended)
 }

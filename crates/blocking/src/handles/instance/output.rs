@@ -1,9 +1,8 @@
-//! What an instance writes.
+//! Streams that an instance writes.
 
 use std::time::{Duration, Instant};
 
-use scramjet_client_core::flow;
-use scramjet_client_core::{InstanceId, JsonLines, LogLine, OutputStream, ReadStream};
+use scramjet_client_core::{InstanceId, JsonLines, LogLine, OutputStream, ReadStream, flow};
 
 use crate::body::byte_stream::ByteStream;
 use crate::body::items::Items;
@@ -12,19 +11,20 @@ use crate::error::Error;
 use crate::handles::instance::InstanceClient;
 use crate::streams::follow::Follow;
 
-/// How long the head of a stream is waited for before the call goes on without it. A healthy hub
-/// answers within milliseconds; a proxy may keep the head back until something is written.
+/// Upper bound for the wait for the head of a stream. A healthy hub responds within milliseconds; a
+/// proxy may withhold the head until the first byte of the body.
 pub(crate) const HEAD_LIMIT: Duration = Duration::from_millis(500);
 
 impl InstanceClient {
-    /// `GET /instance/:id/{stdout,stderr,output,log}`: one of the instance's streams. Returns when the hub has answered; the
-    /// bytes come as they are written.
+    /// Opens a stream of the instance (`GET /instance/:id/{stdout,stderr,output,log}`).
     ///
-    /// The first reader also gets what was written before. A reader that does not keep up holds back all others, and in the
-    /// end the instance: read what you open, or drop it.
+    /// Returns when the hub has responded. The data arrives as the instance writes it.
+    ///
+    /// The first reader also gets the data written before. A slow reader blocks all others and,
+    /// when the buffers are full, the instance. So read every stream that you open, or drop it.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone.
+    /// [`is_not_found`](Error::is_not_found) if the instance is gone.
     #[doc(alias = "getStream")]
     #[inline]
     pub fn stream(&self, stream: OutputStream) -> Result<ByteStream, Error> {
@@ -34,16 +34,18 @@ impl InstanceClient {
         })
     }
 
-    /// One of the instance's streams, like [`stream`](Self::stream), which ends with the instance:
-    /// if the instance has ended and the hub keeps the stream open, reading fails with
-    /// [`ErrorKind::Ended`](crate::ErrorKind::Ended) within three seconds, after everything that
-    /// was written. The error tells how the instance ended.
+    /// Opens a stream like [`stream`](Self::stream) that also ends when the instance does.
     ///
-    /// The instance is asked for its state every second. Returns when the hub has answered, or
-    /// after half a second; then a refusal is the error of the first read.
+    /// Hubs of 1.x may keep the stream of an ended instance open. Reading then fails with
+    /// [`ErrorKind::Ended`](crate::ErrorKind::Ended) within three seconds, after all data that was
+    /// written. The error contains how the instance ended. The client requests the status of the
+    /// instance every second for this.
+    ///
+    /// Returns when the hub has responded, or after half a second. A refusal that arrives later is
+    /// the error of the first read.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) if the instance is gone.
+    /// [`is_not_found`](Error::is_not_found) if the instance is gone.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, OutputStream};
@@ -63,68 +65,61 @@ impl InstanceClient {
         Ok(opened)
     }
 
-    /// `GET /instance/:id/output`, which ends with the instance. See
-    /// [`stream_until_ended`](Self::stream_until_ended).
-    ///
-    /// # Errors
-    /// See [`stream_until_ended`](Self::stream_until_ended).
+    /// Opens the output like [`stream_until_ended`](Self::stream_until_ended)
+    /// (`GET /instance/:id/output`).
     pub fn output_until_ended(&self) -> Result<ByteStream, Error> {
         self.stream_until_ended(OutputStream::Output)
     }
 
-    /// `GET /instance/:id/output`: what the sequence returns. See [`stream`](Self::stream).
+    /// Opens the output of the sequence (`GET /instance/:id/output`).
     ///
-    /// The hub ends it when the sequence ends its output, or the instance ends. But a hub of 1.x
-    /// keeps it open and silent for 195 seconds after an uncaught exception:
+    /// The stream ends when the sequence ends its output, or the instance ends. But hubs of 1.x
+    /// keep it open without data for 195 seconds after an uncaught exception.
     /// [`output_until_ended`](Self::output_until_ended) does not wait for that.
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// See [`stream`](Self::stream) for slow readers and errors.
     pub fn output(&self) -> Result<ByteStream, Error> {
         self.stream(OutputStream::Output)
     }
 
-    /// `GET /instance/:id/stdout`: what its process prints. See [`stream`](Self::stream).
+    /// Opens the standard output of the process (`GET /instance/:id/stdout`).
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// See [`stream`](Self::stream) for slow readers and errors.
     pub fn stdout(&self) -> Result<ByteStream, Error> {
         self.stream(OutputStream::Stdout)
     }
 
-    /// `GET /instance/:id/stderr`: what its process prints to standard error. See [`stream`](Self::stream).
+    /// Opens the standard error of the process (`GET /instance/:id/stderr`).
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// See [`stream`](Self::stream) for slow readers and errors.
     pub fn stderr(&self) -> Result<ByteStream, Error> {
         self.stream(OutputStream::Stderr)
     }
 
-    /// `GET /instance/:id/log`: what it logs, in JSON lines. On 1.x it never ends. See [`stream`](Self::stream).
+    /// Opens the log of the instance, as JSON lines (`GET /instance/:id/log`).
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// On 1.x, the stream does not end. See [`stream`](Self::stream) for slow readers and errors.
     #[doc(alias = "getLogStream")]
     pub fn log(&self) -> Result<ByteStream, Error> {
         self.stream(OutputStream::Log)
     }
 
-    /// `GET /instance/:id/log`, as records: see [`log`](Self::log) and [`ByteStream::json_lines`].
+    /// Opens the log of the instance, as records (`GET /instance/:id/log`).
     ///
-    /// # Errors
-    /// See [`Error`].
+    /// See [`log`](Self::log) and [`ByteStream::json_lines`].
     pub fn log_lines(&self) -> Result<Items<JsonLines<LogLine>>, Error> {
         Ok(self.log()?.json_lines())
     }
 
-    /// `GET /instance/:id/log`, as records, for as long as the instance lives, also over a lost connection. See [`Follow`].
+    /// Follows the log of the instance, as records, until the instance ends
+    /// (`GET /instance/:id/log`).
     ///
-    /// A hub of 0.18 keeps what is logged while nobody reads. One of 1.x gives the log of an instance
-    /// once: after a gap, the lines of the instance in the hub's log are followed instead. What comes
-    /// twice by that is left out.
+    /// Reconnects if the connection is lost, see [`Follow`]. Hubs of 0.18 buffer lines while nobody
+    /// reads. Hubs of 1.x return the log of an instance only once. After a gap, the client follows
+    /// the lines of the instance in the hub's log instead, and removes duplicates.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_not_found`](Error::is_not_found) where the instance is gone.
+    /// [`is_not_found`](Error::is_not_found) if the instance is gone.
     #[inline]
     pub fn follow_log(&self) -> Result<Follow<JsonLines<LogLine>>, Error> {
         let client = self.host.client.fix_deadline();
@@ -133,15 +128,12 @@ impl InstanceClient {
             id: &self.id,
             stream: OutputStream::Log,
         };
-        Follow::start(
-            &client,
-            &operation,
-            flow::Follow::instance_log(endpoint, id)?,
-        )
+        let flow = flow::Follow::instance_log(endpoint, id)?;
+        Follow::start(&client, &operation, flow)
     }
 }
 
-/// Begins to open a stream that ends with its instance.
+/// Starts to open a stream that ends with its instance, on a separate thread.
 pub(crate) fn open_until_ended(
     client: &Client,
     id: &InstanceId,

@@ -1,4 +1,4 @@
-//! Both ways at once.
+//! Sends input to an instance and reads its output at the same time.
 
 use std::any::Any;
 use std::io::{self, Write};
@@ -24,49 +24,56 @@ use crate::support::panics::in_drop;
 use crate::support::threads;
 use crate::transport::error::Phase;
 
-/// What went through an instance.
+/// The result of [`InstanceClient::transform`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transformed {
-    /// How many bytes were sent to its input.
+    /// Number of bytes sent to the input.
     pub sent: u64,
-    /// True if all of the input was sent, and the hub has taken it. False if the sequence ended its output
-    /// before it had read its input to the end.
+    /// `true` if the client sent all of the input and the hub accepted it. `false` if the sequence
+    /// ended its output before it had read all of its input.
     pub complete: bool,
-    /// How many bytes came out of it.
+    /// Number of bytes received from the output.
     pub received: u64,
 }
 
-/// How long an input may stand still after the output has ended, before it is given up.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Time without progress after which the rest of the input is abandoned, once the output has ended.
+const STALL_LIMIT: Duration = Duration::from_secs(2);
 
-/// When to ask for the state of an instance after its output has ended. A hub of 1.x shows a death
-/// after 0.3 to 0.7 seconds (measured on 1.0.1), and keeps an instance that has completed for 10
-/// seconds.
-const SETTLING: [Duration; 2] = [Duration::from_millis(450), Duration::from_millis(350)];
+/// Delays before the status requests after the end of the output. A hub of 1.x shows the death of
+/// an instance after 0.3 to 0.7 seconds (measured on 1.0.1), and keeps an instance that has
+/// completed for 10 seconds.
+const STATUS_DELAYS: [Duration; 2] = [Duration::from_millis(450), Duration::from_millis(350)];
 
 /// The same for older hubs, which forget an instance within 0.1 seconds.
-const SETTLING_BEFORE_0_27: [Duration; 2] =
+const STATUS_DELAYS_BEFORE_0_27: [Duration; 2] =
     [Duration::from_millis(100), Duration::from_millis(150)];
 
 impl InstanceClient {
-    /// `POST /instance/:id/input` and `GET /instance/:id/output` at once: sends the input and writes what comes out meanwhile, so that neither
-    /// has to wait for the other, however long they are. Returns when the output has ended. The input ends after the data.
+    /// Sends data to the input, and writes the output to a writer meanwhile
+    /// (`POST /instance/:id/input` and `GET /instance/:id/output`).
     ///
-    /// Uses a thread of its own for the input. If the output ends before the sequence has read all
-    /// of the input, the rest is sent as long as the hub takes it, and then abandoned:
-    /// [`complete`](Transformed::complete) is false. A reader that blocks is then left behind on
-    /// its thread.
+    /// Input and output may be of any length, because neither waits for the other. The input ends
+    /// after the data. Returns when the output has ended.
     ///
-    /// The end of the output does not tell if the sequence has completed, or its process has died,
-    /// and the hub knows some time later. So this takes a quarter of a second longer on hubs before
-    /// 0.27.0, and 0.8 seconds on later ones.
+    /// Sends the input on a separate thread. The output may end before the sequence has read all of
+    /// the input. The client then sends the rest as long as the hub accepts it, and abandons it
+    /// after two seconds without progress. [`complete`](Transformed::complete) is `false` then, and
+    /// a reader that blocks stays behind on its thread.
+    ///
+    /// The end of the output does not show whether the sequence has completed or its process has
+    /// died. The hub reports that some time later, so the call takes up to 0.25 seconds longer on
+    /// hubs before 0.27.0, and up to 0.8 seconds on later ones.
     ///
     /// # Errors
-    /// See [`Error`]: of whichever failed first, input or output; the other is ended.
-    /// [`ErrorKind::Write`] if `output` fails, [`ErrorKind::Ended`] if the instance has ended in
-    /// another way than by completing, [`ErrorKind::InputEnded`] if nothing came out and the input
-    /// was not taken. A reader or writer that panics does so out of this call.
+    /// The error of the input or the output, whichever fails first; the client cancels the other:
+    ///
+    /// - [`ErrorKind::Write`] if `output` fails.
+    /// - [`ErrorKind::Ended`] if the instance has ended without completing.
+    /// - [`ErrorKind::InputEnded`] if there was no output and the hub did not accept the input.
+    ///
+    /// # Panics
+    /// If the reader of the input or the writer of the output panics.
     ///
     /// ```no_run
     /// use std::fs::File;
@@ -86,16 +93,16 @@ impl InstanceClient {
         let outer = client.options.cancel.take().unwrap_or_default();
         let token = outer.child();
         client.options.cancel = Some(token.clone());
-        // Also if the writer panics.
-        let _over = CancelOnDrop(token.clone());
+        // Runs if the writer panics, too.
+        let _cancel = CancelOnDrop(token.clone());
 
         let mut stream = open_until_ended(&client, &self.id, OutputStream::Output)?;
-        // Not to its end: a proxy may keep the head back until the input has made something of it.
+        // With a limit: a proxy may withhold the head until there is output.
         stream.await_head(Some(Instant::now() + HEAD_LIMIT))?;
         let sent = input.upload.sent();
-        // Before an input that fails can cancel the token.
+        // Created before an input that fails can cancel the token.
         let limits = client.limits::<ReadStream<'_>>()?;
-        let told = self.send_beside(&client, &token, input)?;
+        let result = self.send_on_thread(&client, &token, input)?;
 
         let mut received = 0;
         let mut buf = vec![0; 64 << 10];
@@ -109,8 +116,8 @@ impl InstanceClient {
                 }
                 Err(error) => {
                     let by_input = error.is_cancelled() && !outer.is_cancelled();
-                    // An input that failed has ended the output.
-                    let first = match told.try_recv() {
+                    // An input that failed has cancelled the output.
+                    let first = match result.try_recv() {
                         Ok(Err(panic)) => resume_unwind(panic),
                         Ok(Ok(Err(first))) if by_input => first,
                         _ => error,
@@ -126,7 +133,7 @@ impl InstanceClient {
         // An input that failed has cancelled the token.
         client.options.cancel = Some(outer);
         check_completed(&client, &self.id)?;
-        let complete = finish(&told, &sent)?;
+        let complete = finish(&result, &sent)?;
         if received == 0 && !complete {
             let call = client.describe(&ReadStream {
                 id: &self.id,
@@ -141,40 +148,45 @@ impl InstanceClient {
         })
     }
 
-    /// Sends the input on a thread. If that fails, the token is cancelled.
-    fn send_beside(
+    /// Sends the input on a thread. Cancels the token if that fails.
+    fn send_on_thread(
         &self,
         client: &Client,
         token: &CancelToken,
         input: Input,
-    ) -> Result<Receiver<Told>, Error> {
+    ) -> Result<Receiver<SendResult>, Error> {
         let (client, watch) = client.watching(&self.id)?;
-        let (tell, told) = sync_channel(1);
+        let (sender, receiver) = sync_channel(1);
         let (id, token) = (self.id.clone(), token.clone());
         let work = move || {
             let send = || send(&client, &watch, &id, InputStream::Input, input);
             let result = catch_unwind(AssertUnwindSafe(send));
             let failed = !matches!(result, Ok(Ok(_)));
-            // The other side is gone if it does not want to know any more.
-            let _ = tell.send(result);
+            // The receiver is gone if the call has already returned.
+            let _ = sender.send(result);
             if failed {
                 token.cancel();
             }
         };
         threads::start("scramjet-input", work)
             .map_err(|error| CallContext::unbuilt::<ReadStream<'_>>().failed(error))?;
-        Ok(told)
+        Ok(receiver)
     }
 
-    /// `POST /instance/:id/inout`: sends data to the input, and gives the output as the answer to it. Since 0.29.0.
+    /// Sends data to the input, and returns the output as the response
+    /// (`POST /instance/:id/inout`). Since 0.29.0.
     ///
-    /// [`transform`](Self::transform) does what is usually wanted; this is the hub's own route, with its limits. It returns when all data was
-    /// sent *and* the first byte of output is there, so data that the sequence does not take before somebody reads its output is
-    /// never taken. The input does not end, and neither does the stream, even where the output does: read as much as you know will come. 1.0.1
-    /// damages bytes that are not UTF-8.
+    /// In most cases, [`transform`](Self::transform) is the better choice, because this route of
+    /// the hub has several limits:
+    ///
+    /// - The call returns when all data was sent *and* the first byte of output has arrived. If the
+    ///   sequence reads on only after its output was read, the call blocks forever.
+    /// - The request does not end the input.
+    /// - The stream does not end, even if the output does. You have to know how much to read.
+    /// - Hubs of 1.0.1 damage bytes that are not UTF-8.
     ///
     /// # Errors
-    /// See [`Error`]; [`is_unsupported`](Error::is_unsupported) on an older hub.
+    /// [`is_unsupported`](Error::is_unsupported) if the hub is too old.
     pub fn inout(&self, data: impl Into<Input>) -> Result<ByteStream, Error> {
         let data = data.into();
         let (client, watch) = self.host.client.fix_deadline().watching(&self.id)?;
@@ -186,10 +198,7 @@ impl InstanceClient {
         opened.map_err(|error| watch.explain(error))
     }
 
-    /// [`transform`](Self::transform), with the output in memory.
-    ///
-    /// # Errors
-    /// Like [`transform`](Self::transform).
+    /// Like [`transform`](Self::transform), but returns the output.
     pub fn transform_bytes(&self, input: impl Into<Input>) -> Result<Vec<u8>, Error> {
         let mut output = Vec::new();
         self.transform(input, &mut output)?;
@@ -197,10 +206,10 @@ impl InstanceClient {
     }
 }
 
-/// The result of sending, or its panic.
-type Told = Result<Result<Sent, Error>, Box<dyn Any + Send>>;
+/// The result of sending the input, or the panic of its reader.
+type SendResult = Result<Result<Sent, Error>, Box<dyn Any + Send>>;
 
-/// Ends everything that was begun with a token.
+/// Cancels a token when it is dropped.
 struct CancelOnDrop(CancelToken);
 
 impl Drop for CancelOnDrop {
@@ -209,15 +218,15 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Waits for the input as long as it moves. True if all of it was taken.
-fn finish(told: &Receiver<Told>, sent: &AtomicU64) -> Result<bool, Error> {
+/// Waits for the input as long as it makes progress. Returns `true` if the hub accepted all of it.
+fn finish(result: &Receiver<SendResult>, sent: &AtomicU64) -> Result<bool, Error> {
     loop {
         let before = sent.load(Ordering::Relaxed);
-        match told.recv_timeout(PATIENCE) {
+        match result.recv_timeout(STALL_LIMIT) {
             Ok(Ok(Ok(_))) => return Ok(true),
             Ok(Ok(Err(error))) => {
                 return match error.kind() {
-                    // Nobody was there any more to take the rest.
+                    // The instance has ended and cannot read the rest.
                     ErrorKind::Transport(_) | ErrorKind::Reply(_) | ErrorKind::Ended(_) => {
                         Ok(false)
                     }
@@ -231,7 +240,7 @@ fn finish(told: &Receiver<Told>, sent: &AtomicU64) -> Result<bool, Error> {
     }
 }
 
-/// Writes all of it, and makes interrupted writes again within the limits of the call.
+/// Writes all bytes. Repeats interrupted writes within the limits of the call.
 fn write_all(output: &mut impl Write, mut rest: &[u8], limits: &CallLimits) -> io::Result<()> {
     while !rest.is_empty() {
         match output.write(rest) {
@@ -249,19 +258,20 @@ fn write_all(output: &mut impl Write, mut rest: &[u8], limits: &CallLimits) -> i
     Ok(())
 }
 
-/// After the end of its output, an instance has completed, or it has died.
+/// Fails if an instance whose output has ended did not complete.
 pub(crate) fn check_completed(client: &Client, id: &InstanceId) -> Result<(), Error> {
-    let tells = client.dialect()?.remembers_ended_instances();
+    let reports_end = client.dialect()?.remembers_ended_instances();
     let call = client.begin(&ReadStream {
         id,
         stream: OutputStream::Output,
     })?;
-    for pause in if tells {
-        SETTLING
+    let delays = if reports_end {
+        STATUS_DELAYS
     } else {
-        SETTLING_BEFORE_0_27
-    } {
-        call.pause(pause, Phase::Read)?;
+        STATUS_DELAYS_BEFORE_0_27
+    };
+    for delay in delays {
+        call.pause(delay, Phase::Read)?;
         if let Some(ended) = ended(client, id)? {
             return match ended.exit {
                 Some(RunnerExit::Completed) => Ok(()),

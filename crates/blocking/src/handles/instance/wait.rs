@@ -1,35 +1,40 @@
-//! Waiting for what an instance does, and not for ever where it cannot do it any more.
+//! Calls that wait for an instance, and end when it ends.
 
 use std::time::Duration;
 
+#[cfg(doc)]
+use scramjet_client_core::RequestError;
 use scramjet_client_core::flow::{Since, WaitForEnd, WaitForEvent};
 use scramjet_client_core::{
     Dialect, Ended, Event, EventName, GetInstance, InstanceId, LastEvent, ReadEvents, ReplyError,
-    RequestError,
 };
 use serde::de::DeserializeOwned;
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::handles::instance::InstanceClient;
+use crate::handles::into_id::IntoId;
 use crate::transport::error::Phase;
 
-/// Added to a timeout on hubs that do not tell of such events.
-const HIDDEN: &str = "if the event was emitted earlier without data, this hub does not report it; \
-                      emit it with a string";
+/// Hint for a timeout on hubs that do not report earlier events without data.
+const MISSED_EVENT: &str = "if the event was emitted earlier without data, this hub does not \
+                            report it; emit it with a string";
 
 impl InstanceClient {
-    /// Waits for an event, which may have fired at any time since the start. `GET /instance/:id/event/:name`, and on 1.x
-    /// `GET /instance/:id/events/:name` beside it.
+    /// Waits for an event that may have been emitted at any time since the start of the instance.
     ///
-    /// Ends with [`ErrorKind::Ended`] when the instance ends or is gone: it is asked for its state ever less often, in the end every 2
-    /// seconds. Otherwise it waits as long as it takes, or as the handle's limits allow. Uses a thread of its own, on 1.x two.
+    /// Sends `GET /instance/:id/event/:name`, and on 1.x also `GET /instance/:id/events/:name`.
     ///
-    /// On 1.x an event that has fired *before* this was called is heard only if its data was not `null`, `false`, `0`, `""` or missing.
-    /// Of one that fires afterwards, that data comes as `null`, and so does `{}`. Emit a text with an event that is to be waited for.
+    /// Fails with [`ErrorKind::Ended`] if the instance ends: the client polls its status at growing
+    /// intervals, up to 2 seconds. Otherwise waits as long as the limits of the handle allow. Uses
+    /// one thread, and two on 1.x.
+    ///
+    /// On 1.x, an event that was emitted *before* this call is found only if its data is not
+    /// `null`, `false`, `0`, `""` or missing. If it is emitted later, such data and `{}` arrive as
+    /// `null`. So use a string as the data of an event that a client waits for.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// [`ErrorKind::Ended`] if the instance ended without the event, or is gone.
     ///
     /// ```no_run
     /// # use std::time::{Duration, Instant};
@@ -40,20 +45,15 @@ impl InstanceClient {
     /// println!("ready: {}", ready.data);
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
-    pub fn wait_event<N>(&self, name: N) -> Result<Event, Error>
-    where
-        N: TryInto<EventName>,
-        RequestError: From<N::Error>,
-    {
+    pub fn wait_event(&self, name: impl IntoId<EventName>) -> Result<Event, Error> {
         self.wait_any([name])
     }
 
-    /// Waits for an event like [`wait_event`](Self::wait_event), and reads its data as a value of a
-    /// type.
+    /// Waits for an event like [`wait_event`](Self::wait_event), and deserializes its data.
     ///
     /// # Errors
-    /// See [`wait_event`](Self::wait_event); [`ErrorKind::Reply`] if the data is not what the type
-    /// needs.
+    /// [`ErrorKind::Reply`] if the data does not match the type. Otherwise like
+    /// [`wait_event`](Self::wait_event).
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
@@ -63,9 +63,9 @@ impl InstanceClient {
     /// ```
     pub fn wait_event_as<T: DeserializeOwned>(
         &self,
-        name: impl TryInto<EventName, Error: Into<RequestError>>,
+        name: impl IntoId<EventName>,
     ) -> Result<T, Error> {
-        let name = name.try_into().map_err(Into::into)?;
+        let name = name.into_id()?;
         let event = self.wait_for(Vec::from([name.clone()]), Since::Start)?;
         event.data_as().map_err(|error| {
             let operation = LastEvent {
@@ -76,11 +76,14 @@ impl InstanceClient {
         })
     }
 
-    /// Waits for the first of several events, each like [`wait_event`](Self::wait_event). Which it is says [`Event::name`]; of several that have
-    /// fired already, it is any.
+    /// Waits for the first of several events, each like [`wait_event`](Self::wait_event).
+    ///
+    /// [`Event::name`] is the name of the event. If several were emitted before the call, the
+    /// result is any of them.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// - [`RequestError::Option`] if there is no name.
+    /// - Otherwise like [`wait_event`](Self::wait_event).
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
@@ -91,75 +94,78 @@ impl InstanceClient {
     /// }
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
-    pub fn wait_any<N>(&self, names: impl IntoIterator<Item = N>) -> Result<Event, Error>
-    where
-        N: TryInto<EventName>,
-        RequestError: From<N::Error>,
-    {
+    pub fn wait_any<N: IntoId<EventName>>(
+        &self,
+        names: impl IntoIterator<Item = N>,
+    ) -> Result<Event, Error> {
         self.wait(names, Since::Start)
     }
 
-    /// Waits for an event that fires from now on. Otherwise like [`wait_event`](Self::wait_event), on `GET /instance/:id/events/:name` alone.
+    /// Waits for an event that is emitted from now on.
     ///
-    /// For an event that is provoked by the caller, [`event_stream`](Self::event_stream) is the right thing: it returns when the hub listens.
+    /// Sends only `GET /instance/:id/events/:name`, and otherwise works like
+    /// [`wait_event`](Self::wait_event).
+    ///
+    /// For an event that your own request causes, use [`event_stream`](Self::event_stream), which
+    /// returns as soon as the hub listens.
     ///
     /// # Errors
-    /// See [`Error`].
-    pub fn wait_next_event<N>(&self, name: N) -> Result<Event, Error>
-    where
-        N: TryInto<EventName>,
-        RequestError: From<N::Error>,
-    {
+    /// [`ErrorKind::Ended`] if the instance ended without the event, or is gone.
+    pub fn wait_next_event(&self, name: impl IntoId<EventName>) -> Result<Event, Error> {
         self.wait_next_any([name])
     }
 
-    /// Waits for the first of several events that fire from now on. See [`wait_next_event`](Self::wait_next_event).
+    /// Waits for the first of several events that are emitted from now on.
     ///
-    /// # Errors
-    /// See [`Error`].
-    pub fn wait_next_any<N>(&self, names: impl IntoIterator<Item = N>) -> Result<Event, Error>
-    where
-        N: TryInto<EventName>,
-        RequestError: From<N::Error>,
-    {
+    /// See [`wait_next_event`](Self::wait_next_event).
+    pub fn wait_next_any<N: IntoId<EventName>>(
+        &self,
+        names: impl IntoIterator<Item = N>,
+    ) -> Result<Event, Error> {
         self.wait(names, Since::Now)
     }
 
-    /// Waits until the instance has ended, and tells how, as far as the hub does. `GET /instance/:id`,
-    /// ever less often, in the end every 2 seconds.
+    /// Waits until the instance has ended, and returns how it ended (`GET /instance/:id`,
+    /// repeatedly).
     ///
-    /// A sequence that has completed is kept by its hub for 10 more seconds. An instance that the hub
-    /// does not know any more has ended; a `404` of a gateway in front of the hub does not count.
+    /// The client polls at growing intervals, up to 2 seconds. Hubs before 0.27.0 do not report how
+    /// an instance ended.
+    ///
+    /// After a sequence has completed, the hub keeps its instance running for 10 more seconds. An
+    /// instance that the hub does not know has ended. A 404 of a gateway in front of the hub does
+    /// not count.
     ///
     /// # Errors
-    /// See [`Error`]. Outages of up to a minute, or within the limits of the handle if it has some,
-    /// are waited for.
+    /// Lost connections are errors in these cases:
+    ///
+    /// - The hub is unreachable for more than a minute, and the handle has neither a deadline nor a
+    ///   cancel token. With one of these, the call waits until it takes effect.
+    /// - The hub has not responded to this call before, and the retry policy of the handle allows
+    ///   no further attempt.
+    /// - The handle has no retries.
     pub fn wait_ended(&self) -> Result<Ended, Error> {
         let client = self.host.client.fix_deadline();
-        let about = client.describe(&GetInstance { id: &self.id });
+        let call = client.describe(&GetInstance { id: &self.id });
         let endpoint = client.endpoint().clone();
         let flow = WaitForEnd::new(endpoint, self.id.clone(), client.outage_tolerance());
-        let ended = client.drive(about, flow)?;
+        let ended = client.drive(call, flow)?;
         client.notice_end(&self.id);
         Ok(ended)
     }
 
-    fn wait<N>(&self, names: impl IntoIterator<Item = N>, since: Since) -> Result<Event, Error>
-    where
-        N: TryInto<EventName>,
-        RequestError: From<N::Error>,
-    {
-        let names = names.into_iter().map(TryInto::try_into);
-        let names = names
-            .collect::<Result<Vec<EventName>, _>>()
-            .map_err(RequestError::from)?;
-        self.wait_for(names, since)
+    fn wait<N: IntoId<EventName>>(
+        &self,
+        names: impl IntoIterator<Item = N>,
+        since: Since,
+    ) -> Result<Event, Error> {
+        let names = names.into_iter().map(IntoId::into_id);
+        self.wait_for(names.collect::<Result<_, _>>()?, since)
     }
 
     fn wait_for(&self, names: Vec<EventName>, since: Since) -> Result<Event, Error> {
         let client = self.host.client.fix_deadline();
         let id = &self.id;
-        let about = names.first().map(|name| match since {
+        let call = names.first().map(|name| match since {
             Since::Start => client.describe(&LastEvent { id, name }),
             Since::Now => client.describe(&ReadEvents { id, name }),
         });
@@ -175,12 +181,12 @@ impl InstanceClient {
             since,
             client.outage_tolerance(),
         )?;
-        let about = about.unwrap_or_else(|| client.describe(&GetInstance { id }));
+        let call = call.unwrap_or_else(|| client.describe(&GetInstance { id }));
         let hides = |dialect: Dialect| !dialect.supports_empty_event_data();
-        let event = client.drive(about, flow).map_err(|error| {
+        let event = client.drive(call, flow).map_err(|error| {
             let hidden = since == Since::Start && client.endpoint().dialect().is_some_and(hides);
             match hidden && error.is_timeout() {
-                true => error.hinting(HIDDEN),
+                true => error.hinting(MISSED_EVENT),
                 false => error,
             }
         })?;
@@ -189,7 +195,7 @@ impl InstanceClient {
     }
 }
 
-/// How the instance has ended; nothing if it has not.
+/// Returns how the instance ended; `None` if it has not ended.
 pub(crate) fn ended(client: &Client, id: &InstanceId) -> Result<Option<Ended>, Error> {
     let ended = match client.call(&GetInstance { id }) {
         Ok(info) => Ended::of(info).ok(),
@@ -202,10 +208,10 @@ pub(crate) fn ended(client: &Client, id: &InstanceId) -> Result<Option<Ended>, E
     Ok(ended)
 }
 
-/// The time that the hub has to tell why a stream was lost.
-const LOSS_LIMIT: Duration = Duration::from_secs(2);
+/// Upper bound for the status request after a stream was lost.
+const STATUS_LIMIT: Duration = Duration::from_secs(2);
 
-/// Finds the reason if a stream of an instance was lost: the instance has ended, or the hub is gone. Otherwise the error stays as it is.
+/// Replaces the error of a lost stream by its cause, if the instance has ended or the hub is gone.
 pub(crate) fn explain_loss(client: &Client, id: &InstanceId, error: Error) -> Error {
     let is_lost = match error.kind() {
         ErrorKind::Transport(error) => error.phase >= Phase::Send,
@@ -215,7 +221,7 @@ pub(crate) fn explain_loss(client: &Client, id: &InstanceId, error: Error) -> Er
     if !is_lost {
         return error;
     }
-    match ended(&client.tightened(Some(LOSS_LIMIT)), id) {
+    match ended(&client.tightened(Some(STATUS_LIMIT)), id) {
         Ok(Some(ended)) => error.with_kind(ErrorKind::Ended(Box::new(ended))),
         Err(gone) if matches!(gone.kind(), ErrorKind::Transport(_)) => gone,
         _ => error,

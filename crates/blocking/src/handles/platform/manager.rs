@@ -1,9 +1,12 @@
+use std::fmt;
+
+#[cfg(doc)]
+use scramjet_client_core::RequestError;
 use scramjet_client_core::{
     ClearStore, DeleteHub, DeleteStoreItem, DisconnectHubs, Disconnected, Endpoint, GetLoad,
     GetManagerConfig, HubId, HubInfo, HubVersion, InstanceInfo, ListAllSequences, ListHubs,
     ListInstances, ListManagerTopics, ListSequences, ListStoreItems, LoadCheck, ManagerConfig,
-    ManagerTopic, PutStoreItem, ReadAudit, ReadLog, RequestError, SequenceInfo, StoreItem,
-    StoreItemId,
+    ManagerTopic, PutStoreItem, ReadAudit, ReadLog, SequenceInfo, StoreItem, StoreItemId,
 };
 
 use crate::body::byte_stream::ByteStream;
@@ -11,240 +14,149 @@ use crate::body::upload::Upload;
 use crate::client::Client;
 use crate::error::Error;
 use crate::handles::host::HostClient;
+use crate::handles::into_id::IntoId;
 use crate::handles::platform::platform_client;
+#[cfg(doc)]
+use crate::platform::{MiddlewareClient, MultiManagerClient};
 
-/// A Manager: what hubs are connected to.
+/// A handle to a Manager, a server that hubs connect to.
 ///
-/// Made directly, or by [`HostClient::manager`], [`MultiManagerClient::manager`](crate::platform::MultiManagerClient::manager),
-/// [`MiddlewareClient::manager`](crate::platform::MiddlewareClient::manager). It shares connections, headers and credentials with what it was made by.
+/// Clones are cheap and share connections. [`HostClient::manager`], [`MultiManagerClient::manager`]
+/// and [`MiddlewareClient::manager`] also create one. It shares connections, headers and
+/// credentials with the client that created it.
 #[derive(Clone)]
 pub struct ManagerClient {
     pub(crate) client: Client,
 }
 
-platform_client!(ManagerClient);
+platform_client!(ManagerClient, "Manager": load, log_stream, audit_stream);
 
 impl ManagerClient {
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
-    }
-
-    /// A hub of this Manager, through it. Asks nothing.
+    /// Creates a client of a hub of this Manager. Sends nothing.
+    ///
+    /// Its requests go through the Manager.
     ///
     /// # Errors
-    /// The id is empty, or cannot stand in a path.
+    /// [`RequestError::PathSegment`] if the id cannot be part of a path.
     #[doc(alias = "getHostClient")]
-    pub fn host<I>(&self, id: I) -> Result<HostClient, Error>
-    where
-        I: TryInto<HubId>,
-        RequestError: From<I::Error>,
-    {
-        let id = id.try_into().map_err(RequestError::from)?;
-        Ok(HostClient::with(
-            self.client.nested(|manager| manager.hub_of_manager(&id))?,
-        ))
+    pub fn host(&self, id: impl IntoId<HubId>) -> Result<HostClient, Error> {
+        let id = id.into_id()?;
+        let hub = self
+            .client
+            .nested(|endpoint| endpoint.hub_of_manager(&id))?;
+        Ok(HostClient::with(hub))
     }
 
-    /// `GET /list`: the hubs of this Manager.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Lists the hubs of this Manager (`GET /list`).
     #[doc(alias = "getHosts")]
     #[inline]
     pub fn list_hubs(&self) -> Result<Vec<HubInfo>, Error> {
         self.client.call(&ListHubs)
     }
 
-    /// `GET /version`: which version the Manager has.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    #[doc(alias = "getVersion")]
-    pub fn version(&self) -> Result<HubVersion, Error> {
-        self.client.version()
-    }
-
-    /// `GET /load`: how much room its machine has.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    #[doc(alias = "getLoad")]
-    #[inline]
-    pub fn load(&self) -> Result<LoadCheck, Error> {
-        self.client.call(&GetLoad)
-    }
-
-    /// `GET /config`: its configuration.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Returns the configuration of the Manager (`GET /config`).
     #[doc(alias = "getConfig")]
     #[inline]
     pub fn config(&self) -> Result<ManagerConfig, Error> {
         self.client.call(&GetManagerConfig)
     }
 
-    /// `GET /sequences`: the sequences of its hubs.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Lists the sequences on its hubs (`GET /sequences`).
     #[doc(alias = "getSequences")]
     #[inline]
     pub fn list_sequences(&self) -> Result<Vec<SequenceInfo>, Error> {
         self.client.call(&ListSequences)
     }
 
-    /// `GET /all_sequences`: the sequences of its hubs and of its store.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Lists the sequences on its hubs and in its store (`GET /all_sequences`).
     #[doc(alias = "getAllSequences")]
     #[inline]
     pub fn list_all_sequences(&self) -> Result<Vec<SequenceInfo>, Error> {
         self.client.call(&ListAllSequences)
     }
 
-    /// `GET /instances`: the instances of its hubs.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Lists the instances on its hubs (`GET /instances`).
     #[doc(alias = "getInstances")]
     #[inline]
     pub fn list_instances(&self) -> Result<Vec<InstanceInfo>, Error> {
         self.client.call(&ListInstances)
     }
 
-    /// `GET /topics`: its topics, and who reads and writes them.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Lists the topics, with their readers and writers (`GET /topics`).
     #[doc(alias = "getTopics")]
     #[inline]
     pub fn list_topics(&self) -> Result<Vec<ManagerTopic>, Error> {
         self.client.call(&ListManagerTopics)
     }
 
-    /// `GET /s3`: the packages in its store.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Lists the packages in the store (`GET /s3`).
     #[doc(alias = "getStoreItems")]
     #[inline]
     pub fn list_store_items(&self) -> Result<Vec<StoreItem>, Error> {
         self.client.call(&ListStoreItems)
     }
 
-    /// `PUT /s3`: puts a package into its store, under an id that the Manager gives.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Uploads a package to the store (`PUT /s3`). The Manager chooses the id.
     #[doc(alias = "putStoreItem")]
     pub fn put_store_item(&self, package: impl Into<Upload>) -> Result<StoreItem, Error> {
-        Ok(self
-            .client
-            .send(&PutStoreItem { id: None }, package.into().package())?
-            .0)
+        let operation = PutStoreItem { id: None };
+        Ok(self.client.send(&operation, package.into().package())?.0)
     }
 
-    /// `PUT /s3/:id`: puts a package into its store, under this id.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Uploads a package to the store under an id (`PUT /s3/:id`).
     #[doc(alias = "putStoreItem")]
-    pub fn put_store_item_as<I>(
+    pub fn put_store_item_as(
         &self,
-        id: I,
+        id: impl IntoId<StoreItemId>,
         package: impl Into<Upload>,
-    ) -> Result<StoreItem, Error>
-    where
-        I: TryInto<StoreItemId>,
-        RequestError: From<I::Error>,
-    {
-        let id = id.try_into().map_err(RequestError::from)?;
-        Ok(self
-            .client
-            .send(&PutStoreItem { id: Some(&id) }, package.into().package())?
-            .0)
+    ) -> Result<StoreItem, Error> {
+        let id = id.into_id()?;
+        let operation = PutStoreItem { id: Some(&id) };
+        Ok(self.client.send(&operation, package.into().package())?.0)
     }
 
-    /// `DELETE /s3/:id`: removes a package from its store.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Removes a package from the store (`DELETE /s3/:id`).
     #[doc(alias = "deleteStoreItem")]
-    pub fn delete_store_item<I>(&self, id: I) -> Result<(), Error>
-    where
-        I: TryInto<StoreItemId>,
-        RequestError: From<I::Error>,
-    {
-        let id = id.try_into().map_err(RequestError::from)?;
+    pub fn delete_store_item(&self, id: impl IntoId<StoreItemId>) -> Result<(), Error> {
+        let id = id.into_id()?;
         self.client.call(&DeleteStoreItem { id: &id })
     }
 
-    /// `DELETE /store`: removes all packages from its store.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Removes all packages from the store (`DELETE /store`).
     #[doc(alias = "clearStore")]
     #[inline]
     pub fn clear_store(&self) -> Result<(), Error> {
         self.client.call(&ClearStore)
     }
 
-    /// `POST /disconnect`: disconnects hubs. Gives those that it disconnected, with the reason for each.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Disconnects hubs (`POST /disconnect`). Returns those that it disconnected, each with the
+    /// reason.
     #[doc(alias = "disconnectHubs")]
-    pub fn disconnect_hubs(&self, which: &DisconnectHubs) -> Result<Disconnected, Error> {
-        self.client.call(which)
+    pub fn disconnect_hubs(&self, hubs: &DisconnectHubs) -> Result<Disconnected, Error> {
+        self.client.call(hubs)
     }
 
-    /// `DELETE /sth/:hub`: removes a hub that is not connected; or any, by force.
-    ///
-    /// # Errors
-    /// See [`Error`].
+    /// Removes a hub that is not connected (`DELETE /sth/:hub`). With `force`, also removes a
+    /// connected one.
     #[doc(alias = "deleteHub")]
-    pub fn delete_hub<I>(&self, id: I, force: bool) -> Result<(), Error>
-    where
-        I: TryInto<HubId>,
-        RequestError: From<I::Error>,
-    {
-        let id = id.try_into().map_err(RequestError::from)?;
+    pub fn delete_hub(&self, id: impl IntoId<HubId>, force: bool) -> Result<(), Error> {
+        let id = id.into_id()?;
         self.client.call(&DeleteHub { id: &id, force })
-    }
-
-    /// `GET /log`: what it logs, in JSON lines. Never ends.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    #[doc(alias = "getLogStream")]
-    #[inline]
-    pub fn log_stream(&self) -> Result<ByteStream, Error> {
-        self.client.open(&ReadLog)
-    }
-
-    /// `GET /audit`: what is done on it and by whom, in JSON lines. Never ends.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    #[doc(alias = "getAuditStream")]
-    #[inline]
-    pub fn audit_stream(&self) -> Result<ByteStream, Error> {
-        self.client.open(&ReadAudit)
     }
 }
 
 /// The Manager of a hub.
 impl HostClient {
-    /// The Manager that the hub is connected to, through the hub. Asks nothing; where there is none, its calls are not found.
+    /// Creates a client of the Manager that the hub is connected to. Sends nothing.
+    ///
+    /// Its requests go through the hub. If the hub is not connected to a Manager, they fail with
+    /// [`is_not_found`](Error::is_not_found).
     ///
     /// # Errors
-    /// None, with a base URL that was accepted.
+    /// Does not fail for a base URL that the builder accepted.
     #[doc(alias = "getManagerClient")]
     pub fn manager(&self) -> Result<ManagerClient, Error> {
-        Ok(ManagerClient::with(
-            self.client.nested(Endpoint::manager_of_hub)?,
-        ))
+        let manager = self.client.nested(Endpoint::manager_of_hub)?;
+        Ok(ManagerClient::with(manager))
     }
 }

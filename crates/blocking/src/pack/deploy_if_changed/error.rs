@@ -1,3 +1,5 @@
+//! Errors of deployments.
+
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
@@ -5,25 +7,28 @@ use crate::error::Error;
 use crate::pack::error::PackError;
 use crate::support::chain::fmt_chain;
 
-/// Why a package was not deployed.
+/// An error of [`HostClient::deploy_if_changed`](crate::HostClient::deploy_if_changed).
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum DeployError {
-    /// The package cannot be made. Nothing was sent.
+    /// The folder cannot be packed. Nothing was sent.
     #[error(transparent)]
     Pack(#[from] PackError),
 
-    /// A call to the hub failed.
+    /// A request failed, or the deadline expired.
+    ///
+    /// If a file changed or was not readable during an upload, this error has a [`PackError`] among
+    /// its causes.
     #[error(transparent)]
     Hub(#[from] Error),
 
-    /// The file in which is kept what was deployed, or the lock beside it, cannot be used.
+    /// The state file or its lock file cannot be used.
     #[error("cannot use the state file {}", path.display())]
     #[non_exhaustive]
     State {
-        /// The file.
+        /// Path of the state file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -35,7 +40,7 @@ impl DeployError {
     }
 }
 
-/// The sentence and its causes.
+/// Shows the message and its causes.
 impl fmt::Debug for DeployError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt_chain(self, f)

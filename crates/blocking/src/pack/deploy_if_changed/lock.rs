@@ -1,4 +1,4 @@
-//! Runs that use the same state file come one after the other.
+//! A lock, so that runs with the same state file run one after another.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,16 +12,21 @@ use crate::call::context::CallContext;
 use crate::client::Client;
 use crate::transport::error::Phase;
 
-/// Between two looks at a lock that somebody has: nothing beside an upload.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Time between two attempts to acquire a lock. Short in comparison with an upload.
+const RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// A lock of the operating system, which ends with the process that has it, however that ends. The file stays: deleting it would let in
-/// one who has opened it before and one who makes it anew.
-pub(super) struct Lock(#[expect(dead_code, reason = "holds the lock until it is closed")] File);
+/// A lock of the operating system on the file `*.lock`. It ends with the process, even if that is
+/// killed.
+///
+/// The lock file stays. If it were deleted, two processes could hold a lock: one on the deleted
+/// file, and one on a new file.
+pub(super) struct StateLock(
+    #[expect(dead_code, reason = "holds the lock until it is closed")] File,
+);
 
-impl Lock {
-    /// Waits for its turn, within the limits of the client.
-    pub(super) fn take(state_file: &Path, client: &Client) -> Result<Self, DeployError> {
+impl StateLock {
+    /// Waits for the lock, within the limits of the client.
+    pub(super) fn acquire(state_file: &Path, client: &Client) -> Result<Self, DeployError> {
         let file = open(state_file).map_err(DeployError::state(state_file))?;
         let call = CallContext::without_request("deploy if changed");
         let call = client.options.begin(call, Duration::ZERO)?;
@@ -29,17 +34,16 @@ impl Lock {
             .try_lock_exclusive()
             .map_err(DeployError::state(state_file))?
         {
-            call.pause(PAUSE, Phase::Connect)?;
+            call.pause(RETRY_DELAY, Phase::Connect)?;
         }
         Ok(Self(file))
     }
 }
 
+/// Opens the lock file, and creates it and its folder if necessary.
 fn open(state_file: &Path) -> io::Result<File> {
-    let mut name = state_file
-        .file_name()
-        .ok_or(io::ErrorKind::InvalidInput)?
-        .to_os_string();
+    let name = state_file.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut name = name.to_os_string();
     name.push(".lock");
     if let Some(folder) = state_file.parent() {
         fs::create_dir_all(folder)?;

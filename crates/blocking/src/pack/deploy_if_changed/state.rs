@@ -1,4 +1,4 @@
-//! The file in which is kept what was deployed.
+//! The state file, which stores what was deployed.
 
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
@@ -11,40 +11,44 @@ use super::error::DeployError;
 use crate::pack::write::write_atomically;
 use crate::support::small_file;
 
-/// A deployment has some hundred bytes.
+/// Upper bound for the size of the file. A deployment takes some hundred bytes.
 const MAX_BYTES: u64 = 16 << 20;
 
+/// The content of the file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
-    deployments: Vec<DeployState>,
+    deployments: Vec<DeployRecord>,
 }
 
-/// What was deployed under a name to a hub.
+/// The last deployment to a hub under a name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct DeployState {
+pub(super) struct DeployRecord {
+    /// The base URL of the hub.
     pub(super) hub: String,
     pub(super) name: String,
     pub(super) sequence: SequenceId,
-    /// Of its package. None where it was being replaced, and it is not known whether it was.
+    /// The digest of the package. `None` if it is unknown, because replacing the package in place
+    /// has not succeeded.
     pub(super) digest: Option<String>,
-    /// What the hub tells of it; none where it was not asked yet.
-    pub(super) seen: Option<Seen>,
-    /// Older ones that are still there.
+    /// `None` if the hub has not responded since the upload.
+    pub(super) seen: Option<SeenInfo>,
+    /// Earlier sequences that still exist.
     #[serde(default)]
     pub(super) left: Vec<SequenceId>,
 }
 
-/// What a hub tells of a package, by which it is seen that it is not ours any more. Not all that it tells is always the same.
+/// The parts of a sequence's info that show if somebody else has replaced the package. The other
+/// parts may change without a new package.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Seen {
+pub(super) struct SeenInfo {
     name: String,
     version: String,
     main: Option<String>,
     size: Option<Value>,
 }
 
-impl Seen {
-    pub(super) fn of(info: &SequenceInfo) -> Self {
+impl SeenInfo {
+    pub(super) fn new(info: &SequenceInfo) -> Self {
         let config = &info.config;
         Self {
             name: config.name.clone(),
@@ -56,7 +60,7 @@ impl Seen {
 }
 
 impl State {
-    /// What is not such a file is not taken for an empty one, and never written over.
+    /// Reads the file. A file with other content is an error, so that it is never overwritten.
     pub(super) fn read(path: &Path) -> Result<Self, DeployError> {
         match small_file::read(path, MAX_BYTES) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
@@ -72,23 +76,22 @@ impl State {
     }
 
     pub(super) fn write(&self, path: &Path) -> Result<(), DeployError> {
-        let write = || {
-            let text = serde_json::to_vec_pretty(self)
-                .map_err(|error| io::Error::other(error.to_string()))?;
-            write_atomically(path, |file| file.write_all(&text))
-        };
-        write().map_err(DeployError::state(path))
+        serde_json::to_vec_pretty(self)
+            .map_err(|error| io::Error::other(error.to_string()))
+            .and_then(|text| write_atomically(path, |file| file.write_all(&text)))
+            .map_err(DeployError::state(path))
     }
 
-    pub(super) fn find(&self, hub: &str, name: &str) -> Option<&DeployState> {
-        self.deployments
-            .iter()
-            .find(|deployment| deployment.hub == hub && deployment.name == name)
+    /// Returns the deployment to the hub with this base URL, under this name.
+    pub(super) fn find(&self, hub: &str, name: &str) -> Option<&DeployRecord> {
+        let mut deployments = self.deployments.iter();
+        deployments.find(|record| record.hub == hub && record.name == name)
     }
 
-    pub(super) fn put(&mut self, deployment: &DeployState) {
+    /// Adds a deployment, or replaces the one to the same hub under the same name.
+    pub(super) fn put(&mut self, record: &DeployRecord) {
         self.deployments
-            .retain(|other| other.hub != deployment.hub || other.name != deployment.name);
-        self.deployments.push(deployment.clone());
+            .retain(|other| other.hub != record.hub || other.name != record.name);
+        self.deployments.push(record.clone());
     }
 }

@@ -1,5 +1,3 @@
-//! Instances for one alone.
-
 use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
@@ -7,43 +5,45 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::InstancePool;
-use super::members::{Member, Shared, Slot};
 use crate::call::context::CallContext;
 use crate::call::options::CallOptions;
 use crate::error::{Error, ErrorKind};
 use crate::handles::instance::InstanceClient;
 use crate::limits::call_limits::StopReason;
 use crate::limits::cancel::CancelToken;
+use crate::patterns::pool::InstancePool;
+use crate::patterns::pool::members::{Member, Shared};
 use crate::support::sync::lock;
 use crate::transport::error::Phase;
 
-/// A waiter looks again after this time, because nobody wakes it if an instance ends.
-const LOOK: Duration = Duration::from_secs(1);
+/// Interval for checking if all instances are lost. A handle that notices the end of its instance
+/// does not notify the pool's waiters.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// An instance of a pool that nobody else is given, until this is dropped. Made by
-/// [`InstancePool::checkout`].
+/// An instance of a pool for exclusive use. Made by [`InstancePool::checkout`].
 ///
-/// It is an [`InstanceClient`]. If the instance has ended when it is given back, it is replaced if
-/// the pool does that. A [`Channel`](crate::Channel) opened through it keeps the instance checked
-/// out as long as the channel is open; other streams do not.
+/// Dereferences to [`InstanceClient`]. Dropping it returns the instance to the pool. If the
+/// instance has ended by then, the pool replaces it, provided that
+/// [`PoolOptions::replace`](crate::PoolOptions::replace) is set. A [`Channel`](crate::Channel) that
+/// was opened through it keeps the instance checked out until the channel is dropped. Other streams
+/// do not.
 ///
 /// ```no_run
 /// # use scramjet_client_blocking::{Error, InstancePool};
 /// # fn example(pool: &InstancePool) -> Result<(), Error> {
 /// let instance = pool.checkout()?;
-/// let answer = instance.line_channel()?.ask("a job")?;
-/// # drop(answer);
+/// let response = instance.line_channel()?.ask("a job")?;
+/// # drop(response);
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "it is given back when this is dropped"]
+#[must_use = "dropping it returns the instance to the pool"]
 pub struct Checkout {
     instance: InstanceClient,
     _hold: Arc<Hold>,
 }
 
-/// Gives the instance back when it is dropped.
+/// Returns the instance to the pool when dropped.
 struct Hold {
     pool: Arc<Shared>,
     member: Arc<Member>,
@@ -51,10 +51,10 @@ struct Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.member.busy.store(false, Ordering::Release);
-        self.pool.free.ring();
-        if self.member.is_out() {
-            self.pool.lost.ring();
+        self.member.checked_out.store(false, Ordering::Release);
+        self.pool.available.notify();
+        if self.member.is_lost() {
+            self.pool.lost.notify();
         }
     }
 }
@@ -74,77 +74,77 @@ impl fmt::Debug for Checkout {
 }
 
 impl InstancePool {
-    /// Checks an instance out: nobody else is given it until it is dropped. Waits until one is
-    /// free.
+    /// Waits for an available instance and reserves it. Until the [`Checkout`] is dropped,
+    /// [`next`](Self::next) and other checkouts do not return the instance.
     ///
-    /// [`next`](Self::next) passes over instances that are checked out, but handles that it gave
-    /// out before go on.
+    /// Handles that [`next`](Self::next) returned earlier continue to work. Waits without a limit,
+    /// unless the handle of the pool's first sequence has a deadline or a cancel token.
     ///
     /// # Errors
-    /// [`ErrorKind::NoInstance`] at once if no instance is alive and none is started in its place,
-    /// or if the last attempt to do so has failed, with its error. The deadline and the token of
-    /// the first sequence's handle end the waiting.
+    /// [`ErrorKind::NoInstance`] at once if no instance is alive, and the pool does not replace
+    /// instances or its last attempt to do so failed. In the second case, the error contains that
+    /// of the attempt. [`ErrorKind::Deadline`] or [`ErrorKind::Cancelled`] if a limit was reached.
     pub fn checkout(&self) -> Result<Checkout, Error> {
         let options = self.shared.limits();
-        take(&self.shared, &options)
+        wait_for_checkout(&self.shared, &options)
     }
 
-    /// Checks an instance out if one is free now.
+    /// Reserves an instance if one is available now.
     #[must_use]
     pub fn try_checkout(&self) -> Option<Checkout> {
-        self.shared.checkout()
+        self.shared.try_checkout()
     }
 }
 
 impl Shared {
-    fn checkout(self: &Arc<Self>) -> Option<Checkout> {
-        let slots = self.in_turn();
-        let free = slots
-            .map(Slot::member)
-            .find(|member| !member.is_out() && !member.busy.swap(true, Ordering::Acquire));
-        free.map(|member| {
-            let mut instance = member.instance.clone();
-            let life = member.life.clone();
-            let hold = Arc::new(Hold {
-                pool: Arc::clone(self),
-                member,
-            });
-            let held: Arc<dyn Any + Send + Sync> = Arc::<Hold>::clone(&hold);
-            instance.host.client.life = Some(life.held(Arc::downgrade(&held)));
-            Checkout {
-                instance,
-                _hold: hold,
-            }
+    fn try_checkout(self: &Arc<Self>) -> Option<Checkout> {
+        let member = self.round_robin().find(|member| {
+            !member.is_lost() && !member.checked_out.swap(true, Ordering::Acquire)
+        })?;
+        let mut instance = member.instance.clone();
+        let life = member.life.clone();
+        let hold = Arc::new(Hold {
+            pool: Arc::clone(self),
+            member,
+        });
+        let held: Arc<dyn Any + Send + Sync> = Arc::<Hold>::clone(&hold);
+        instance.host.client.life = Some(life.held(Arc::downgrade(&held)));
+        Some(Checkout {
+            instance,
+            _hold: hold,
         })
     }
 }
 
-/// Waits until an instance is free, within these limits.
-pub(super) fn take(pool: &Arc<Shared>, options: &CallOptions) -> Result<Checkout, Error> {
+/// Waits within the limits until an instance is available, and reserves it.
+pub(super) fn wait_for_checkout(
+    pool: &Arc<Shared>,
+    options: &CallOptions,
+) -> Result<Checkout, Error> {
     let call = CallContext::without_request("check out instance");
     let call = options.begin(call, Duration::ZERO)?;
     let wake = |token: &CancelToken| {
         let pool = Arc::clone(pool);
-        token.on_cancel(move || pool.free.ring())
+        token.on_cancel(move || pool.available.notify())
     };
-    let _wakes = (call.limits.cancel.as_ref().map(wake), wake(&pool.over));
+    let _hooks = (call.limits.cancel.as_ref().map(wake), wake(&pool.closed));
     loop {
-        let before = pool.free.count();
-        if pool.over.is_cancelled() {
+        let count = pool.available.count();
+        if pool.closed.is_cancelled() {
             return Err(call.stopped(StopReason::Cancelled, Phase::Connect));
         }
         call.check(Phase::Connect)?;
-        if let Some(checkout) = pool.checkout() {
+        if let Some(checkout) = pool.try_checkout() {
             return Ok(checkout);
         }
-        if pool.slots.iter().all(|slot| slot.member().is_out()) {
-            let failure = lock(&pool.failure);
-            if !pool.options.replaces() || failure.is_some() {
-                return Err(call.failed(ErrorKind::NoInstance(failure.clone())));
+        if pool.members().all(|member| member.is_lost()) {
+            let error = lock(&pool.replace_error);
+            if !pool.options.replace || error.is_some() {
+                return Err(call.failed(ErrorKind::NoInstance(error.clone())));
             }
         }
-        let look = Instant::now() + LOOK;
-        pool.free
-            .wait(before, call.limits.deadline.map_or(look, |at| at.min(look)));
+        let poll = Instant::now() + POLL_INTERVAL;
+        let until = call.limits.deadline.map_or(poll, |at| at.min(poll));
+        pool.available.wait(count, until);
     }
 }

@@ -1,70 +1,74 @@
-//! The instances of a pool, and what its handles and threads share.
+//! The instances of a pool, and the state that its handles and threads share.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use scramjet_client_core::StartOptions;
 
-use super::bell::Bell;
-use super::options::PoolOptions;
 use crate::call::options::CallOptions;
 use crate::client::life::Life;
 use crate::error::Error;
 use crate::handles::instance::InstanceClient;
 use crate::handles::sequence::SequenceClient;
+use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::limits::cancel::CancelToken;
+use crate::patterns::pool::options::PoolOptions;
+use crate::patterns::pool::signal::Signal;
 
-/// What the watching threads have to do with as well.
+/// The state of a pool. Its threads and checked-out instances share it.
 pub(super) struct Shared {
     pub(super) slots: Vec<Slot>,
+    /// Counter for [`round_robin`](Self::round_robin).
     pub(super) turn: AtomicUsize,
     pub(super) sequences: Vec<SequenceClient>,
     pub(super) options: PoolOptions,
     pub(super) start: Box<dyn Fn(usize) -> StartOptions + Send + Sync>,
-    /// Cancelled at the end.
-    pub(super) over: CancelToken,
-    /// An instance may be free.
-    pub(super) free: Bell,
-    /// An instance may have to be replaced.
-    pub(super) lost: Bell,
-    /// The error of the last attempt to replace an instance, if it has failed.
-    pub(super) failure: Mutex<Option<Arc<Error>>>,
+    /// Cancelled when the pool is dropped or shut down.
+    pub(super) closed: CancelToken,
+    /// Notified when an instance may have become available.
+    pub(super) available: Signal,
+    /// Notified when an instance may have to be replaced.
+    pub(super) lost: Signal,
+    /// Error of the last attempt to replace an instance, if it failed.
+    pub(super) replace_error: Mutex<Option<Arc<Error>>>,
 }
 
-/// A place in the pool, and the instance that has it now.
+/// A place in the pool with its current instance.
 pub(super) struct Slot(RwLock<Arc<Member>>);
 
 pub(super) struct Member {
     pub(super) instance: InstanceClient,
-    /// Its end is the end of handing it out.
+    /// Shared with the handles of the instance. It ends when the instance has ended or was evicted.
     pub(super) life: Life,
-    /// There is nothing to kill any more. One that was passed over may still live.
-    pub(super) gone: AtomicBool,
-    /// It is checked out.
-    pub(super) busy: AtomicBool,
+    /// A thread kills the instance, or it has ended. An evicted instance may still run unclaimed.
+    pub(super) claimed: AtomicBool,
+    pub(super) checked_out: AtomicBool,
 }
 
 impl Member {
-    /// Takes an instance into the pool: its handles tell the pool if they learn of its end.
+    /// Adds an instance to the pool. Its handles report to the pool if they notice its end.
     pub(super) fn new(mut instance: InstanceClient) -> Self {
         let life = Life::of(instance.id());
         instance.host.client.life = Some(life.clone());
         Self {
             instance,
             life,
-            gone: AtomicBool::new(false),
-            busy: AtomicBool::new(false),
+            claimed: AtomicBool::new(false),
+            checked_out: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn is_out(&self) -> bool {
+    /// Returns `true` if the instance has ended or was evicted.
+    pub(super) fn is_lost(&self) -> bool {
         self.life.has_ended()
     }
 
-    /// Claims the right to end the instance; `false` if it was claimed before.
-    pub(super) fn take(&self) -> bool {
+    /// Removes the instance from the pool, and claims the right to kill it. Returns `false` if
+    /// another thread has claimed it, or it has ended.
+    pub(super) fn claim(&self) -> bool {
         self.life.mark_ended();
-        !self.gone.swap(true, Ordering::Relaxed)
+        !self.claimed.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -77,30 +81,48 @@ impl Slot {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Gives the place to another instance.
+    /// Returns the instance, unless it has ended or was evicted.
+    pub(super) fn alive(&self) -> Option<InstanceClient> {
+        let member = self.member();
+        (!member.is_lost()).then(|| member.instance.clone())
+    }
+
     pub(super) fn replace(&self, successor: Member) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(successor);
     }
 }
 
 impl Shared {
-    /// All places, beginning with another one each time.
-    pub(super) fn in_turn(&self) -> impl Iterator<Item = &Slot> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let slots = self.slots.len();
-        (0..slots).filter_map(move |step| self.slots.get(turn.wrapping_add(step) % slots))
+    pub(super) fn members(&self) -> impl Iterator<Item = Arc<Member>> {
+        self.slots.iter().map(Slot::member)
     }
 
-    /// The limits of a call to the pool that begins now.
+    /// Returns all members. Each call begins with the next slot.
+    pub(super) fn round_robin(&self) -> impl Iterator<Item = Arc<Member>> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let slots = self.slots.len();
+        (0..slots)
+            .filter_map(move |step| self.slots.get(turn.wrapping_add(step) % slots))
+            .map(Slot::member)
+    }
+
+    /// Returns the limits of a call to the pool that begins now.
     pub(super) fn limits(&self) -> CallOptions {
         let first = self.sequences.first();
         first.map_or_else(CallOptions::default, |sequence| {
             sequence.host.client.options.fix_deadline()
         })
     }
-}
 
-pub(super) fn alive(slot: &Slot) -> Option<InstanceClient> {
-    let member = slot.member();
-    (!member.is_out()).then(|| member.instance.clone())
+    /// Sleeps for this long.
+    ///
+    /// # Errors
+    /// The pool was closed.
+    pub(super) fn pause(&self, time: Duration) -> Result<(), StopReason> {
+        let limits = CallLimits {
+            cancel: Some(self.closed.clone()),
+            ..CallLimits::default()
+        };
+        limits.pause(time)
+    }
 }

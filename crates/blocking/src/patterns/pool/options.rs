@@ -2,69 +2,69 @@ use std::fmt;
 
 use crate::patterns::start::Readiness;
 
-/// How an [`InstancePool`](crate::InstancePool) is to be.
+/// Options for an [`InstancePool`](crate::InstancePool).
+///
+/// [`start`](Self::start) starts the pool and shows an example.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct PoolOptions {
     pub(super) count: usize,
-    pub(super) at_once: usize,
+    pub(super) concurrency: usize,
     pub(super) readiness: Option<Readiness>,
     pub(super) replace: bool,
     pub(super) placement: Placement,
 }
 
-/// On which of several hubs an instance is started.
+/// The rule by which a pool chooses one of several hubs for an instance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Placement {
-    /// On each in turn.
+    /// Each hub in turn.
     #[default]
     RoundRobin,
-    /// On the one that says the least load (`GET /load-check` before each start, of which one that does not answer within 5 seconds is
-    /// left out); of equals, on the one with the fewest instances of the pool. For hubs of one generation: what they call their load differs.
+    /// The hub with the least load. If loads are equal, the one with the fewest instances of the
+    /// pool.
+    ///
+    /// The client sends `GET /load-check` to each hub before each start, and leaves out hubs that
+    /// do not respond within 5 seconds. Use it only for hubs of one generation, because 0.18 and
+    /// 1.x measure load differently.
     LeastLoaded,
 }
 
 impl PoolOptions {
-    /// A pool of so many instances.
+    /// Creates options for a pool of `count` instances: they start one after another, round robin
+    /// over the hubs, and are not replaced.
     pub fn new(count: usize) -> Self {
         Self {
             count,
-            at_once: 1,
+            concurrency: 1,
             readiness: None,
             replace: false,
             placement: Placement::RoundRobin,
         }
     }
 
-    /// Starts so many at the same time, each on a thread. One after another by default, and if threads
-    /// cannot be created.
-    pub fn concurrency(self, at_once: usize) -> Self {
-        Self {
-            at_once: at_once.max(1),
-            ..self
-        }
+    /// Sets how many instances start at the same time, each on a thread. 1 by default.
+    ///
+    /// If threads cannot be created, fewer instances start at the same time.
+    pub fn concurrency(mut self, instances: usize) -> Self {
+        self.concurrency = instances.max(1);
+        self
     }
 
-    /// Waits for each until it is ready. Where it is not said, an instance counts as ready when the hub says that it has started.
-    pub fn readiness(self, readiness: Readiness) -> Self {
-        Self {
-            readiness: Some(readiness),
-            ..self
-        }
+    /// Waits until each instance is ready before the pool uses it. By default, an instance is ready
+    /// when the hub has started it.
+    pub fn readiness(mut self, readiness: Readiness) -> Self {
+        self.readiness = Some(readiness);
+        self
     }
 
-    /// Starts another instance in the place of one that has ended.
+    /// Sets if the pool starts another instance when one has ended. `false` by default.
     pub fn replace(self, replace: bool) -> Self {
         Self { replace, ..self }
     }
 
-    /// Returns true if instances that have ended are replaced.
-    pub(super) fn replaces(&self) -> bool {
-        self.replace
-    }
-
-    /// On which of several hubs instances are started.
+    /// Sets the rule for choosing one of several hubs. [`Placement::RoundRobin`] by default.
     pub fn placement(self, placement: Placement) -> Self {
         Self { placement, ..self }
     }
@@ -73,7 +73,7 @@ impl PoolOptions {
 impl fmt::Display for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::RoundRobin => "in turn",
+            Self::RoundRobin => "round robin",
             Self::LeastLoaded => "least loaded",
         })
     }

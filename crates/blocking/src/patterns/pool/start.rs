@@ -4,42 +4,62 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use scramjet_client_core::{RequestError, StartOptions};
+use scramjet_client_core::StartOptions;
 
-use super::bell::Bell;
-use super::members::{Shared, Slot};
-use super::options::PoolOptions;
-use super::place::{kill_all, least, options_of};
-use super::{InstancePool, watch};
 use crate::call::context::CallContext;
 use crate::error::Error;
 use crate::handles::instance::InstanceClient;
 use crate::handles::sequence::SequenceClient;
 use crate::limits::cancel::CancelToken;
+use crate::patterns::pool::InstancePool;
+use crate::patterns::pool::members::{Shared, Slot};
+use crate::patterns::pool::options::PoolOptions;
+use crate::patterns::pool::parallel::kill_all;
+use crate::patterns::pool::placement::{least_loaded, limits_of, no_sequence};
+use crate::patterns::pool::replace::replace;
+use crate::patterns::pool::signal::Signal;
+use crate::patterns::pool::watch::watch;
 use crate::support::sync::{into_inner, lock};
 use crate::support::threads;
 
 impl PoolOptions {
-    /// Starts the pool: with the options that the function makes for each place, from 0, on the hubs of these sequences (the same package,
-    /// uploaded to each hub). The limits of the first sequence's handle hold for the whole of it.
+    /// Starts the pool, and returns when all its instances have started or are
+    /// [ready](Self::readiness).
+    ///
+    /// For several hubs, upload the package to each and pass all sequences. The function `start`
+    /// returns the options for an instance. Its argument is the index of the instance, from 0. The
+    /// pool calls it again for replacements.
+    ///
+    /// The limits of the first sequence's handle apply to the start as a whole. Later calls to an
+    /// instance use the limits of the handle for its hub.
     ///
     /// # Errors
-    /// See [`Error`]. Where one instance cannot be started, or the function panics, those that were are killed.
+    /// There is no sequence, a thread could not be created, or an instance could not be started.
+    /// The client then kills the instances that it has started, also if `start` panics.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use scramjet_client_blocking::{HostClient, PoolOptions, Readiness, StartOptions};
+    ///
+    /// let sequence = HostClient::new("http://localhost:8000/api/v1")?.sequence("an-id")?;
+    /// let pool = PoolOptions::new(4)
+    ///     .concurrency(2)
+    ///     .readiness(Readiness::event("ready").timeout(Duration::from_secs(30)))
+    ///     .replace(true)
+    ///     .start([sequence], |index| StartOptions::new().arg(index))?;
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
     pub fn start(
         self,
         sequences: impl IntoIterator<Item = SequenceClient>,
         start: impl Fn(usize) -> StartOptions + Send + Sync + 'static,
     ) -> Result<InstancePool, Error> {
         let sequences: Vec<_> = sequences.into_iter().collect();
-        let Some(limits) = sequences
-            .first()
-            .map(|first| first.fix_deadline().host.client.options)
-        else {
-            return Err(
-                RequestError::option("sequences", "at least one sequence is required").into(),
-            );
+        let Some(first) = sequences.first() else {
+            return Err(no_sequence().into());
         };
-        let begun: Vec<_> = sequences
+        let limits = first.fix_deadline().host.client.options;
+        let limited: Vec<_> = sequences
             .iter()
             .map(|sequence| {
                 let mut sequence = sequence.clone();
@@ -47,66 +67,61 @@ impl PoolOptions {
                 sequence
             })
             .collect();
-        let instances = self.start_all(&begun, &start)?;
-        // The limits of the start end with it.
-        let own = |mut instance: InstanceClient| {
-            instance.host.client.options = options_of(&sequences, &instance);
+        let instances = self.start_all(&limited, &start)?;
+        // The limits of the start do not apply to later calls.
+        let slot = |mut instance: InstanceClient| {
+            instance.host.client.options = limits_of(&sequences, &instance);
             Slot::new(instance)
         };
-        let slots = instances.into_iter().map(own).collect();
-        let over = CancelToken::new();
-        let replaces = self.replace;
-        let hosts: BTreeMap<_, _> = sequences
-            .iter()
-            .map(|sequence| {
-                (
-                    sequence.host().base_url().to_owned(),
-                    sequence.host().clone(),
-                )
-            })
+        let slots = instances.into_iter().map(slot).collect();
+        let hosts = sequences.iter().map(SequenceClient::host).cloned();
+        let hosts: BTreeMap<_, _> = hosts
+            .map(|host| (host.base_url().to_owned(), host))
             .collect();
+        let replaces = self.replace;
         let shared = Arc::new(Shared {
             slots,
             turn: AtomicUsize::new(0),
             sequences,
             options: self,
             start: Box::new(start),
-            over,
-            free: Bell::default(),
-            lost: Bell::default(),
-            failure: Mutex::default(),
+            closed: CancelToken::new(),
+            available: Signal::default(),
+            lost: Signal::default(),
+            replace_error: Mutex::default(),
         });
-        // Dropped where a thread cannot be had, and with it all instances.
+        // If a thread cannot be created, dropping the pool kills the instances.
         let mut pool = InstancePool {
             shared,
-            watching: Vec::new(),
+            threads: Vec::new(),
         };
         for host in hosts.into_values() {
-            pool.look_after(move |shared| watch::watch(shared, &host))?;
+            pool.spawn(move |shared| watch(shared, &host))?;
         }
         if replaces {
-            pool.look_after(watch::replace)?;
+            pool.spawn(replace)?;
         }
         Ok(pool)
     }
 
-    /// All instances, in the order of their places; or the first error, and none.
+    /// Starts all instances, and returns them in the order of their indexes. After an error, kills
+    /// those that have started.
     fn start_all(
         &self,
         sequences: &[SequenceClient],
         start: &(impl Fn(usize) -> StartOptions + Sync),
     ) -> Result<Vec<InstanceClient>, Error> {
-        let place = AtomicUsize::new(0);
+        let next_index = AtomicUsize::new(0);
         let launch = Mutex::<Launch<'_>>::default();
         let lock = || lock(&launch);
         let work = || {
             loop {
-                let index = place.fetch_add(1, Ordering::Relaxed);
+                let index = next_index.fetch_add(1, Ordering::Relaxed);
                 if index >= self.count || lock().failure.is_some() {
                     return;
                 }
                 let choose = |loads: &[_]| lock().choose(loads);
-                // What was started before must not be left behind by a panic of the caller's function.
+                // If the caller's function panics, the other instances must be killed.
                 let started = catch_unwind(AssertUnwindSafe(|| start(index)))
                     .map_err(Failure::Panic)
                     .and_then(|options| {
@@ -118,15 +133,13 @@ impl PoolOptions {
                 }
             }
         };
-        // A panic of the caller's transport: those that were started are killed all the same.
-        if let Err(panic) = threads::share(self.at_once.min(self.count), work) {
+        // The same if the caller's transport panics.
+        if let Err(panic) = threads::share(self.concurrency.min(self.count), work) {
             lock().failure.get_or_insert(Failure::Panic(panic));
         }
-        let Launch {
-            started, failure, ..
-        } = into_inner(launch);
-        let instances: Vec<_> = started.into_values().collect();
-        let Some(failure) = failure else {
+        let launch = into_inner(launch);
+        let instances: Vec<_> = launch.started.into_values().collect();
+        let Some(failure) = launch.failure else {
             return Ok(instances);
         };
         kill_all(instances);
@@ -137,12 +150,12 @@ impl PoolOptions {
     }
 }
 
-/// A pool that is being started.
+/// State of the threads that start a pool.
 #[derive(Default)]
 struct Launch<'a> {
     started: BTreeMap<usize, InstanceClient>,
-    /// The hubs of all places that were begun, also of those that are still starting.
-    hubs: Vec<&'a str>,
+    /// Hub of each instance, including those that are still starting.
+    used_hubs: Vec<&'a str>,
     failure: Option<Failure>,
 }
 
@@ -159,19 +172,19 @@ impl From<Error> for Failure {
 
 impl<'a> Launch<'a> {
     fn choose(&mut self, loads: &[(f64, &'a SequenceClient)]) -> Option<&'a SequenceClient> {
-        let sequence = least(loads, &self.hubs)?;
-        self.hubs.push(sequence.host().base_url());
+        let sequence = least_loaded(loads, &self.used_hubs)?;
+        self.used_hubs.push(sequence.host().base_url());
         Some(sequence)
     }
 }
 
 impl InstancePool {
-    fn look_after(&mut self, work: impl FnOnce(&Shared) + Send + 'static) -> Result<(), Error> {
+    fn spawn(&mut self, work: impl FnOnce(&Shared) + Send + 'static) -> Result<(), Error> {
         let shared = Arc::clone(&self.shared);
         let thread = threads::spawn("scramjet-pool", move || work(&shared));
-        let about = || CallContext::without_request("start pool");
-        self.watching
-            .push(thread.map_err(|error| about().failed(error))?);
+        let call = || CallContext::without_request("start pool");
+        self.threads
+            .push(thread.map_err(|error| call().failed(error))?);
         Ok(())
     }
 }

@@ -71,7 +71,7 @@ impl EventWait {
                     Some(error) if error.api().is_some_and(|api| api.is_from_hub()) => {
                         self.outcome = Some(Err(error.into()));
                     }
-                    // The `404` was that of a gateway.
+                    // A gateway sent the `404`.
                     Some(_) => self.reopen_not_found(now),
                     None => {}
                 }

@@ -6,7 +6,7 @@ use crate::flow::exchange::OpenExchange;
 use crate::flow::outbox::Outbox;
 use crate::{EventBody, EventLines, EventName, InstanceId, LastEvent, ReadEvents, RequestError};
 
-/// The requests that wait for one event.
+/// The requests for the last event of a name, and for the stream of events of this name.
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) name: EventName,
@@ -14,7 +14,7 @@ pub(super) struct Listener {
     pub(super) stream: EventRequest<EventLines>,
 }
 
-/// A request that waits for an event.
+/// The state of one of these requests.
 #[derive(Debug)]
 pub(super) enum EventRequest<D> {
     Unused,

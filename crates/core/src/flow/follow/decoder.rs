@@ -25,13 +25,13 @@ impl StreamFollower<Chunks> {
             gap,
             ready,
             check,
-            reopens: doubts,
+            reopens,
             outage,
-            was_opened: began,
+            was_opened,
             reopened,
-            instance_is_known: known,
-            returned_result: told,
-            cancelled: given_up,
+            instance_is_known,
+            returned_result,
+            cancelled,
             ..
         } = self;
         let decoder = Arc::new(decoder);
@@ -44,13 +44,13 @@ impl StreamFollower<Chunks> {
             gap,
             ready: VecDeque::new(),
             check,
-            reopens: doubts,
+            reopens,
             outage,
-            was_opened: began,
+            was_opened,
             reopened,
-            instance_is_known: known,
-            returned_result: told,
-            cancelled: given_up,
+            instance_is_known,
+            returned_result,
+            cancelled,
         };
         for result in ready {
             match result.map(Followed::into_item) {

@@ -53,7 +53,7 @@ pub(super) type Open<D> =
 pub(super) enum State<D> {
     /// To be requested at this time.
     ScheduledAt(Duration, Option<LostConnection>),
-    /// Requested. Counts as open at this time even without a head.
+    /// Requested. At this time, the stream counts as open even if its head has not arrived.
     Opening(OpenExchange<D>, Option<LostConnection>, Duration),
     /// Open, with the time of the last input, and `true` if the head has arrived.
     Open(OpenExchange<D>, Duration, bool),
@@ -77,7 +77,8 @@ pub(super) enum LivenessCheck {
     Instance(StatusCheck),
     /// Requests the version of the hub, to see if it is reachable.
     Hub(Option<OpenExchange<Json<HubVersion>>>),
-    /// None. The flow that this is part of checks the instance, and calls the `on_…` methods.
+    /// No request. This is part of another flow, which checks the instance and calls the `on_…`
+    /// methods.
     External,
 }
 
@@ -179,8 +180,8 @@ impl<D: Decode + 'static> StreamFollower<D> {
         }
     }
 
-    /// Restarts the idle time, because the caller has now taken all results. Meanwhile the driver
-    /// did not poll, so more data may have arrived.
+    /// Restarts the idle time when the caller has taken all results. Before that, the driver did
+    /// not poll, so data may have arrived that the flow has not seen.
     pub(in crate::flow) fn restart_idle_time(&mut self, now: Duration) {
         match &mut self.state {
             State::Open(_, last, _) => *last = now,

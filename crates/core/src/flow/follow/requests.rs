@@ -125,9 +125,9 @@ impl<D: Decode + 'static> StreamFollower<D> {
             }
             _ => {}
         }
-        let asks = matches!(self.state, State::Ending(..) | State::Open(..));
+        let needs_status = matches!(self.state, State::Ending(..) | State::Open(..));
         match &mut self.check {
-            LivenessCheck::Instance(status) if asks => status.step(outbox, now),
+            LivenessCheck::Instance(status) if needs_status => status.step(outbox, now),
             _ => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! The list of instances, and its consequences for the logs.
+//! Requests the list of instances, and opens and ends their logs accordingly.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -19,13 +19,14 @@ const LIST_INTERVAL: Duration = Duration::from_secs(1);
 /// later.
 const ENDING_LIST_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Requests the list of instances.
+/// The requests for the list of instances.
 #[derive(Debug, Default)]
 pub(super) struct InstanceList {
     /// The time of the next request. `None` if the list is no longer needed.
     pub(super) next_request: Option<Duration>,
     pub(super) response: Option<OpenExchange<Json<Vec<InstanceInfo>>>>,
-    /// Requests an instance that the first list did not have, to fail with the hub's own error.
+    /// A request for an instance that the first list did not have. Its `404` becomes the error of
+    /// the flow.
     missing_instance: Option<OpenExchange<Json<InstanceInfo>>>,
 }
 
@@ -143,7 +144,7 @@ impl MergedLogs {
         Ok(())
     }
 
-    /// Returns `true` if a log has ended, but not its instance according to the last list.
+    /// Returns `true` if a log has ended, and the last list still had its instance.
     pub(super) fn has_ending_logs(&self) -> bool {
         self.logs.values().flatten().any(StreamFollower::is_ending)
     }

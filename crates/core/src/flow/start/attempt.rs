@@ -68,7 +68,7 @@ pub(super) enum State {
     },
     Killing {
         killer: Box<Killer>,
-        /// Make another attempt when the instance is killed.
+        /// If `true`, another attempt follows after the kill.
         retry: bool,
     },
     Done,

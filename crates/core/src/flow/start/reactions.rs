@@ -90,7 +90,7 @@ impl StartWithRetry {
                 .unwrap_or(OVERLOAD_DELAY)
                 .max(MIN_OVERLOAD_DELAY);
             self.state = State::ScheduledAt(now.saturating_add(delay));
-            // An overloaded hub is not an error here. Keep only the last one for the result.
+            // Keep only the last refusal, because there may be thousands.
             self.errors = Vec::from([error.into()]);
             return;
         }

@@ -48,7 +48,7 @@ pub(super) fn dropping_a_body_closes_the_connection(target: &Target) -> CheckRes
             connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
             let chunk = [b"1000\r\n".as_slice(), &[b'.'; 4096], b"\r\n"].concat();
             while connection.send(&chunk).is_ok() && endless {}
-            // Waits until the client closes the connection.
+            // Blocks until the client closes the connection.
             let _ = io::copy(connection, &mut io::sink());
             sender.send(());
             Ok(())

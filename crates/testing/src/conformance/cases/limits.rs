@@ -214,7 +214,7 @@ pub(super) fn deadlines_end_a_wait(target: &Target) -> CheckResult {
 }
 
 pub(super) fn deadlines_end_a_body(target: &Target) -> CheckResult {
-    let (mut response, handle, _scene) = ends_a_body(target, StopReason::Deadline)?;
+    let (mut response, handle, _fixture) = ends_a_body(target, StopReason::Deadline)?;
     // The client must not read a late piece.
     handle.piece("late");
     check_eq(
@@ -296,7 +296,7 @@ pub(super) fn idle_timeouts_end_an_upload(target: &Target) -> CheckResult {
 }
 
 pub(super) fn bodies_can_be_read_after_an_idle_timeout(target: &Target) -> CheckResult {
-    let (response, handle, _scene) = ends_a_body(target, StopReason::Idle)?;
+    let (response, handle, _fixture) = ends_a_body(target, StopReason::Idle)?;
     handle.piece(" and more");
     handle.end();
     check_eq(
@@ -366,7 +366,7 @@ pub(super) fn cancellation_ends_a_wait(target: &Target) -> CheckResult {
 }
 
 pub(super) fn cancellation_ends_a_body(target: &Target) -> CheckResult {
-    let (mut response, handle, _scene) = ends_a_body(target, StopReason::Cancelled)?;
+    let (mut response, handle, _fixture) = ends_a_body(target, StopReason::Cancelled)?;
     handle.piece("late");
     check_eq(
         "a second read",
