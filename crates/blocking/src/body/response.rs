@@ -1,11 +1,11 @@
 //! Reads the body of a response.
 
-use std::any::Any;
 use std::fmt;
 use std::io::{self, Read};
 use std::mem::{swap, take};
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::Instant;
 
 use scramjet_client_core::{BodyLength, Decode, Reply, ReplyError, Step};
@@ -44,7 +44,7 @@ struct Opening {
 }
 
 /// The result of a thread that opens a stream: the body, an error, or a panic.
-pub(crate) type OpenResult = Result<Result<Body, Error>, Box<dyn Any + Send>>;
+pub(crate) type OpenResult = thread::Result<Result<Body, Error>>;
 
 /// The reason for which all further reads fail.
 #[derive(Clone, Copy)]

@@ -3,10 +3,10 @@
 mod state;
 pub(crate) mod watch_flow;
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use scramjet_client_core::{Ended, Endpoint, InstanceId};
+use scramjet_client_core::{Endpoint, InstanceId};
 
 pub(crate) use crate::body::watchdog::state::ReaderWait;
 use crate::body::watchdog::state::{State, Watched};
@@ -36,25 +36,21 @@ impl Watchdog {
         let token = caller_token
             .as_ref()
             .map_or_else(CancelToken::new, CancelToken::child);
-        let ended = Arc::default();
+        let watched = Watched {
+            token: token.clone(),
+            ended: Arc::default(),
+            reader_wait,
+        };
         let mut state = lock(&self.state);
-        let key = state.insert(
-            id,
-            Watched {
-                token: token.clone(),
-                ended: Arc::clone(&ended),
-                reader_wait: reader_wait.clone(),
-            },
-        );
+        let key = state.insert(id, watched.clone());
         let flow = WatchFlow::start(&self.state, &mut state, endpoint);
         drop(state);
         let watch = Watch {
             state: Arc::clone(&self.state),
             id: id.clone(),
             key,
-            ended,
+            watched,
             caller_token,
-            reader_wait,
         };
         (token, watch, flow)
     }
@@ -70,10 +66,8 @@ pub(crate) struct Watch {
     state: Arc<Mutex<State>>,
     id: InstanceId,
     key: u64,
-    /// Set when the instance has ended.
-    ended: Arc<OnceLock<Ended>>,
+    watched: Watched,
     caller_token: Option<CancelToken>,
-    reader_wait: Option<Arc<ReaderWait>>,
 }
 
 impl Watch {
@@ -83,7 +77,7 @@ impl Watch {
             .caller_token
             .as_ref()
             .is_some_and(CancelToken::is_cancelled);
-        match self.ended.get() {
+        match self.watched.ended.get() {
             Some(ended) if error.is_cancelled() && !by_caller => {
                 error.with_kind(ErrorKind::Ended(Box::new(ended.clone())))
             }
@@ -93,7 +87,7 @@ impl Watch {
 
     /// Records that a reader of the stream begins or ends to wait.
     pub(crate) fn set_reading(&self, reading: bool) {
-        if let Some(wait) = &self.reader_wait {
+        if let Some(wait) = &self.watched.reader_wait {
             wait.set(reading.then(Instant::now));
         }
     }
@@ -101,9 +95,6 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let removed = lock(&self.state).remove(&self.id, self.key);
-        // Not under the lock: dropping the last clone of a token drops its hooks, which may take
-        // the lock.
-        drop(removed);
+        lock(&self.state).remove(&self.id, self.key);
     }
 }

@@ -1,8 +1,5 @@
 //! Streams that a thread opens.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::sync_channel;
-
 use http::{HeaderMap, StatusCode};
 use scramjet_client_core::GetVersion;
 
@@ -23,18 +20,13 @@ impl Client {
         let mut client = self.clone();
         let token = client.options.cancel.take().unwrap_or_default().child();
         client.options.cancel = Some(token.clone());
-        let (sender, receiver) = sync_channel(1);
-        let work = move || {
-            let result = catch_unwind(AssertUnwindSafe(|| open(&client)));
-            // The stream may have been dropped.
-            let _ = sender.send(result);
-        };
-        threads::start("scramjet-stream", work).map_err(|error| call.failed(error))?;
+        let result = threads::start_with_result("scramjet-stream", move || open(&client))
+            .map_err(|error| call.failed(error))?;
         // Stands for any successful reply, because the stream only counts its bytes. `open` fails
         // if the response is an error.
         let reply = self
             .endpoint()
             .reply(&GetVersion, StatusCode::OK, "", &HeaderMap::new());
-        Ok(ByteStream::new(Body::opening(call, receiver, token), reply))
+        Ok(ByteStream::new(Body::opening(call, result, token), reply))
     }
 }

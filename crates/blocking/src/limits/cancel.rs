@@ -4,12 +4,12 @@ use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
+use crate::support::monitor::Monitor;
 use crate::support::panics::in_drop;
-use crate::support::sync::{lock, wait};
 
 /// Cancels calls and streams from another thread.
 ///
@@ -40,9 +40,9 @@ pub struct CancelToken {
 #[derive(Default)]
 struct Shared {
     cancelled: AtomicBool,
-    hooks: Mutex<Hooks>,
-    /// Notified when a hook has finished.
-    finished: Condvar,
+    /// Notifies waiting threads when a hook has finished. Hooks run without the lock, so a panic
+    /// cannot leave the maps inconsistent.
+    hooks: Monitor<Hooks>,
     /// The hook in the parent token that cancels this one.
     parent: OnceLock<OnCancel>,
 }
@@ -60,8 +60,7 @@ struct Running<'a>(&'a Shared, u64);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.hooks().running.remove(&self.1);
-        self.0.finished.notify_all();
+        self.0.hooks.change(|hooks| hooks.running.remove(&self.1));
     }
 }
 
@@ -69,14 +68,8 @@ impl Shared {
     /// Checks the parent as well, because the parent's hook that cancels this token may not have
     /// run yet.
     fn is_cancelled(&self) -> bool {
-        let parent = || self.parent.get();
-        self.cancelled.load(Ordering::SeqCst)
-            || parent().is_some_and(|hook| hook.shared.is_cancelled())
-    }
-
-    fn hooks(&self) -> MutexGuard<'_, Hooks> {
-        // Hooks run without the lock, so a panic cannot leave the maps inconsistent.
-        lock(&self.hooks)
+        let by_parent = |hook: &OnCancel| hook.shared.is_cancelled();
+        self.cancelled.load(Ordering::SeqCst) || self.parent.get().is_some_and(by_parent)
     }
 }
 
@@ -108,7 +101,7 @@ impl CancelToken {
     /// If a hook panics, the other hooks still run. Then the first panic continues.
     pub fn cancel(&self) {
         let mut first = None;
-        let mut hooks = self.shared.hooks();
+        let mut hooks = self.shared.hooks.lock();
         self.shared.cancelled.store(true, Ordering::SeqCst);
         while let Some((id, hook)) = hooks.waiting.pop_first() {
             hooks.running.insert(id, thread::current().id());
@@ -123,7 +116,7 @@ impl CancelToken {
                 }
             }
             drop(running);
-            hooks = self.shared.hooks();
+            hooks = self.shared.hooks.lock();
         }
         drop(hooks);
         if let Some(panic) = first {
@@ -168,7 +161,7 @@ impl CancelToken {
     /// Dropping the returned guard removes the hook, and waits for it if it is running on another
     /// thread.
     pub fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) -> OnCancel {
-        let mut hooks = self.shared.hooks();
+        let mut hooks = self.shared.hooks.lock();
         let id = hooks.next;
         hooks.next += 1;
         if self.is_cancelled() {
@@ -202,7 +195,7 @@ pub struct OnCancel {
 
 impl Drop for OnCancel {
     fn drop(&mut self) {
-        let mut hooks = self.shared.hooks();
+        let mut hooks = self.shared.hooks.lock();
         let hook = hooks.waiting.remove(&self.id);
         // A hook that drops its own guard must not wait for itself.
         while hooks
@@ -210,7 +203,7 @@ impl Drop for OnCancel {
             .get(&self.id)
             .is_some_and(|thread| *thread != thread::current().id())
         {
-            hooks = wait(&self.shared.finished, hooks, None);
+            hooks = self.shared.hooks.wait(hooks, None);
         }
         drop(hooks);
         in_drop(|| drop(hook));

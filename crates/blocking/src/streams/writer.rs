@@ -1,7 +1,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::panic::resume_unwind;
+use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::Duration;
 
@@ -108,17 +108,12 @@ impl StreamWriter {
             end: options.end,
             ..input
         };
-        let (sender, receiver) = sync_channel(1);
-        let work = move || {
-            let result = catch_unwind(AssertUnwindSafe(|| send(&client, input)));
-            // The writer may have been dropped.
-            let _ = sender.send(result);
-        };
         let call = CallContext::unbuilt::<O>();
-        threads::start("scramjet-writer", work).map_err(|error| call.failed(error))?;
+        let sent = threads::start_with_result("scramjet-writer", move || send(&client, input))
+            .map_err(|error| call.failed(error))?;
         Ok(Self {
             pipe: Some(pipe),
-            sent: receiver,
+            sent,
             call,
         })
     }

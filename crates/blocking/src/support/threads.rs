@@ -5,9 +5,11 @@ use std::io;
 #[cfg(feature = "ureq")]
 use std::panic::resume_unwind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use crate::support::panics::ignore_panic;
 
 fn builder(name: &str) -> io::Result<thread::Builder> {
     #[cfg(test)]
@@ -28,6 +30,20 @@ pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<
     spawn(name, work).map(drop)
 }
 
+/// Runs something on a detached thread. The receiver gets its result or its panic.
+pub(crate) fn start_with_result<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Receiver<thread::Result<T>>, NoThread> {
+    let (sender, receiver) = sync_channel(1);
+    start(name, move || {
+        let result = catch_unwind(AssertUnwindSafe(work));
+        // Fails if the receiver was dropped.
+        let _ = sender.send(result);
+    })?;
+    Ok(receiver)
+}
+
 /// Runs something on a detached thread, and waits for its result, but not longer than `wait`.
 /// Returns `None` if the thread takes longer or panics.
 pub(crate) fn start_and_wait<T: Send + 'static>(
@@ -35,10 +51,8 @@ pub(crate) fn start_and_wait<T: Send + 'static>(
     wait: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Option<T>, NoThread> {
-    let (sender, receiver) = sync_channel(1);
-    // Sending fails if the caller does not wait any more.
-    start(name, move || drop(sender.try_send(work())))?;
-    Ok(receiver.recv_timeout(wait).ok())
+    let result = start_with_result(name, work)?.recv_timeout(wait);
+    Ok(result.ok().and_then(ignore_panic))
 }
 
 /// Starts a thread that can be joined.

@@ -28,9 +28,11 @@ pub(super) struct State {
     pub(super) ended: BTreeMap<u64, (Instant, Watched)>,
 }
 
-/// A call or stream that ends with its instance.
+/// A call or stream that ends with its instance. Clones share its state.
+#[derive(Clone)]
 pub(super) struct Watched {
     pub(super) token: CancelToken,
+    /// Set when the instance has ended.
     pub(super) ended: Arc<OnceLock<Ended>>,
     /// Only for streams. A stream is cancelled after its last data was read.
     pub(super) reader_wait: Option<Arc<ReaderWait>>,
@@ -62,18 +64,20 @@ impl State {
     }
 
     /// Removes a call or stream. Stops watching the instance if it has no others.
-    pub(super) fn remove(&mut self, id: &InstanceId, key: u64) -> Option<Watched> {
-        let ended = self.ended.remove(&key).map(|(_, watched)| watched);
+    ///
+    /// The caller must keep a clone of the call, because dropping the last clone of a token drops
+    /// its hooks, which may lock this state.
+    pub(super) fn remove(&mut self, id: &InstanceId, key: u64) {
+        self.ended.remove(&key);
         let Some(of_instance) = self.instances.get_mut(id) else {
-            return ended;
+            return;
         };
-        let removed = of_instance.remove(&key).or(ended);
+        of_instance.remove(&key);
         if of_instance.is_empty() {
             self.instances.remove(id);
             if let Some(flow) = &mut self.flow {
                 flow.forget(id);
             }
         }
-        removed
     }
 }
