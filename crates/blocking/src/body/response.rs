@@ -29,7 +29,7 @@ pub(crate) struct Body {
     reporter: Reporter,
     /// Copy of the reply's length, for errors and events.
     length: BodyLength,
-    /// The observer waits for the event about the end of the body.
+    /// The observer must still get the event for the end of the body.
     reports_end: bool,
     /// `Some` until the head of the response was received.
     opening: Option<Opening>,
@@ -44,7 +44,7 @@ struct Opening {
 }
 
 /// The result of a thread that opens a stream: the body, an error, or a panic.
-pub(crate) type OpenResult = thread::Result<Result<Body, Error>>;
+type OpenResult = thread::Result<Result<Body, Error>>;
 
 /// The reason for which all further reads fail.
 #[derive(Clone, Copy)]

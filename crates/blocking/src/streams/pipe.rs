@@ -1,4 +1,4 @@
-//! A pipe between two threads of this process. Data can be read as soon as it is written.
+//! A pipe between two threads. The reader can read data as soon as it is written.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};

@@ -61,12 +61,12 @@ impl From<ContentType> for WriteOptions {
 /// the hub has ended the request, writing fails with `BrokenPipe`, and [`finish`](Self::finish)
 /// returns the reason.
 ///
-/// Call `finish` at the end. Dropping the writer, for example by an early return with `?`, also ends
-/// the data: the instance gets the data written so far as if it were complete. Dropping waits at
-/// most 5 seconds for the hub's response, and discards it.
+/// Call `finish` at the end. Dropping the writer, for example by an early return with `?`, also
+/// ends the data: the instance gets the data written so far as if it were complete. Dropping waits
+/// at most 5 seconds for the hub's response, and discards it.
 ///
-/// [`abort`](Self::abort) closes the connection instead: the input stays open, and the instance gets
-/// what was sent. Dropping the writer during a panic does the same.
+/// [`abort`](Self::abort) closes the connection instead: the input stays open, and the instance
+/// gets what was sent. Dropping the writer during a panic does the same.
 ///
 /// If the instance ends, writing fails within three seconds, and `finish` returns how it ended. A
 /// thread sends the data. The thread ends with the writer or the instance.

@@ -23,7 +23,7 @@ pub(crate) struct UploadReader {
 }
 
 /// The progress of an upload, for other threads.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Counters {
     /// Number of bytes that the transport has read.
     pub(super) sent: Arc<AtomicU64>,
