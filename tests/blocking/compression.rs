@@ -25,7 +25,7 @@ fn check(error: &Error) {
 fn compressed_responses_are_an_error_that_names_content_encoding() {
     for generation in GENERATIONS {
         let hub = FakeHub::builder(generation).start();
-        hub.program("quiet", |process| process.stay());
+        hub.program("quiet", |process| process.run_until_killed());
         let host = hub.client();
         host.dialect().unwrap();
         let sequence = host.send_sequence(hub.package("quiet")).unwrap();

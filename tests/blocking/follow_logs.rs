@@ -176,7 +176,7 @@ fn hub_that_logs(generation: Generation) -> FakeHub {
         });
         process.log("begun");
         process.emit("ready", "events");
-        process.stay()
+        process.run_until_killed()
     });
     hub
 }

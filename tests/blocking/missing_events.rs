@@ -12,7 +12,7 @@ use crate::outages::GENERATIONS;
 /// Starts a hub with a sequence that runs and emits no events.
 fn silent(generation: Generation) -> (FakeHub, SequenceClient) {
     let hub = FakeHub::new(generation);
-    hub.program("silent", |process| process.stay());
+    hub.program("silent", |process| process.run_until_killed());
     let host = HostClient::new(hub.url()).unwrap();
     let sequence = host.send_sequence(hub.package("silent")).unwrap();
     (hub, sequence)

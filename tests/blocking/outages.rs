@@ -164,7 +164,7 @@ fn logs_on_request(hub: &FakeHub) {
         });
         process.log("first");
         process.emit("ready", "events");
-        process.stay()
+        process.run_until_killed()
     });
 }
 

@@ -377,7 +377,7 @@ fn api_error_meaning_replaces_status_code_and_message() {
     );
     let other = error
         .clone()
-        .meaning(StatusCode::NOT_FOUND, "there is none");
+        .with_meaning(StatusCode::NOT_FOUND, "there is none");
     assert_eq!(
         (other.status, &other.code, other.message.as_str()),
         (StatusCode::NOT_FOUND, &ErrorCode::NotFound, "there is none")
@@ -568,7 +568,7 @@ fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
         ),
         (
             read(reply(200, "OK"), [large.as_slice()]).expect_err("large"),
-            "the response is longer than 4194304 bytes, more than a hub sends here; the rest was \
+            "the response or a line of it is longer than 4194304 bytes, more than a hub sends here; the rest was \
              not read",
             &[],
         ),

@@ -114,7 +114,7 @@ fn acts(process: &mut Process) -> ProgramResult {
             process.sleep(Duration::from_millis(step["wait"].as_u64().unwrap_or(0)))?;
         }
     }
-    process.stay()
+    process.run_until_killed()
 }
 
 fn answers(process: &mut Process) -> ProgramResult {
@@ -155,7 +155,7 @@ fn args(process: &mut Process) -> ProgramResult {
     let text = format!(r#"{{"config":{config},"args":{args}}}"#);
     process.emit("started", text.clone());
     process.write(text + "\n")?;
-    process.stay()
+    process.run_until_killed()
 }
 
 fn echo(process: &mut Process) -> ProgramResult {
@@ -175,7 +175,7 @@ fn echo(process: &mut Process) -> ProgramResult {
 fn events(process: &mut Process) -> ProgramResult {
     process.on("ping", |process, data| emit(process, "pong", &data));
     process.emit("ready", "events");
-    process.stay()
+    process.run_until_killed()
 }
 
 fn first_line(process: &mut Process) -> ProgramResult {
@@ -222,7 +222,7 @@ fn starts_as_told(process: &mut Process) -> ProgramResult {
         "error" => process.emit("error", "as told"),
         _ => {}
     }
-    process.stay()
+    process.run_until_killed()
 }
 
 fn stays(process: &mut Process) -> ProgramResult {
@@ -231,7 +231,7 @@ fn stays(process: &mut Process) -> ProgramResult {
         process.emit("stopping", "stays");
     });
     process.emit("ready", "stays");
-    process.stay()
+    process.run_until_killed()
 }
 
 fn stdin_to_output(process: &mut Process) -> ProgramResult {

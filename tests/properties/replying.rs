@@ -348,7 +348,7 @@ fn check_refusal_alone(received: &Received<'_>) {
     );
     assert_eq!(error.body, body);
     with_causes(&ReplyError::Api(Box::new(error.clone())));
-    let again = error.meaning(StatusCode::NOT_FOUND, "x");
+    let again = error.with_meaning(StatusCode::NOT_FOUND, "x");
     assert!(
         again.is_not_found() && again.message == "x" && again.received_status == received.status
     );

@@ -174,7 +174,7 @@ fn build_script_deploys_changes_and_packs_without_a_hub() {
     assert!(
         project
             .run(None)
-            .ends_with(" bytes, not deployed: no hub was asked for")
+            .ends_with(" bytes, not deployed: SCRAMJET_HUB_URL is not set")
     );
     assert_eq!(project.run(Some(&url)), format!("sequence s1 on {url}"));
     assert_eq!(seen(), ["POST sequence", "GET sequence/s1"]);

@@ -151,7 +151,7 @@ impl Dialect {
     /// Later hubs treat an event with the data `null`, `false`, `0`, `""` or none as if it had
     /// never been emitted. Other numbers, `true` and `{}` arrive as `null`.
     #[must_use]
-    pub fn supports_empty_event_data(self) -> bool {
+    pub fn keeps_event_data(self) -> bool {
         self.events_in_envelopes()
     }
 

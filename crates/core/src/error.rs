@@ -183,7 +183,7 @@ pub enum ReplyError {
     /// The body, or a line of it, is longer than hubs send. The rest of it was not read. A decoder
     /// of lines then continues with the next line.
     #[error(
-        "the response is longer than {limit} bytes, more than a hub sends here; \
+        "the response or a line of it is longer than {limit} bytes, more than a hub sends here; \
          the rest was not read"
     )]
     #[non_exhaustive]

@@ -56,5 +56,5 @@ fn run(process: &mut Process, steps: &[Step]) -> ProgramResult {
             _ => unreachable!("no scenario has this step: {step:?}"),
         }
     }
-    process.stay()
+    process.run_until_killed()
 }

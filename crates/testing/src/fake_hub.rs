@@ -12,7 +12,7 @@
 //! let hub = FakeHub::new(Generation::V1);
 //! hub.program("greeter", |process| {
 //!     process.emit("ready", "hello");
-//!     process.stay()
+//!     process.run_until_killed()
 //! });
 //!
 //! // The code under test:

@@ -35,8 +35,8 @@ pub mod hubs {}
 
 #[doc = include_str!("guide/transports.md")]
 #[doc = "\n# A short transport\n"]
-#[doc = "This transport uses `hyper`. It has no limits, no TLS and no connection reuse, and keeps the"]
-#[doc = "other rules of the contract. The example `hyper_transport` uses it.\n"]
+#[doc = "This transport uses `hyper`. It supports no limits, no TLS and no connection reuse. It"]
+#[doc = "keeps the other rules of the contract. The example `hyper_transport` uses it.\n"]
 #[doc = "```text"]
 #[doc = include_str!("guide/hyper_transport.rs")]
 #[doc = "```"]

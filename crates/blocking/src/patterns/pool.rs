@@ -172,7 +172,7 @@ mod tests {
     /// Starts a pool of three, and ends it while no thread can be created.
     fn end(generation: Generation, end: fn(InstancePool)) -> Result<(), Error> {
         let hub = FakeHub::new(generation);
-        hub.program("stays", |process| process.stay());
+        hub.program("stays", |process| process.run_until_killed());
         let sequence = HostClient::new(hub.url())?.send_sequence(hub.package("stays"))?;
         let pool = PoolOptions::new(3).start([sequence], |_| StartOptions::new())?;
         assert_eq!(hub.running().len(), 3);
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn drop_kills_the_other_instances_if_an_observer_panics_for_one() -> Result<(), Error> {
         let hub = FakeHub::new(Generation::V1);
-        hub.program("stays", |process| process.stay());
+        hub.program("stays", |process| process.run_until_killed());
         let first = AtomicBool::new(true);
         let observer = move |request: &crate::call::observer::RequestInfo<'_>,
                              _: &crate::call::observer::RequestEvent<'_>| {
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn start_leaves_no_instance_if_no_thread_can_be_created() -> Result<(), Error> {
         let hub = FakeHub::new(Generation::V1);
-        hub.program("stays", |process| process.stay());
+        hub.program("stays", |process| process.run_until_killed());
         let sequence = HostClient::new(hub.url())?.send_sequence(hub.package("stays"))?;
         let start = |index| {
             // The first instance starts. The threads of the pool cannot be created.

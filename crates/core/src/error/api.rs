@@ -90,7 +90,7 @@ impl ApiError {
 
     /// Replaces status, code and message of a refusal that is known to be misleading.
     #[must_use]
-    pub fn meaning(mut self, status: StatusCode, message: &str) -> Self {
+    pub fn with_meaning(mut self, status: StatusCode, message: &str) -> Self {
         self.status = status;
         self.code = ErrorCode::of_status(status);
         self.message = message.into();

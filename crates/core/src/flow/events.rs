@@ -117,9 +117,7 @@ impl EventWait {
                 "at least one event name is required",
             ));
         }
-        let keeps_data = endpoint
-            .known_dialect(LastEvent::NAME)?
-            .supports_empty_event_data();
+        let keeps_data = endpoint.known_dialect(LastEvent::NAME)?.keeps_event_data();
         let from_start = since == Since::Start;
         let listener = |name| Listener {
             name,

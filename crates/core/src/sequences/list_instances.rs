@@ -30,7 +30,7 @@ impl Operation for ListSequenceInstances<'_> {
         if error.status == StatusCode::INTERNAL_SERVER_ERROR
             && error.message == "Failed to serialize data"
         {
-            return error.meaning(StatusCode::NOT_FOUND, "the hub has no such sequence");
+            return error.with_meaning(StatusCode::NOT_FOUND, "the hub has no such sequence");
         }
         error
     }

@@ -21,7 +21,7 @@ fn delete_by_force_takes_at_most_17_seconds_and_leaves_nothing() {
                     let wait = Step::Wait(Duration::from_millis(1));
                     vec![Step::Write(Output::Output, "up\n"), wait, Step::Hang]
                 }
-                1 => vec![Step::Stay],
+                1 => vec![Step::KeepAlive],
                 _ => end(chance),
             };
             hangs = steps.contains(&Step::Hang);

@@ -13,7 +13,7 @@ use crate::world::{Turn, World, end};
 fn kill_returns_in_time_and_the_instance_dies() {
     for_seeds("kill", |seed| {
         let mut world = World::new(seed, |chance| match chance.of(4) {
-            0 => vec![Step::Stay],
+            0 => vec![Step::KeepAlive],
             1 => vec![
                 Step::Write(Output::Output, "up\n"),
                 Step::Wait(chance.millis(1)),

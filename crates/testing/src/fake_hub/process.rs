@@ -207,7 +207,7 @@ impl Process {
     ///
     /// # Errors
     /// Always [`Exit::Killed`].
-    pub fn stay(&mut self) -> ProgramResult {
+    pub fn run_until_killed(&mut self) -> ProgramResult {
         self.wait(|_| None)
     }
 

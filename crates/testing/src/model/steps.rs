@@ -30,7 +30,7 @@ pub enum Step {
     /// Blocks forever.
     Hang,
     /// From now on, calls `keepAlive` for each request to stop.
-    Stay,
+    KeepAlive,
 }
 
 /// A program that runs its steps in order, and then stays until it is ended.
@@ -106,7 +106,7 @@ impl Steps {
             }
             Step::Exit(exit) => process.exit(exit.clone()),
             Step::Hang => process.hang(),
-            Step::Stay => self.stays = true,
+            Step::KeepAlive => self.stays = true,
         }
         true
     }

@@ -34,7 +34,7 @@ fn next_event(instance: &InstanceClient, name: &str) -> Result<Event, Error> {
 }
 
 fn instance(hub: &FakeHub, host: &HostClient) -> InstanceClient {
-    hub.program("stays", |process| process.stay());
+    hub.program("stays", |process| process.run_until_killed());
     start(hub, host, "stays")
 }
 

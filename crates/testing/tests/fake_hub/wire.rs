@@ -288,7 +288,7 @@ fn watched(hub: &FakeHub) -> Receiver<()> {
     let (sender, receiver) = channel::<()>();
     hub.program("stays", move |process| {
         let _ = &sender;
-        process.stay()
+        process.run_until_killed()
     });
     receiver
 }

@@ -15,7 +15,7 @@ fn main() {
         _ => println!(
             "package of {} bytes, not deployed: {}",
             PACKAGE.len(),
-            sequence::NOT_DEPLOYED.unwrap_or("no hub was asked for")
+            sequence::NOT_DEPLOYED.unwrap_or("SCRAMJET_HUB_URL is not set")
         ),
     }
 }

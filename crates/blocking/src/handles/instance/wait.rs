@@ -182,7 +182,7 @@ impl InstanceClient {
             client.outage_tolerance(),
         )?;
         let call = call.unwrap_or_else(|| client.describe(&GetInstance { id }));
-        let hides = |dialect: Dialect| !dialect.supports_empty_event_data();
+        let hides = |dialect: Dialect| !dialect.keeps_event_data();
         let event = client.drive(call, flow).map_err(|error| {
             let hidden = since == Since::Start && client.endpoint().dialect().is_some_and(hides);
             match hidden && error.is_timeout() {

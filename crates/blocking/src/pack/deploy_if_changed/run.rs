@@ -24,6 +24,7 @@ pub(super) struct DeployRun<'a> {
 }
 
 impl DeployRun<'_> {
+    /// Uploads the package if necessary. Returns the new content of the state file for the key.
     pub(super) fn deploy(&mut self) -> Result<(DeployChange, DeployRecord), DeployError> {
         let before = self.state.find(self.host.base_url(), &self.key.name);
         let Some(mut before) = before.cloned() else {

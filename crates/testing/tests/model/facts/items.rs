@@ -164,7 +164,7 @@ fn inout_without_a_content_type_discards_all_input() {
 
 #[test]
 fn inout_is_404_on_0_18() {
-    let mut hub = RunningInstance::new(V0_18, vec![Step::Stay]);
+    let mut hub = RunningInstance::new(V0_18, vec![Step::KeepAlive]);
     assert_eq!(
         line(&hub.post("inout", &[NDJSON], b"").response),
         "404 Not Found; length"

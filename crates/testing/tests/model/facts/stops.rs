@@ -17,7 +17,7 @@ fn stop(hub: &mut RunningInstance, timeout: f64, can_keep_alive: bool) -> Pendin
 fn kept_alive(generation: Generation) -> RunningInstance {
     RunningInstance::new(
         generation,
-        vec![Step::Write(Output::Output, "up\n"), Step::Stay],
+        vec![Step::Write(Output::Output, "up\n"), Step::KeepAlive],
     )
 }
 

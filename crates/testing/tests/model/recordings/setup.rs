@@ -178,7 +178,7 @@ fn programs() -> Vec<(&'static str, Vec<Step>)> {
     vec![
         // It returns an output without data.
         ("events", vec![Step::Write(Output::Output, "")]),
-        ("keepalive", vec![Step::Stay]),
+        ("keepalive", vec![Step::KeepAlive]),
         ("primitive", vec![Step::Exit(Exit::Completed)]),
         ("badmain", vec![]),
         ("twoengines", vec![]),
