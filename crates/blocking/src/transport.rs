@@ -164,6 +164,13 @@ impl fmt::Debug for RequestBody<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReasonPhrase(pub String);
 
+impl ReasonPhrase {
+    /// Returns the reason phrase of a response with these extensions; empty if it is not known.
+    pub(crate) fn of(extensions: &http::Extensions) -> &str {
+        extensions.get::<Self>().map_or("", |reason| &reason.0)
+    }
+}
+
 /// A requirement for a new connection, as an extension of a request. The client sets it on a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewConnection;

@@ -58,7 +58,7 @@ impl InstanceClient {
     }
 
     pub(crate) fn started_as(started: Started, host: &HostClient) -> Self {
-        host.client.watchdog().note_start(&started.id);
+        host.client.known_inputs().note_start(&started.id);
         Self {
             host: host.clone(),
             id: started.id.clone(),

@@ -23,7 +23,7 @@ fn send(client: &Client, name: &TopicName, mut data: Input) -> Result<Sent, Erro
     if data
         .upload
         .is_empty(&client.limits::<SendTopic<'_>>()?)
-        .map_err(|error| CallContext::unbuilt::<SendTopic<'_>>().abandoned(error))?
+        .map_err(|error| CallContext::unbuilt::<SendTopic<'_>>().upload_failed(error))?
     {
         return Err(
             RequestError::option("data", "it is empty, and hubs never respond to that").into(),
@@ -44,7 +44,7 @@ fn writer(client: &Client, name: TopicName, options: WriteOptions) -> Result<Str
         match data.upload.is_empty(&CallLimits::default()) {
             Ok(true) => Ok(Sent { bytes: 0 }),
             Ok(false) => send(client, &name, data),
-            Err(error) => Err(CallContext::unbuilt::<SendTopic<'_>>().abandoned(error)),
+            Err(error) => Err(CallContext::unbuilt::<SendTopic<'_>>().upload_failed(error)),
         }
     })
 }

@@ -153,7 +153,7 @@ impl Transport for UreqTransport {
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         if !send_context::is_available() {
             // The destructor of another thread-local makes this call while its thread exits.
-            let sent = threads::elsewhere("scramjet-call", || self.send(request));
+            let sent = threads::run_on_thread("scramjet-call", || self.send(request));
             return sent.map_err(TransportError::connect)?;
         }
         let extensions = request.extensions_mut();

@@ -149,7 +149,7 @@ pub(crate) fn send(
     }
     .inspect(|_| {
         if ends {
-            client.watchdog().note_end(id, stream);
+            client.known_inputs().note_end(id, stream);
         }
     })
 }
@@ -165,7 +165,7 @@ fn send_as<O>(
 where
     O: Operation<Payload = Streamed, Decoder = Receipt>,
 {
-    if client.watchdog().has_ended(id, stream) {
+    if client.known_inputs().has_ended(id, stream) {
         // The hub would never respond.
         return Err(client.describe(operation).failed(ErrorKind::InputEnded));
     }

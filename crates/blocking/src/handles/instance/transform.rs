@@ -114,7 +114,7 @@ impl InstanceClient {
                 Ok(read) => {
                     received += u64::try_from(read).unwrap_or(u64::MAX);
                     write_all(output, buf.get(..read).unwrap_or_default(), &limits)
-                        .map_err(|error| stream.unwritten(error))?;
+                        .map_err(|error| stream.write_failed(error))?;
                 }
                 Err(error) => {
                     let by_input = error.is_cancelled() && !outer.is_cancelled();
@@ -130,7 +130,7 @@ impl InstanceClient {
             }
         }
         if let Err(error) = output.flush() {
-            return Err(stream.unwritten(error));
+            return Err(stream.write_failed(error));
         }
         // An input that failed has cancelled the token.
         client.options.cancel = Some(outer);
@@ -269,7 +269,7 @@ fn write_all(output: &mut impl Write, mut rest: &[u8], limits: &CallLimits) -> i
 /// Fails if an instance whose output has ended did not complete.
 pub(crate) fn check_completed(client: &Client, id: &InstanceId) -> Result<(), Error> {
     let reports_end = client.dialect()?.remembers_ended_instances();
-    let (limits, call) = client.limits_of(&ReadStream {
+    let call = client.begin(&ReadStream {
         id,
         stream: OutputStream::Output,
     })?;
@@ -279,9 +279,7 @@ pub(crate) fn check_completed(client: &Client, id: &InstanceId) -> Result<(), Er
         STATUS_DELAYS_BEFORE_0_27
     };
     for delay in delays {
-        limits
-            .pause(delay)
-            .map_err(|stopped| call.stopped(stopped, Phase::Read))?;
+        call.pause(delay, Phase::Read)?;
         if let Some(ended) = ended(client, id)? {
             return match ended.exit {
                 Some(RunnerExit::Completed) => Ok(()),
