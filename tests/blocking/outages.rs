@@ -232,7 +232,7 @@ fn deploy_if_changed_does_not_trust_a_404_of_a_gateway() {
             let deploy = |dir| {
                 let package = Package::from_dir(dir).unwrap();
                 let key = DeployKey::new("events", folder.0.join("state.json"));
-                host.deploy_if_changed(&package, &key.anew().remove_old())
+                host.deploy_if_changed(&package, &key.never_in_place().remove_old())
             };
             deploy(source.clone()).unwrap();
             hub.fault(Fault::refuse(404, page).on("GET", "sequence/*"));
@@ -245,10 +245,10 @@ fn deploy_if_changed_does_not_trust_a_404_of_a_gateway() {
             let other = package::sequence_dir("echo");
             let deployed = deploy(other.clone()).unwrap();
             assert_eq!(
-                (deployed.change, deployed.left.len()),
+                (deployed.change, deployed.remaining.len()),
                 (DeployChange::Updated, 1)
             );
-            assert!(deploy(other).unwrap().left.is_empty());
+            assert!(deploy(other).unwrap().remaining.is_empty());
             assert_eq!(hub.sequences().len(), 1, "{generation:?}, {page:?}");
         }
     });

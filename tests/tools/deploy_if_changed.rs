@@ -57,7 +57,7 @@ impl Setup {
 }
 
 fn assert_deployed(deployed: &Deployed, id: &str, change: DeployChange, left: &[&str]) {
-    let remaining: Vec<_> = deployed.left.iter().map(|id| id.as_str()).collect();
+    let remaining: Vec<_> = deployed.remaining.iter().map(|id| id.as_str()).collect();
     assert_eq!(
         (
             deployed.sequence.id().as_str(),
@@ -146,7 +146,7 @@ fn deploy_if_changed_overwrites_on_newer_hubs() {
     );
     setup.edit("and again");
     assert_deployed(
-        &setup.deploy(&host, &setup.key().anew()),
+        &setup.deploy(&host, &setup.key().never_in_place()),
         "s3",
         DeployChange::Updated,
         &["s2"],
@@ -561,14 +561,14 @@ fn deploy_if_changed_on_a_hub(host: HostClient) {
     copy("prints");
     let third = setup.deploy(&host, &key);
     assert_eq!(
-        (third.change, third.left.as_slice()),
+        (third.change, third.remaining.as_slice()),
         (DeployChange::Updated, &[first.sequence.id().clone()][..])
     );
     assert_eq!(third.sequence.info().unwrap().config.name, "prints");
     first.sequence.force_delete().unwrap();
     let fourth = setup.deploy(&host, &key);
     assert_eq!(
-        (fourth.change, fourth.sequence.id(), fourth.left.len()),
+        (fourth.change, fourth.sequence.id(), fourth.remaining.len()),
         (DeployChange::Unchanged, third.sequence.id(), 0)
     );
 
@@ -579,7 +579,7 @@ fn deploy_if_changed_on_a_hub(host: HostClient) {
         (
             fifth.change,
             fifth.sequence.id() == third.sequence.id(),
-            fifth.left.len()
+            fifth.remaining.len()
         ),
         (DeployChange::Updated, in_place, 0)
     );

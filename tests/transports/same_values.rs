@@ -383,6 +383,14 @@ fn transport_of_the_readme_returns_the_same_values() {
     );
 }
 
+#[test]
+fn small_transport_has_at_most_50_lines() {
+    let code = include_str!("../../crates/core/examples/small_transport.rs");
+    let code = &code[code.find("pub fn call").unwrap()..code.find("\nfn main").unwrap()];
+    let lines = code.lines().filter(|line| !line.trim().is_empty()).count();
+    assert!(lines <= 50, "{lines} lines");
+}
+
 /// Runs operations on a real hub. Removes what differs for each run from the results.
 fn values_on_hub(driver: &impl Driver, hub: &HostClient) -> Vec<String> {
     let package = package::sequence("events")

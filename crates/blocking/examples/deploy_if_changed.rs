@@ -76,7 +76,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             deployed.sequence.id(),
             begin.elapsed()
         );
-        for id in &deployed.left {
+        for id in &deployed.remaining {
             println!("the old sequence {id} is still on the hub");
         }
     }

@@ -47,7 +47,7 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     request: Option<Request>,
-    /// The error of the attempt before. Only for timeouts and cancellations, as their source.
+    /// The error of the previous attempt. Only timeouts and cancellations have it, as their source.
     before: Option<Error>,
     /// A likely reason or a remedy, at the end of the message.
     hint: Option<&'static str>,
@@ -60,7 +60,7 @@ pub(crate) struct Request {
     pub(crate) line: Option<(Method, String)>,
     /// Sending the request twice has the same effect as sending it once.
     pub(crate) idempotent: bool,
-    /// Number of times that the transport got the request.
+    /// Number of times that the client passed the request to the transport.
     pub(crate) attempts: u32,
     /// Phase of the earlier attempt that got furthest.
     pub(crate) reached: Phase,
@@ -88,7 +88,8 @@ pub enum ErrorKind {
         /// Time that the call was allowed to take.
         limit: Duration,
     },
-    /// No data moved for the handle's idle timeout, see [`InstanceClient::with_idle_timeout`].
+    /// No data was sent or received for the handle's idle timeout, see
+    /// [`InstanceClient::with_idle_timeout`].
     ///
     /// [`InstanceClient::with_idle_timeout`]: crate::InstanceClient::with_idle_timeout
     #[non_exhaustive]
@@ -119,8 +120,8 @@ pub enum ErrorKind {
     /// No instance of the pool is alive. If the pool replaces instances, contains the error of the
     /// last attempt to start one.
     NoInstance(Option<Arc<Error>>),
-    /// The instance emitted this event, which means that it failed to get ready. See
-    /// [`Readiness::fails_on`](crate::Readiness::fails_on). The client has killed the instance.
+    /// The instance emitted this event of [`Readiness::fails_on`](crate::Readiness::fails_on)
+    /// instead of becoming ready. The client has killed the instance.
     Failed(Box<Event>),
     /// The hub has no sequence of this name, or several.
     #[non_exhaustive]
@@ -130,8 +131,8 @@ pub enum ErrorKind {
         /// Ids of the sequences with this name: none, or several.
         found: Vec<SequenceId>,
     },
-    /// Several attempts failed. Contains their errors in order; of many attempts, perhaps only the
-    /// first and the last.
+    /// Several attempts failed. Contains their errors in order. If there were many attempts, some
+    /// errors between the first and the last may be missing.
     Attempts(Vec<Error>),
     /// The data to upload could not be read or is invalid. The hub may have received a part of it.
     Upload(io::Error),
@@ -175,8 +176,8 @@ impl Error {
         self
     }
 
-    /// Makes the error of the attempt before the source of a timeout or a cancellation, which have
-    /// no source of their own.
+    /// Makes the error of the previous attempt the source of a timeout or a cancellation, which
+    /// have no source of their own.
     pub(crate) fn after(mut self, before: &mut Option<Self>) -> Self {
         if matches!(
             self.0.kind,
@@ -270,7 +271,8 @@ impl Error {
         }
     }
 
-    /// Returns the time from the beginning of the call until it failed.
+    /// Returns the time from the beginning of the call until it failed. Zero if the error does not
+    /// belong to an operation.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.0

@@ -223,7 +223,7 @@ impl<D: Decode> ResponseReader<D> {
     async fn item(mut self) -> Result<D::Item, Failure> {
         self.next()
             .await?
-            .ok_or_else(|| "the response has no item".into())
+            .ok_or_else(|| "the response contained no item".into())
     }
 }
 

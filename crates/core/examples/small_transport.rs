@@ -40,7 +40,7 @@ where
 
     let (mut lines, mut head) = (BufReader::new(stream), String::new());
     while !head.ends_with("\r\n\r\n") && lines.read_line(&mut head)? > 0 {}
-    let (line, fields) = head.split_once("\r\n").ok_or("there was no response")?;
+    let (line, fields) = head.split_once("\r\n").ok_or("no response")?;
     let [status, reason] = [1, 2].map(|nth| line.splitn(3, ' ').nth(nth).unwrap_or_default());
     let mut headers = HeaderMap::new();
     for (name, value) in fields.lines().filter_map(|line| line.split_once(':')) {
@@ -52,7 +52,7 @@ where
         match reply.next_item()? {
             Step::Item(item) => return Ok(item),
             Step::NeedData => {}
-            Step::End => return Err("the response has no item".into()),
+            Step::End => return Err("the response contained no item".into()),
         }
         match lines.fill_buf()? {
             [] => reply.end()?,

@@ -86,7 +86,7 @@ where
 {
     items(hub, operation)?
         .next()
-        .ok_or("the response has no item")?
+        .ok_or("the response contained no item")?
 }
 
 /// Runs an operation, and streams its upload from a reader.
@@ -116,13 +116,13 @@ where
     match read_response(hub, operation, connection) {
         // If a write failed, the hub may have sent an error before it closed the connection.
         Ok(mut reply) if sent.is_ok() || !reply.reply.is_success() => {
-            reply.next().ok_or("the response has no item")?
+            reply.next().ok_or("the response contained no item")?
         }
         response => Err(sent
             .err()
             .map(Failure::from)
             .or(response.err())
-            .unwrap_or_else(|| "there was no response".into())),
+            .unwrap_or_else(|| "no response".into())),
     }
 }
 

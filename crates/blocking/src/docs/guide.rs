@@ -11,8 +11,7 @@
 //! 8. [Your code](your_code): rules for readers, callbacks and observers that this library calls.
 //! 9. [Costs](costs): what a build and a call cost.
 //!
-//! [`coming_from_api_client`](crate::coming_from_api_client) lists the counterparts of all methods
-//! of the TypeScript clients.
+//! [`coming_from_api_client`] lists the counterparts of all methods of the TypeScript clients.
 
 // The names that the pages link to.
 #[cfg(doc)]
@@ -35,8 +34,8 @@ pub mod hubs {}
 
 #[doc = include_str!("guide/transports.md")]
 #[doc = "\n# A short transport\n"]
-#[doc = "This transport uses `hyper`. It has no limits, no TLS and no connection reuse, and keeps the"]
-#[doc = "other rules of the contract. The example `hyper_transport` uses it.\n"]
+#[doc = "This transport uses `hyper`. It supports no limits, no TLS and no connection reuse. It"]
+#[doc = "keeps the other rules of the contract. The example `hyper_transport` uses it.\n"]
 #[doc = "```text"]
 #[doc = include_str!("guide/hyper_transport.rs")]
 #[doc = "```"]

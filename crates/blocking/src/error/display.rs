@@ -4,7 +4,7 @@
 //!
 //! - If the request changes something, the text says if the hub may have received it.
 //! - The number of attempts follows in parentheses if there were several.
-//! - Causes are not repeated here: [`source`](std::error::Error::source) returns them.
+//! - The message does not contain the causes: [`source`](std::error::Error::source) returns them.
 
 use std::fmt;
 use std::time::Duration;

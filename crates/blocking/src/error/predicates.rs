@@ -56,16 +56,16 @@ impl Error {
         }
     }
 
-    /// Returns `true` for a 404 of the hub itself. Another 404 may come from a gateway that does
-    /// not reach the hub.
-    pub(crate) fn is_hubs_not_found(&self) -> bool {
+    /// Returns `true` for a 404 of the hub itself, and not of a gateway that does not reach the
+    /// hub.
+    pub(crate) fn is_not_found_by_hub(&self) -> bool {
         self.api()
             .is_some_and(|refusal| refusal.is_not_found() && refusal.is_from_hub())
     }
 
     /// Returns `true` for a 409 of the hub itself.
     #[cfg(feature = "pack")]
-    pub(crate) fn is_hubs_conflict(&self) -> bool {
+    pub(crate) fn is_conflict_by_hub(&self) -> bool {
         self.api()
             .is_some_and(|refusal| refusal.is_conflict() && refusal.is_from_hub())
     }
@@ -127,7 +127,7 @@ impl Error {
     }
 
     /// Returns the errors of the attempts, if there were several ([`ErrorKind::Attempts`]).
-    /// Otherwise empty.
+    /// Otherwise the slice is empty.
     #[must_use]
     pub fn attempts(&self) -> &[Error] {
         match &self.0.kind {
@@ -136,10 +136,8 @@ impl Error {
         }
     }
 
-    /// Returns `true` if a retry may succeed, and cannot do anything twice: the hub has not
-    /// processed the request, or the request is idempotent (`GET`, `PUT`, `DELETE`).
-    ///
-    /// Namely:
+    /// Returns `true` if a retry may succeed and is safe, because the hub has not processed the
+    /// request or the request is idempotent (`GET`, `PUT`, `DELETE`). The cases:
     ///
     /// - The connection could not be established. Exceptions: TLS failed, for example because of
     ///   the certificate, or a proxy forbids the connection.
@@ -166,10 +164,11 @@ impl Error {
         }
     }
 
-    /// Returns `true` if the same request may succeed later, because the network or a proxy failed.
-    /// Other than [`is_retryable`](Self::is_retryable), this ignores if the hub may have processed
+    /// Returns `true` if the same request may succeed later, because of a network or proxy failure,
+    /// a transient refusal, a timeout or a cancellation. Unlike
+    /// [`is_retryable`](Self::is_retryable), this also returns `true` if the hub may have processed
     /// the request.
-    pub(crate) fn may_pass(&self) -> bool {
+    pub(crate) fn may_be_transient(&self) -> bool {
         match &self.0.kind {
             ErrorKind::Transport(error) => {
                 let kind = error.io_kind();
@@ -254,7 +253,7 @@ impl Error {
     }
 
     /// Returns `true` if the hub is too old for the operation, or for one of its options. Nothing
-    /// was sent. Upgrade the hub, or do without.
+    /// was sent.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
         matches!(

@@ -6,6 +6,8 @@ use crate::body::byte_stream::ByteStream;
 use crate::body::upload::Upload;
 use crate::client::Client;
 use crate::error::Error;
+#[cfg(doc)]
+use crate::error::{ErrorKind, RequestError};
 
 /// A handle to a Transform Hub, the entry point of this crate.
 ///
@@ -13,7 +15,15 @@ use crate::error::Error;
 /// number of threads.
 ///
 /// Every method that sends a request can fail because of the connection, a limit of the handle, or
-/// a refusal of the hub, see [`Error`]. A section "Errors" lists what is special about a method.
+/// a refusal of the hub; see [`Error`]. The section "Errors" of a method lists only the errors that
+/// are specific to it. Errors of the type [`RequestError`] are contained in
+/// [`ErrorKind::Request`], and mean that nothing was sent.
+///
+/// "Since 0.28.0" names the first version of the hub that supports a method. If the client knows
+/// that the hub is older, the call fails with [`is_unsupported`](Error::is_unsupported), and sends
+/// nothing. If the client does not know the version, it sends the request, unless the method says
+/// otherwise, and an older hub refuses it with 404. [`dialect`](Self::dialect) makes the version
+/// known.
 ///
 /// ```no_run
 /// use scramjet_client_blocking::HostClient;
@@ -59,6 +69,16 @@ impl HostClient {
     }
 
     /// Executes an operation whose response is one value. See [`Operation`] to define one.
+    ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::HostClient;
+    /// use scramjet_client_blocking::core::ListSequences;
+    ///
+    /// # let host = HostClient::new("http://localhost:8000/api/v1")?;
+    /// // The same as host.list_sequences()?
+    /// let sequences = host.call(&ListSequences)?;
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
     pub fn call<O>(&self, operation: &O) -> Result<<O::Decoder as Decode>::Item, Error>
     where
         O: Operation<Payload = Vec<u8>, Decoder: SingleItem>,

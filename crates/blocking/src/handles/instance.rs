@@ -22,6 +22,19 @@ use crate::handles::into_id::IntoId;
 ///
 /// Clones are cheap and share the connections of the [`HostClient`]. Dropping the handle does not
 /// affect the instance.
+///
+/// ```no_run
+/// use scramjet_client_blocking::{HostClient, KillOptions, StartOptions};
+///
+/// let host = HostClient::new("http://localhost:8000/api/v1")?;
+/// let instance = host.sequence("an-id")?.start(&StartOptions::new())?;
+/// instance.send_input("some text\n")?;
+/// for line in instance.output_until_ended()?.lines() {
+///     println!("{}", line?);
+/// }
+/// instance.kill(&KillOptions::new())?;
+/// # Ok::<(), scramjet_client_blocking::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct InstanceClient {
     pub(crate) host: HostClient,
@@ -33,7 +46,8 @@ impl InstanceClient {
     /// Creates a handle to an instance on a hub. Sends nothing, so the instance need not exist.
     ///
     /// # Errors
-    /// [`RequestError::PathSegment`] if the id cannot be part of a path.
+    /// [`RequestError::PathSegment`] if the id is empty, or contains a character that hubs do not
+    /// accept in a path, such as `/` or a space.
     #[doc(alias = "from")]
     pub fn new(id: impl IntoId<InstanceId>, host: &HostClient) -> Result<Self, Error> {
         Ok(Self {
@@ -44,7 +58,7 @@ impl InstanceClient {
     }
 
     pub(crate) fn started_as(started: Started, host: &HostClient) -> Self {
-        host.client.watchdog().note_start(&started.id);
+        host.client.known_inputs().note_start(&started.id);
         Self {
             host: host.clone(),
             id: started.id.clone(),
@@ -64,7 +78,8 @@ impl InstanceClient {
         &self.host
     }
 
-    /// Returns the hub's complete response to the start, if a start created this handle.
+    /// Returns the hub's complete response to the start. `None` if this handle was created from an
+    /// id.
     #[must_use]
     pub fn started(&self) -> Option<&Started> {
         self.started.as_deref()
@@ -74,7 +89,7 @@ impl InstanceClient {
     ///
     /// # Errors
     /// [`is_not_found`](Error::is_not_found) if the instance is gone. Hubs of 0.18 forget an
-    /// instance as soon as it ends, hubs of 1.x some minutes later.
+    /// instance as soon as it ends, hubs of 1.x about three minutes later.
     #[doc(alias = "getInfo")]
     #[inline]
     pub fn info(&self) -> Result<InstanceInfo, Error> {
@@ -83,7 +98,8 @@ impl InstanceClient {
 
     /// Returns the last health report of the instance (`GET /instance/:id/health`).
     ///
-    /// The hub waits for the first report.
+    /// If the instance has not sent a report yet, the hub responds after the first one. Instances
+    /// send one report per second by default.
     ///
     /// # Errors
     /// [`is_not_found`](Error::is_not_found) if the instance is gone.
@@ -95,8 +111,9 @@ impl InstanceClient {
 
     /// Asks the instance to stop; the hub kills it after a timeout (`POST /instance/:id/_stop`).
     ///
-    /// Blocks for the whole timeout: the hub responds only then, even if the instance ends earlier.
-    /// The timeout is added to the deadline and the idle timeout of the handle.
+    /// Blocks for the whole timeout ([`StopOptions::timeout`]): the hub responds only then, even if
+    /// the instance ends earlier. The timeout is added to the deadline and the idle timeout of the
+    /// handle.
     ///
     /// If the version of the hub is unknown, the client requests it first, because the request
     /// depends on it.
@@ -113,12 +130,13 @@ impl InstanceClient {
 
     /// Kills the instance (`POST /instance/:id/_kill`).
     ///
-    /// Returns at once. The process may take some seconds to end.
+    /// Does not wait for the end of the process, which may take some seconds.
+    /// [`wait_ended`](Self::wait_ended) does.
     ///
     /// # Errors
     /// - [`is_not_found`](Error::is_not_found) if the instance is gone.
     /// - Hubs of 1.x refuse the request with 400 (`Instance not running`) if the instance has
-    ///   ended, and for a moment after its start.
+    ///   ended or is stopping, and for a moment after its start.
     #[inline]
     pub fn kill(&self, options: &KillOptions) -> Result<StopReply, Error> {
         self.host.call(&KillInstance {
@@ -132,8 +150,8 @@ impl InstanceClient {
     /// An instance sends one report per second by default.
     ///
     /// # Errors
-    /// [`RequestError::Option`] for a rate of zero, which instances treat as a thousand. Nothing
-    /// was sent then.
+    /// [`RequestError::Option`] if the rate is zero, which instances treat as 1,000 reports per
+    /// second.
     #[inline]
     pub fn set_monitoring_rate(&self, per_second: u32) -> Result<(), Error> {
         self.host.call(&SetMonitoringRate {
@@ -148,7 +166,8 @@ impl HostClient {
     /// Creates a handle to an instance on this hub. Sends nothing, so the instance need not exist.
     ///
     /// # Errors
-    /// [`RequestError::PathSegment`] if the id cannot be part of a path.
+    /// [`RequestError::PathSegment`] if the id is empty, or contains a character that hubs do not
+    /// accept in a path, such as `/` or a space.
     #[doc(alias = "getInstanceClient")]
     pub fn instance(&self, id: impl IntoId<InstanceId>) -> Result<InstanceClient, Error> {
         InstanceClient::new(id, self)
@@ -156,7 +175,7 @@ impl HostClient {
 
     /// Lists the instances of the hub (`GET /instances`).
     ///
-    /// Hubs of 1.x also list instances that ended within the last minutes.
+    /// Hubs of 1.x also list instances that ended within about the last three minutes.
     #[doc(alias = "listInstances")]
     #[inline]
     pub fn list_instances(&self) -> Result<Vec<InstanceInfo>, Error> {

@@ -2,11 +2,11 @@ use scramjet_client_core::RequestError;
 #[cfg(doc)]
 use scramjet_client_core::{InstanceId, TopicName};
 
-/// Values that name something on a hub or the platform: text, or an id or name type such as
-/// [`InstanceId`] or [`TopicName`].
+/// A value that converts to `I`, an id or a name such as [`InstanceId`] or [`TopicName`].
 ///
-/// `&str`, `String` and `&String` are checked before anything is sent. `I` and `&I` are used
-/// unchanged. Every type that converts to `I` with [`TryInto`] implements this trait.
+/// Methods that take an id accept text (`&str`, `String`, `&String`), which they check before they
+/// send anything, and the id itself (`I`, `&I`). Every type that converts to `I` with [`TryInto`]
+/// implements this trait, if the error of the conversion converts to [`RequestError`].
 ///
 /// ```
 /// use scramjet_client_blocking::{HostClient, SequenceId};
@@ -21,8 +21,8 @@ pub trait IntoId<I> {
     /// Converts the value.
     ///
     /// # Errors
-    /// [`RequestError::PathSegment`] if hubs cannot find the text in a path, for example because it
-    /// is empty.
+    /// [`RequestError::PathSegment`] if the text is empty, or contains a character that hubs do not
+    /// accept in a path, such as `/` or a space.
     fn into_id(self) -> Result<I, RequestError>;
 }
 

@@ -8,15 +8,18 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::handles::host::HostClient;
 
+/// A hub that is starting.
 impl HostClient {
     /// Waits until the hub responds, and returns its version (`GET /version`, repeatedly).
     ///
     /// For a hub that is starting. Waits for at most `limit`, and within the limits of the handle.
+    /// The time between attempts grows from 50 milliseconds to a second.
     ///
     /// # Errors
-    /// [`ErrorKind::Attempts`] with the first and the last error, if several attempts failed. A
-    /// problem that waiting cannot solve is an error at once, for example a refusal, or a response
-    /// of something else than a hub.
+    /// - If the time expires, [`is_timeout`](Error::is_timeout) is `true`. After several failed
+    ///   attempts, the error is [`ErrorKind::Attempts`] with at least the first and the last error.
+    /// - A problem that waiting cannot solve is an error at once, for example a refusal because of
+    ///   missing credentials, or a response from a server that is not a hub.
     ///
     /// ```no_run
     /// # use std::time::Duration;

@@ -27,7 +27,8 @@ impl SequenceClient {
     /// Creates a handle to a sequence on a hub. Sends nothing, so the sequence need not exist.
     ///
     /// # Errors
-    /// [`RequestError::PathSegment`] if the id cannot be part of a path.
+    /// [`RequestError::PathSegment`] if the id is empty, or contains a character that hubs do not
+    /// accept in a path, such as `/` or a space.
     #[doc(alias = "from")]
     pub fn new(id: impl IntoId<SequenceId>, host: &HostClient) -> Result<Self, Error> {
         Ok(Self {
@@ -50,12 +51,17 @@ impl SequenceClient {
 
     /// Starts an instance (`POST /sequence/:id/start`).
     ///
-    /// Returns when the process of the instance has connected to the hub, after 0.1 to several
-    /// seconds. This does not mean that the sequence runs: if it throws while it loads, the hub may
-    /// still respond with a success, and the instance ends at once.
+    /// Returns when the process of the instance has connected to the hub, which takes from 0.1 to
+    /// several seconds. This does not mean that the sequence runs: if it throws while it loads, the
+    /// hub may still respond with a success, and the instance ends at once.
+    /// [`start_and_wait`](Self::start_and_wait) also waits for an event that shows that the
+    /// sequence is ready.
+    ///
+    /// The instance runs until its sequence completes, or somebody stops it. [`spawn`](Self::spawn)
+    /// returns a guard that kills it when it is dropped.
     ///
     /// Hubs of 0.18 never respond if the `main` of the package does not exist, or if the package
-    /// has two `engines`.
+    /// has two `engines`. Only a limit of the handle ends the call then.
     ///
     /// # Errors
     /// - [`is_overloaded`](Error::is_overloaded) if the hub lacks resources for another instance.
@@ -82,7 +88,7 @@ impl SequenceClient {
 
     /// Lists the ids of the sequence's instances (`GET /sequence/:id/instances`).
     ///
-    /// Hubs of 1.x also list instances that ended within the last minutes.
+    /// Hubs of 1.x also list instances that ended within about the last three minutes.
     ///
     /// # Errors
     /// [`is_not_found`](Error::is_not_found) if the sequence is gone.
@@ -95,7 +101,8 @@ impl SequenceClient {
     /// Creates a handle to an instance on the hub of this sequence. Sends nothing.
     ///
     /// # Errors
-    /// [`RequestError::PathSegment`] if the id cannot be part of a path.
+    /// [`RequestError::PathSegment`] if the id is empty, or contains a character that hubs do not
+    /// accept in a path, such as `/` or a space.
     #[doc(alias = "getInstance")]
     pub fn instance(&self, id: impl IntoId<InstanceId>) -> Result<InstanceClient, Error> {
         InstanceClient::new(id, &self.host)
@@ -104,7 +111,8 @@ impl SequenceClient {
     /// Creates a handle to an instance on another hub. Sends nothing.
     ///
     /// # Errors
-    /// [`RequestError::PathSegment`] if the id cannot be part of a path.
+    /// [`RequestError::PathSegment`] if the id is empty, or contains a character that hubs do not
+    /// accept in a path, such as `/` or a space.
     #[doc(alias = "getInstance")]
     pub fn instance_on(
         &self,
@@ -127,11 +135,12 @@ impl SequenceClient {
     /// Replaces the package of the sequence (`PUT /sequence/:id`). Since 0.38.0.
     ///
     /// Returns when the hub has unpacked the package. If the version of the hub is unknown, the
-    /// client requests it first, so that it uploads nothing to a hub that is too old.
+    /// client requests it first, so that it uploads nothing to a hub that is too old. The returned
+    /// handle has the id from the hub's response, which is the id of this handle.
     ///
     /// # Errors
     /// - [`is_conflict`](Error::is_conflict) if the hub lists instances of the sequence. Hubs of
-    ///   1.x list ended instances for some minutes.
+    ///   1.x list an instance for about three minutes after its end.
     /// - [`is_unsupported`](Error::is_unsupported) if the hub is too old.
     pub fn overwrite(&self, package: impl Into<Upload>) -> Result<Self, Error> {
         let operation = OverwriteSequence { id: &self.id };
@@ -140,6 +149,9 @@ impl SequenceClient {
     }
 
     /// Deletes the sequence if it is not in use (`DELETE /sequence/:id`).
+    ///
+    /// A sequence with a running instance is in use. On hubs of 1.x, it remains in use for 15
+    /// seconds after the end of its last instance.
     ///
     /// # Errors
     /// - [`is_conflict`](Error::is_conflict) if the sequence is in use.
@@ -161,7 +173,8 @@ impl HostClient {
     /// Creates a handle to a sequence on this hub. Sends nothing, so the sequence need not exist.
     ///
     /// # Errors
-    /// [`RequestError::PathSegment`] if the id cannot be part of a path.
+    /// [`RequestError::PathSegment`] if the id is empty, or contains a character that hubs do not
+    /// accept in a path, such as `/` or a space.
     #[doc(alias = "getSequenceClient")]
     pub fn sequence(&self, id: impl IntoId<SequenceId>) -> Result<SequenceClient, Error> {
         SequenceClient::new(id, self)
@@ -180,7 +193,8 @@ impl HostClient {
     ///
     /// # Errors
     /// [`ErrorKind::SequenceName`] if no sequence has this name
-    /// ([`is_not_found`](Error::is_not_found)), or if several have it. Contains their ids.
+    /// ([`is_not_found`](Error::is_not_found) is `true` then), or if several have it. The error
+    /// contains their ids.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, StartOptions};
@@ -223,14 +237,16 @@ impl HostClient {
     /// Uploads a package as a new sequence (`POST /sequence`).
     ///
     /// The package is a gzip-compressed tar archive with `package.json` at its root. Returns when
-    /// the hub has unpacked it.
+    /// the hub has unpacked it. The sequence stays on the hub until it is deleted.
+    /// [`deploy`](Self::deploy) returns a guard that deletes it when it is dropped.
     ///
-    /// The client reads the first bytes before it connects. A package that is not gzip-compressed
-    /// is an error, because it can crash a hub of 0.18.7. [`send`](Self::send) with
-    /// [`SendSequence`] uploads any data.
+    /// The client reads the first bytes before it connects, and refuses a package that is not
+    /// gzip-compressed, because such a package can crash a hub of 0.18.7. [`send`](Self::send) with
+    /// [`SendSequence`] uploads data without this check.
     ///
     /// # Errors
-    /// The hub refuses an invalid package with 422, and the error contains its reason.
+    /// - [`ErrorKind::Upload`] if the package cannot be read, or is not gzip-compressed.
+    /// - The hub refuses an invalid package with 422, and the error contains its reason.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, Upload};
@@ -244,7 +260,8 @@ impl HostClient {
         SequenceClient::new(sent.id, self)
     }
 
-    /// Deletes a sequence that is not in use (`DELETE /sequence/:id`).
+    /// Deletes a sequence that is not in use (`DELETE /sequence/:id`). See
+    /// [`SequenceClient::delete`].
     ///
     /// # Errors
     /// - [`is_conflict`](Error::is_conflict) if the sequence is in use.
@@ -267,8 +284,8 @@ impl HostClient {
     /// which keep an instance for 15 seconds after its end. A process that does not react to the
     /// kill adds 11 seconds on 0.18 and 15 seconds on 1.x.
     ///
-    /// If the handle's limits end the call earlier, the client asks a hub since 0.34.4 to complete
-    /// the deletion alone.
+    /// If a limit of the handle ends the call earlier, the client asks the hub to complete the
+    /// deletion. Hubs since 0.34.4 do.
     ///
     /// # Errors
     /// [`is_not_found`](Error::is_not_found) if there is no sequence with this id.

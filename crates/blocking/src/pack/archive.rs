@@ -126,7 +126,8 @@ impl OpenFile {
         })
     }
 
-    /// Returns 0 at the end of the file.
+    /// Reads from the file. Returns 0 at its end, and an error if it is shorter than when it was
+    /// listed.
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, PackError> {
         let path = &self.source.disk_path;
         loop {

@@ -218,13 +218,19 @@ impl Sequence {
                 Err(error) => return Err(error),
             }
         }
+        self.write_constants(&built, &out)?;
+        Ok(built)
+    }
+
+    /// Writes the file that the program includes, and sets the environment variable.
+    fn write_constants(&self, built: &Built, out: &Path) -> Result<(), BuildError> {
         let path = out.join(format!("{}.rs", self.name));
         fs::write(&path, built.constants()).map_err(|source| BuildError::Write { path, source })?;
         if let Some(deployed) = &built.deployed {
             let name = self.name.to_ascii_uppercase().replace('-', "_");
             cargo::set_env(&format!("{name}_ID"), deployed.sequence.id().as_str());
         }
-        Ok(built)
+        Ok(())
     }
 
     /// Returns the options, with a rule for the output of Cargo if it is in the sequence folder.

@@ -28,12 +28,13 @@ impl HostClient {
     ///
     /// - **If there is no such sequence,** the call uploads the package (`POST /sequence`).
     /// - **If its package is the same,** the call uploads nothing. The package is the same if its
-    ///   digest is, and if the hub reports the same name, version, `main` and size (only 1.x
-    ///   reports a size) as after the last upload. Hubs store no digest. If somebody else replaces
-    ///   the package by one with the same values, the call does not notice it.
+    ///   digest is equal to the stored one, and if the hub reports the same name, version, `main`
+    ///   and size as after the last upload (hubs of 0.18 report no size). Hubs store no digest. If
+    ///   somebody else replaces the package by one with the same values, the call does not notice
+    ///   it.
     /// - **If its package differs,** hubs since 0.38.0 replace it in place (`PUT /sequence/:id`),
     ///   and the id stays the same. Files that the new package does not contain may remain in the
-    ///   sequence's folder on the hub, see [`DeployKey::anew`]. If the hub is older, or still lists
+    ///   sequence's folder on the hub, see [`DeployKey::never_in_place`]. If the hub is older, or still lists
     ///   instances of the sequence, the call uploads the package as a new sequence (`POST
     ///   /sequence`). Hubs of 1.x list an instance for some minutes after its end. The old sequence
     ///   stays on the hub. If [`DeployKey::remove_old`] is set, the call deletes it unless it is in
@@ -109,7 +110,7 @@ impl HostClient {
         Ok(Deployed {
             sequence: SequenceClient::new(record.sequence, self)?,
             change,
-            left: record.left,
+            remaining: record.left,
         })
     }
 }

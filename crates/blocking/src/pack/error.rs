@@ -105,12 +105,12 @@ pub enum PackError {
 
     /// The folder exceeds a limit of the options.
     #[error(
-        "{} contains more than {limit} {unit}, most of them in {most:?}; \
+        "{} contains more than {limit} {unit}, most of them in {largest:?}; \
          exclude something in .siignore, or raise the limit in PackOptions",
         path.display()
     )]
     #[non_exhaustive]
-    TooMuch {
+    LimitExceeded {
         /// Path of the folder.
         path: PathBuf,
         /// The limit.
@@ -118,7 +118,7 @@ pub enum PackError {
         /// Unit of the limit: `bytes`, `files` or `folders`.
         unit: &'static str,
         /// The file or folder at the top level with the largest share.
-        most: String,
+        largest: String,
     },
 
     /// A file is not the same as when the folder was listed.

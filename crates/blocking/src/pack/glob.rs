@@ -16,6 +16,7 @@ impl Glob {
         parser::parse(pattern).map(Self)
     }
 
+    /// Returns `true` if the pattern matches the whole text.
     pub(crate) fn matches(&self, text: &[u8]) -> bool {
         // `states[i]` is `true` if the rest of the text may match the tokens from `i`. The state
         // after the last token means that the text matches.

@@ -73,7 +73,7 @@ impl IgnoreRules {
     ) -> bool {
         ALWAYS.contains(&name)
             || self
-                .users_decision(files, path, name, is_folder)
+                .user_decision(files, path, name, is_folder)
                 .or_else(|| self.defaults.is_excluded(path, name, is_folder))
                 .unwrap_or(false)
     }
@@ -82,12 +82,12 @@ impl IgnoreRules {
     pub(crate) fn may_be_secret(&self, files: &[RuleSet], path: &str) -> bool {
         let name = path.rsplit('/').next().unwrap_or(path);
         self.secrets.is_excluded(path, name, false) == Some(true)
-            && self.users_decision(files, path, name, false) != Some(false)
+            && self.user_decision(files, path, name, false) != Some(false)
     }
 
-    /// Returns if the rules of the options and files exclude or include a path. `None` if none
-    /// matches.
-    fn users_decision(
+    /// Returns `Some(true)` if the rules of the options and files exclude a path, `Some(false)` if
+    /// they include it, and `None` if none matches.
+    fn user_decision(
         &self,
         files: &[RuleSet],
         path: &str,

@@ -19,13 +19,14 @@ use crate::body::upload::Upload;
 
 /// A sequence folder that is checked and ready to be packed.
 ///
-/// It lists the files of the folder, and holds none of their content. The archive is generated
-/// while it is sent or written: a gzip-compressed tar, which hubs of all versions accept. It is an
-/// [`Upload`], for example for [`HostClient::send_sequence`](crate::HostClient::send_sequence).
+/// It lists the files of the folder, and holds none of their content. The archive is a
+/// gzip-compressed tar, which hubs of all versions accept, and is generated while it is sent or
+/// written. A `&Package` converts into an [`Upload`], for example for
+/// [`HostClient::send_sequence`](crate::HostClient::send_sequence).
 ///
-/// Archives are reproducible. Entries are sorted. Times, owners and permissions are left out,
-/// except if a file is executable. The bytes depend on the version of this library and of its
-/// compression library; the [`digest`](Self::digest) does not.
+/// Archives are reproducible. Entries are sorted, and have no times, owners or permissions, except
+/// for a flag that a file is executable. (On Windows, it is never set.) The bytes depend on the
+/// version of this library and of its compression library; the [`digest`](Self::digest) does not.
 ///
 /// ```no_run
 /// use scramjet_client_blocking::{HostClient, Package};
@@ -199,21 +200,16 @@ impl Package {
         let folder = fs::canonicalize(folder_of(file))?;
         let name = file.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         if let Ok(folder) = folder.strip_prefix(root) {
-            let parts = folder
-                .iter()
-                .chain([name])
-                .map(|part| part.to_string_lossy());
-            let path = parts.collect::<Vec<_>>().join("/");
-            let is_included = |source: &Source| match source.entry.path.strip_prefix(&path) {
+            let names = folder.iter().chain([name]);
+            let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
+            let path = names.join("/");
+            let is_kept = |source: &Source| match source.entry.path.strip_prefix(&path) {
                 Some("" | ".lock") => false,
-                Some(rest) => {
-                    !(rest.starts_with('.') && rest.ends_with(".tmp") && !rest.contains('/'))
-                }
+                Some(end) => !end.starts_with('.') || !end.ends_with(".tmp") || end.contains('/'),
                 None => true,
             };
-            Arc::make_mut(&mut package.contents)
-                .sources
-                .retain(is_included);
+            let contents = Arc::make_mut(&mut package.contents);
+            contents.sources.retain(is_kept);
         }
         Ok(package)
     }

@@ -30,6 +30,7 @@ struct Folder {
     followed: Option<Arc<FollowedLink>>,
 }
 
+/// A walk through a folder and its subfolders.
 struct Walk<'a> {
     root: &'a Path,
     options: &'a PackOptions,
@@ -82,6 +83,7 @@ fn read_dir(folder: &Path) -> Result<Vec<(OsString, FileType)>, PackError> {
 }
 
 impl Walk<'_> {
+    /// Lists a folder, and remembers its subfolders.
     fn folder(&mut self, folder: &Folder) -> Result<(), PackError> {
         self.listing.add_folder()?;
         let entries = read_dir(&folder.disk_path)?;

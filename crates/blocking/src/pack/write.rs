@@ -113,9 +113,9 @@ pub(crate) fn folder_of(file: &Path) -> &Path {
 /// Returns `true` for names like `name.12-3.tmp`.
 fn is_temporary(this: &OsStr, name: &OsStr) -> bool {
     let (this, name) = (this.to_string_lossy(), name.to_string_lossy());
-    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     this.strip_prefix(&*name)
         .and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".tmp"))
         .and_then(|rest| rest.split_once('-'))
-        .is_some_and(|(process, count)| number(process) && number(count))
+        .is_some_and(|(process, count)| is_number(process) && is_number(count))
 }

@@ -42,7 +42,8 @@ use crate::patterns::channel::lines::LineChannel;
 /// this, wait for an event of the sequence first: with [`wait_event`](InstanceClient::wait_event),
 /// or the [`Readiness`](crate::Readiness) of a pool. Otherwise the sequence may execute the first
 /// request twice. The client then delays the second request until no second response to the first
-/// one can come: 0.1 seconds, or twice the time that the first response took.
+/// one can come: for 0.1 seconds or twice the time that the first response took, whichever is
+/// longer.
 ///
 /// # Errors and limits
 /// The deadline and the cancel token of the handle apply to the channel as a whole, and its idle

@@ -45,9 +45,9 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 /// [`ErrorKind::Ended`].
 ///
 /// Read each stream, or take it out and drop it: after a few kB, an unread stream blocks the
-/// instance. [`input`](Self::input) opens the input, because the hub needs its content type. A
-/// sequence that reads its input to the end waits until the writer is finished. If there is no
-/// data, finish the writer without writing.
+/// instance. The input is not open from the start, because the hub needs its content type. Open it
+/// with [`input`](Self::input). A sequence that reads its input to the end waits until the writer
+/// is finished. If there is no data, finish the writer without writing.
 ///
 /// ```no_run
 /// use std::io::Write;
@@ -115,7 +115,7 @@ impl Child {
         let opened = |mut stream: ByteStream| match stream.await_head(Some(until)) {
             Ok(()) => Ok(Some(stream)),
             // The instance has already ended, so the stream is gone.
-            Err(error) if error.is_hubs_not_found() => Ok(None),
+            Err(error) if error.is_not_found_by_hub() => Ok(None),
             Err(error) => Err(error),
         };
         let [output, stdout, stderr] = streams.map(opened);
@@ -222,7 +222,7 @@ impl Child {
             waiting.wait_ended()
         };
         let ended = match wait_for(STOP_TIMEOUT) {
-            Err(error) if error.is_timeout() && client.limits_of(&operation).is_ok() => {
+            Err(error) if error.is_timeout() && client.begin(&operation).is_ok() => {
                 kill::kill(&client, instance.id())?;
                 wait_for(KILL_TIMEOUT)?
             }

@@ -38,9 +38,9 @@ use crate::support::panics::{ignore_panic, in_drop};
 /// A pool can be shared by any number of threads.
 ///
 /// # Instances that end
-/// The pool does not return instances that have ended. It notices the end when a call on one of its
-/// handles fails because of it, and otherwise within about a second: for each hub, a thread lists
-/// the instances once a second. If [`PoolOptions::replace`](crate::PoolOptions::replace) is set,
+/// The pool does not return an instance that it knows to have ended. It learns of the end at once
+/// if a call on one of its handles fails because of it. Also, for each hub a thread lists the
+/// instances once a second. If [`PoolOptions::replace`](crate::PoolOptions::replace) is set,
 /// another thread starts a new instance. If a hub does not respond, its instances stay in the pool.
 /// Call [`evict`](Self::evict) if you know that one is dead.
 ///
@@ -97,7 +97,7 @@ impl InstancePool {
         let members = self.shared.members();
         members
             .filter(|member| member.instance.id() == id)
-            .for_each(|member| member.life.end());
+            .for_each(|member| member.life.mark_ended());
         self.shared.lost.notify();
         self.shared.available.notify();
     }
@@ -282,7 +282,7 @@ mod tests {
         let pool = shouting(&hub)?;
         let only = pool.checkout()?;
         let limits = crate::call::options::CallOptions {
-            deadline: Some(crate::call::options::Deadline::After(
+            deadline: Some(crate::call::options::Deadline::after(
                 Duration::from_millis(50),
             )),
             ..Default::default()

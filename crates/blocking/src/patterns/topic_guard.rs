@@ -29,7 +29,7 @@ impl Topic {
     fn delete(&self) -> Result<(), Error> {
         let client = self.host.client.detached(DELETE_TIMEOUT);
         match client.call(&DeleteTopic { name: &self.name }) {
-            Err(error) if error.is_hubs_not_found() => Ok(()),
+            Err(error) if error.is_not_found_by_hub() => Ok(()),
             result => result,
         }
     }

@@ -9,7 +9,7 @@ use crate::support::threads::NoThread;
 /// The error of an exchange: no response was received, or reading its body failed.
 #[derive(Debug)]
 pub struct TransportError {
-    /// Part of the exchange that failed.
+    /// Part of the exchange that failed. It says how far the request got.
     pub phase: Phase,
     /// Kind of the failure.
     pub kind: TransportErrorKind,
@@ -26,7 +26,7 @@ pub enum TransportErrorKind {
     Io,
     /// The TLS handshake failed.
     Tls,
-    /// The proxy failed, not the hub.
+    /// Connecting through a proxy failed, or the proxy refused the request.
     Proxy,
     /// A limit of the caller ended the exchange.
     Stopped(StopReason),
@@ -36,7 +36,7 @@ pub enum TransportErrorKind {
     Other,
 }
 
-/// The parts of an exchange, in order.
+/// The parts of an exchange. Later parts are greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Phase {
@@ -55,10 +55,9 @@ pub enum Phase {
 }
 
 impl TransportError {
-    /// Creates an error.
-    ///
-    /// The source determines the kind: it is a [`StopReason`], an [`io::Error`], or an error of
-    /// this crate for TLS or proxies, each also inside an [`io::Error`].
+    /// Creates an error. The type of `source` determines the kind: a [`StopReason`], this crate's
+    /// TLS or proxy error, or an [`io::Error`] that may contain one of these. All other types have
+    /// the kind [`Other`](TransportErrorKind::Other).
     pub fn new(phase: Phase, source: impl Into<BoxError>) -> Self {
         let source = source.into();
         let io_error = source.downcast_ref::<io::Error>();

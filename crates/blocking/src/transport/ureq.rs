@@ -22,13 +22,13 @@
 //!    TimedStream                  limits each wait of the operating system's socket
 //!    ```
 //!
-//! 4. The bytes of the response pass the same layers upwards. The agent parses the head, with which
-//!    `send` returns. The caller reads the body through `body::ResponseBody`. Then the connection
-//!    returns to the pool.
+//! 4. The bytes of the response pass the same layers upwards. The agent parses the head, and `send`
+//!    returns. The caller reads the body through `body::ResponseBody`. Then the connection returns
+//!    to the pool.
 //!
 //! # Why each part exists
 //!
-//! Each part can be deleted when ureq offers what it lacks in version 3.5:
+//! Each part provides something that ureq 3.5 lacks, and can be deleted when ureq provides it:
 //!
 //! - `monitor`, `response_head`, `body`: responses during an upload, `100 Continue` with headers,
 //!   the reason phrase, the phase of an error, `Keep-Alive: timeout`.
@@ -43,13 +43,13 @@
 //!
 //! # The thread-local
 //!
-//! ureq does not show the request to its connectors and transports. It runs them on the thread that
-//! called the agent, until the head of the response was read. So `send_context` keeps the state of
-//! one `send` in a thread-local:
+//! ureq does not pass the request to its connectors and transports. But it runs them on the thread
+//! that called the agent, until it has read the head of the response. So `send_context` keeps the
+//! state of one `send` in a thread-local:
 //!
-//! - downwards: the limits of the call, and if it needs a new connection,
+//! - for the connectors and transports: the limits of the call, and if it needs a new connection,
 //! - from `TcpConnector` to `ExchangeMonitor`, past TLS: the socket and the forwarding proxy,
-//! - upwards: phase, timings, status line, and if and why the upload ended early.
+//! - for `send`: phase, timings, status line, and if and why the upload ended early.
 //!
 //! The body of a response needs no context, because the socket keeps the limits of the call. The
 //! thread-local can be deleted when ureq passes request extensions to connectors and transports.
@@ -95,10 +95,10 @@ use crate::support::threads;
 /// needs the feature `rustls` or `native-tls`.
 ///
 /// A connection is reused for up to 3 seconds after the start of its last response, because hubs
-/// close idle connections after 5 seconds. If the server announces another time
-/// (`Keep-Alive: timeout`), three fifths of it apply, but no more than 3 seconds. The pool keeps at
-/// most 64 idle connections: see [`UreqConfig::max_idle_connections`]. Proxy variables of the
-/// environment are ignored unless the configuration says [`Proxy::Environment`].
+/// close idle connections after 5 seconds. If the server announces another time with `Keep-Alive`,
+/// three fifths of it apply, but no more than 3 seconds. The pool keeps at most 64 idle connections
+/// by default, see [`UreqConfig::max_idle_connections`]. The transport ignores the proxy variables
+/// of the environment unless the configuration has [`Proxy::Environment`].
 #[derive(Debug)]
 pub struct UreqTransport {
     agent: Agent,
@@ -116,7 +116,7 @@ impl UreqTransport {
         })
     }
 
-    /// Returns the result of ureq, and if it has read the whole body of the request.
+    /// Runs the request. Returns ureq's result, and `true` if ureq has read the whole upload.
     fn run(
         &self,
         request: Request<RequestBody<'_>>,
@@ -152,8 +152,8 @@ impl Transport for UreqTransport {
         mut request: Request<RequestBody<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         if !send_context::is_available() {
-            // The destructor of a thread-local makes this call.
-            let sent = threads::elsewhere("scramjet-call", || self.send(request));
+            // The destructor of another thread-local makes this call while its thread exits.
+            let sent = threads::run_on_thread("scramjet-call", || self.send(request));
             return sent.map_err(TransportError::connect)?;
         }
         let extensions = request.extensions_mut();
@@ -191,7 +191,7 @@ fn check_upload(is_complete: bool, closed: Option<BoxError>) -> Result<(), Trans
     if let Some(source) = closed {
         return Err(TransportError::new(Phase::Send, source));
     }
-    // The server responded to `Expect: 100-continue` with a success.
+    // The server responded to `Expect: 100-continue` with a success instead of `100 Continue`.
     if !is_complete {
         let message = "the hub reported success before the upload was complete";
         let source = io::Error::new(io::ErrorKind::UnexpectedEof, message);

@@ -1,10 +1,10 @@
 //! Finds the paths that a source file imports.
 
-/// A path in a `use`, or one with `crate` or `super` in other code.
+/// A path in a `use`, or a path with `crate` or `super` in other code.
 pub(crate) struct Import {
     pub(crate) line: usize,
     pub(crate) path: Vec<String>,
-    /// The name of the item in the file.
+    /// The name under which the file uses the item.
     pub(crate) name: String,
     pub(crate) is_public: bool,
     /// The number of inline modules around it.
@@ -18,7 +18,7 @@ pub(crate) fn find(text: &str) -> Vec<Import> {
         tokens: &tokens,
         imports: Vec::new(),
     };
-    // The open braces: `true` for those of inline modules.
+    // The open braces. `true` for those of inline modules.
     let mut braces = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
@@ -80,7 +80,7 @@ impl Reader<'_> {
         });
     }
 
-    /// Reads a tree of `use`, and returns the place after it.
+    /// Reads a tree of `use`, and returns the index of the token after it.
     fn use_tree(&mut self, mut at: usize, prefix: &[String]) -> usize {
         let mut path = prefix.to_vec();
         let line = self.tokens[at].line;
@@ -126,7 +126,7 @@ impl Reader<'_> {
         at + length.unwrap() + 1
     }
 
-    /// The place after an item with attributes: after its semicolon, or after its block.
+    /// Returns the index of the token after an item with attributes: after its semicolon or block.
     fn after_item(&self, mut at: usize) -> usize {
         while self.is("#", at) {
             at = self.after_attribute(at);
@@ -157,7 +157,7 @@ struct Token<'a> {
     line: usize,
 }
 
-/// Splits a file into tokens, without white space, comments, texts and numbers.
+/// Splits a file into tokens. Omits white space, comments, strings and characters.
 fn tokens(text: &str) -> Vec<Token<'_>> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut tokens = Vec::new();
@@ -182,7 +182,8 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
     tokens
 }
 
-/// Returns the length of white space, of a comment, or of a literal at the beginning.
+/// Returns the length of the white space, comment, string or character at the beginning of `text`.
+/// `None` if a token begins there.
 fn skipped(text: &str) -> Option<usize> {
     let until = |begin: usize, end: &str| {
         let length = text[begin..].find(end)?;
@@ -194,7 +195,7 @@ fn skipped(text: &str) -> Option<usize> {
     if text.starts_with("//") {
         return until(2, "\n").or(Some(text.len()));
     }
-    // A raw text: `r"…"`, `br#"…"#`
+    // A raw string: `r"…"`, `br#"…"#`
     if let Some(raw) = text.strip_prefix("br").or(text.strip_prefix('r')) {
         let quote = raw.trim_start_matches('#');
         if quote.starts_with('"') {

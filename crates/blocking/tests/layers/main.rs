@@ -1,4 +1,4 @@
-//! The layers of this crate, and a test that imports run downwards only.
+//! The layers of this crate, and a test that each layer imports only from itself and lower ones.
 //!
 //! A layer is a module of the crate: the file of its name in `src`, and the folder beside it. A
 //! file imports from its own layer and from lower ones, and names the module that defines the item,
@@ -41,16 +41,16 @@ const LAYERS: [(&str, &str); 13] = [
 ];
 
 #[test]
-fn imports_run_downwards() {
+fn imports_are_from_the_same_or_a_lower_layer() {
     let sources = Sources::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     let problems = sources.problems();
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
     let imports = sources.files.values().map(|file| file.imports.len());
-    assert!(imports.sum::<usize>() > 500, "imports are not found");
+    assert!(imports.sum::<usize>() > 500, "too few imports were found");
 }
 
 #[test]
-fn upward_imports_are_found() {
+fn imports_from_a_higher_layer_are_found() {
     let upward = "`limits` imports from the higher layer `error`";
     for (import, line, path) in [
         ("use crate::error::Error;", 1, "crate::error::Error"),
@@ -137,7 +137,7 @@ fn problems<const N: usize>(files: [(&str, &str); N]) -> Vec<String> {
     sources.problems()
 }
 
-/// The path of a module: `["transport", "ureq"]`.
+/// The path of a module from the root: `["transport", "ureq"]`.
 type Module = Vec<String>;
 
 /// The files of a crate.
@@ -147,7 +147,7 @@ struct Sources {
 }
 
 struct File {
-    /// Its path in `src`.
+    /// The path in `src`.
     path: String,
     imports: Vec<Import>,
 }
@@ -210,7 +210,7 @@ impl Sources {
                     )),
                     Some(_) => {
                         let to = self.defining_module(target);
-                        // Modules re-export items of the modules in them.
+                        // A module may re-export items of its submodules.
                         let is_reexport = import.is_public && to.starts_with(module);
                         if to != *module && !is_reexport {
                             edges.push(Edge {
@@ -227,7 +227,8 @@ impl Sources {
         problems
     }
 
-    /// The path of an import from the root; `None` for items of other crates or of the file itself.
+    /// Returns the path of an import from the root. `None` for items of other crates or of the file
+    /// itself.
     fn absolute(&self, module: &Module, import: &Import) -> Option<Module> {
         let (first, rest) = import.path.split_first()?;
         match first.as_str() {
@@ -255,7 +256,7 @@ impl Sources {
         }
     }
 
-    /// The module that defines an item, if the path to it is one of re-exports.
+    /// Returns the module that defines an item. Follows re-exports in the path.
     fn defining_module(&self, mut path: Module) -> Module {
         loop {
             let is_module = |length: &usize| self.files.contains_key(&path[..*length]);
@@ -274,6 +275,7 @@ impl Sources {
         }
     }
 
+    /// Returns a problem for each import that is part of a circle.
     fn circles(&self, edges: &[Edge<'_>]) -> Vec<String> {
         let mut imported = BTreeMap::<_, BTreeSet<_>>::new();
         for edge in edges {
@@ -298,7 +300,7 @@ impl Sources {
     }
 }
 
-/// The place of a module's layer in [`LAYERS`].
+/// Returns the index of a module's layer in [`LAYERS`].
 fn layer(module: &[String]) -> Option<usize> {
     let layer = module.first()?;
     LAYERS.iter().position(|(name, _)| name == layer)

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 type Received = Result<Response<Incoming>, TransportError>;
 
-/// Sends requests by a client of `hyper`, which runs on this runtime.
+/// Sends requests with the client of `hyper`, on a Tokio runtime of its own.
 pub struct Hyper {
     client: Client<HttpConnector, Body>,
     runtime: Arc<Runtime>,
@@ -29,7 +29,7 @@ pub struct Hyper {
 
 impl Hyper {
     pub fn new() -> Result<Self, Box<dyn Error>> {
-        // Connections are not kept: a hub closes those that are idle for 5 seconds.
+        // No connection is reused, because a hub closes connections that are idle for 5 seconds.
         let client = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(0)
             .build_http();
@@ -69,7 +69,7 @@ impl Hyper {
             let mut buf = vec![0; 64 << 10];
             loop {
                 let piece = match reader.read(&mut buf) {
-                    // The rest is not wanted, and the upload is cut off.
+                    // The server needs no more of the upload. The error makes hyper abort it.
                     _ if refused.load(Ordering::Relaxed) => Err(io::Error::other("refused")),
                     Ok(0) => break,
                     Ok(read) => Ok(Bytes::copy_from_slice(buf.get(..read).unwrap_or_default())),
@@ -80,7 +80,7 @@ impl Hyper {
                     break;
                 }
             }
-            // The end of the upload.
+            // Ends the upload.
             drop(pieces);
             response.join().unwrap_or_else(|panic| resume_unwind(panic))
         })

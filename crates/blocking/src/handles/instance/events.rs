@@ -14,15 +14,20 @@ use crate::handles::instance::InstanceClient;
 use crate::handles::into_id::IntoId;
 use crate::streams::follow::Follow;
 
-/// Upper bound for the wait for the head of an event stream. The hub listens once it has sent it.
+/// Upper bound for the wait for the head of an event stream. When the head arrives, the hub is
+/// listening for events.
 const HEAD_LIMIT: Duration = Duration::from_secs(1);
 
+/// Events from and to an instance.
 impl InstanceClient {
     /// Waits for the next event with this name. The same as
     /// [`wait_next_event`](Self::wait_next_event), under the name of the TypeScript client.
     ///
-    /// Does not return an event that was emitted before the call. Use
-    /// [`last_event`](Self::last_event) for one that may be, such as `ready` after a start.
+    /// Does not return an event that was emitted before the call. For an event that may have been
+    /// emitted already, such as `ready` after a start, use [`wait_event`](Self::wait_event).
+    ///
+    /// # Errors
+    /// Like [`wait_next_event`](Self::wait_next_event).
     #[doc(alias = "getNextEvent")]
     pub fn next_event(&self, name: impl IntoId<EventName>) -> Result<Event, Error> {
         self.wait_next_event(name)
@@ -30,6 +35,9 @@ impl InstanceClient {
 
     /// Waits for an event that may have been emitted at any time since the start. The same as
     /// [`wait_event`](Self::wait_event), under the name of the TypeScript client.
+    ///
+    /// # Errors
+    /// Like [`wait_event`](Self::wait_event).
     #[doc(alias = "getEvent")]
     pub fn last_event(&self, name: impl IntoId<EventName>) -> Result<Event, Error> {
         self.wait_event(name)
@@ -41,8 +49,8 @@ impl InstanceClient {
     /// proxy may withhold the head of the response until the first event; the call then returns
     /// after a second.
     ///
-    /// The stream does not end with the instance. On 1.x, the data `null`, `false`, `0`, `""` and
-    /// missing data arrive as `{}`.
+    /// The stream does not end with the instance; [`follow_events`](Self::follow_events) does. On
+    /// 1.x, the data `null`, `false`, `0`, `""` and missing data arrive as `{}`.
     ///
     /// # Errors
     /// [`is_not_found`](Error::is_not_found) if the instance is gone.
@@ -89,14 +97,23 @@ impl InstanceClient {
 
     /// Sends an event to the instance (`POST /instance/:id/_event`).
     ///
-    /// Returns when the hub has queued the event. The hub does not report if the sequence receives
-    /// it. Hubs of 1.x also accept an event for an instance that ended within the last minutes.
+    /// Returns when the hub has queued the event. The hub does not report whether the sequence
+    /// receives it. Hubs of 1.x also accept an event for an instance that ended within about the
+    /// last three minutes.
     ///
     /// The name may be any text, and the data any value that serializes to JSON. Hubs before 0.39.0
     /// accept only strings as data. If the version of the hub is unknown and the data is not a
     /// string, the client requests the version first.
     ///
+    /// ```no_run
+    /// # use scramjet_client_blocking::HostClient;
+    /// # let instance = HostClient::new("http://localhost:8000/api/v1")?.instance("x")?;
+    /// instance.send_event("set-level", "debug")?;
+    /// # Ok::<(), scramjet_client_blocking::Error>(())
+    /// ```
+    ///
     /// # Errors
+    /// - [`RequestError::Option`] if the data does not serialize to JSON.
     /// - [`is_unsupported`](Error::is_unsupported) if the hub accepts only strings and the data is
     ///   something else. The event was not sent then.
     /// - [`is_not_found`](Error::is_not_found) if the instance is gone.

@@ -8,6 +8,8 @@ use scramjet_client_core::{
 
 use super::wait::ended;
 use crate::body::input::{Input, InputStream, Sent};
+#[cfg(doc)]
+use crate::body::upload::Upload;
 use crate::body::watchdog::Watch;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
@@ -17,6 +19,7 @@ use crate::streams::writer::{StreamWriter, WriteOptions};
 /// Upper bound for the status request after the hub has accepted an input.
 const STATUS_LIMIT: Duration = Duration::from_secs(2);
 
+/// Input of an instance.
 impl InstanceClient {
     /// Sends data to a stream of the instance (`POST /instance/:id/{input,stdin}`).
     ///
@@ -30,20 +33,23 @@ impl InstanceClient {
     /// Sends data to the input of the sequence (`POST /instance/:id/input`), and then ends the
     /// input. [`Input::end`] with `false` keeps it open.
     ///
+    /// Text, bytes, files and paths convert to [`Input`]. So does an [`Upload`], for example
+    /// [`Upload::reader`].
+    ///
     /// Returns when all data was written *and* the hub has accepted it. The program may exit right
     /// afterwards.
     ///
-    /// Blocks while the sequence does not read. If the instance ends, fails within three seconds:
-    /// the client requests the status of the instance every second. Hubs of 1.x also accept data
-    /// for an instance that has failed, so the client requests the status once more afterwards.
+    /// Blocks while the sequence does not read. If the instance ends, the call fails within three
+    /// seconds, because the client requests the status of the instance every second. Hubs of 1.x
+    /// also accept data for an instance that has failed, so the client requests the status once
+    /// more after the hub has accepted the data.
     ///
     /// An input that a call of this client has ended accepts no more data; sending is an error. If
     /// another program has ended it, the hub does not respond. Set a deadline or an idle timeout if
     /// that can happen.
     ///
-    /// On hubs of 0.18, a sequence may receive the first data twice if it arrives right after the
-    /// start, before the instance reads its input. Wait for an event of the sequence before you
-    /// send.
+    /// On hubs of 0.18, a sequence may receive the first data twice if the data arrives before the
+    /// instance reads its input. Wait for an event of the sequence before you send.
     ///
     /// # Errors
     /// - [`ErrorKind::Ended`] if the instance has ended.
@@ -53,7 +59,9 @@ impl InstanceClient {
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, Input};
     /// # let instance = HostClient::new("http://localhost:8000/api/v1")?.instance("x")?;
+    /// // Keeps the input open.
     /// instance.send_input(Input::text("one\n").end(false))?;
+    /// // Ends it.
     /// instance.send_input("two\n")?;
     /// # Ok::<(), scramjet_client_blocking::Error>(())
     /// ```
@@ -74,7 +82,11 @@ impl InstanceClient {
     ///
     /// Hubs of 0.18 may reorder data. If the process has not yet read a chunk, they deliver the
     /// next chunk before it. The end of the standard input may overtake both. So send only data
-    /// that fits into one chunk (some kB), and wait for the reaction of the sequence to each.
+    /// that fits into one chunk (some kB), and wait until the sequence reacts before you send more.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::Ended`] if the instance has ended.
+    /// - [`ErrorKind::InputEnded`] if a call of this client has ended the standard input.
     #[doc(alias = "sendStdin")]
     pub fn send_stdin(&self, data: impl Into<Input>) -> Result<Sent, Error> {
         self.send_stream(InputStream::Stdin, data)
@@ -86,7 +98,8 @@ impl InstanceClient {
     /// ends with the writer, unless [`WriteOptions::end`] is `false`. See [`StreamWriter`].
     ///
     /// # Errors
-    /// If the hub refuses the request, later writes and [`finish`](StreamWriter::finish) fail.
+    /// This call does not wait for the hub. If the hub refuses the request, later writes and
+    /// [`finish`](StreamWriter::finish) fail.
     pub fn input_writer(&self, options: impl Into<WriteOptions>) -> Result<StreamWriter, Error> {
         self.writer::<SendInput<'_>>(InputStream::Input, options.into())
     }
@@ -136,7 +149,7 @@ pub(crate) fn send(
     }
     .inspect(|_| {
         if ends {
-            client.watchdog().note_end(id, stream);
+            client.known_inputs().note_end(id, stream);
         }
     })
 }
@@ -152,7 +165,7 @@ fn send_as<O>(
 where
     O: Operation<Payload = Streamed, Decoder = Receipt>,
 {
-    if client.watchdog().has_ended(id, stream) {
+    if client.known_inputs().has_ended(id, stream) {
         // The hub would never respond.
         return Err(client.describe(operation).failed(ErrorKind::InputEnded));
     }
@@ -177,7 +190,7 @@ where
     }
 }
 
-/// Returns how the instance ended, if the data is lost although the hub has accepted it.
+/// Returns how the instance ended, if it did not read data that the hub has accepted.
 ///
 /// Hubs of 1.x accept data for an instance that has died of an uncaught exception.
 fn lost_to(client: &Client, id: &InstanceId) -> Option<Ended> {

@@ -15,13 +15,15 @@ use crate::streams::follow::Follow;
 /// proxy may withhold the head until the first byte of the body.
 pub(crate) const HEAD_LIMIT: Duration = Duration::from_millis(500);
 
+/// Output and log of an instance.
 impl InstanceClient {
     /// Opens a stream of the instance (`GET /instance/:id/{stdout,stderr,output,log}`).
     ///
     /// Returns when the hub has responded. The data arrives as the instance writes it.
     ///
-    /// The first reader also gets the data written before. A slow reader blocks all others and,
-    /// when the buffers are full, the instance. So read every stream that you open, or drop it.
+    /// The first reader also gets the data written before. If several clients read the same stream,
+    /// the slowest one blocks the others and, when the buffers are full, the instance. So read
+    /// every stream that you open, or drop it.
     ///
     /// # Errors
     /// [`is_not_found`](Error::is_not_found) if the instance is gone.
@@ -38,8 +40,9 @@ impl InstanceClient {
     ///
     /// Hubs of 1.x may keep the stream of an ended instance open. Reading then fails with
     /// [`ErrorKind::Ended`](crate::ErrorKind::Ended) within three seconds, after all data that was
-    /// written. The error contains how the instance ended. The client requests the status of the
-    /// instance every second for this.
+    /// written. This includes instances that have completed, whose log stays open. The error
+    /// contains how the instance ended. The client requests the status of the instance every second
+    /// for this.
     ///
     /// Returns when the hub has responded, or after half a second. A refusal that arrives later is
     /// the error of the first read.
@@ -65,8 +68,11 @@ impl InstanceClient {
         Ok(opened)
     }
 
-    /// Opens the output like [`stream_until_ended`](Self::stream_until_ended)
+    /// Opens the output of the sequence like [`stream_until_ended`](Self::stream_until_ended)
     /// (`GET /instance/:id/output`).
+    ///
+    /// # Errors
+    /// [`is_not_found`](Error::is_not_found) if the instance is gone.
     pub fn output_until_ended(&self) -> Result<ByteStream, Error> {
         self.stream_until_ended(OutputStream::Output)
     }
@@ -115,8 +121,9 @@ impl InstanceClient {
     /// (`GET /instance/:id/log`).
     ///
     /// Reconnects if the connection is lost, see [`Follow`]. Hubs of 0.18 buffer lines while nobody
-    /// reads. Hubs of 1.x return the log of an instance only once. After a gap, the client follows
-    /// the lines of the instance in the hub's log instead, and removes duplicates.
+    /// reads. Hubs of 1.x send the lines that they have kept only to the first reader. After a gap,
+    /// the client therefore reads the lines of the instance from the hub's log, and removes
+    /// duplicates.
     ///
     /// # Errors
     /// [`is_not_found`](Error::is_not_found) if the instance is gone.

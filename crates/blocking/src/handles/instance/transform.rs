@@ -49,6 +49,7 @@ const STATUS_DELAYS: [Duration; 2] = [Duration::from_millis(450), Duration::from
 const STATUS_DELAYS_BEFORE_0_27: [Duration; 2] =
     [Duration::from_millis(100), Duration::from_millis(150)];
 
+/// Input and output of an instance at the same time.
 impl InstanceClient {
     /// Sends data to the input, and writes the output to a writer meanwhile
     /// (`POST /instance/:id/input` and `GET /instance/:id/output`).
@@ -57,13 +58,14 @@ impl InstanceClient {
     /// after the data. Returns when the output has ended.
     ///
     /// Sends the input on a separate thread. The output may end before the sequence has read all of
-    /// the input. The client then sends the rest as long as the hub accepts it, and abandons it
-    /// after two seconds without progress. [`complete`](Transformed::complete) is `false` then, and
-    /// a reader that blocks stays behind on its thread.
+    /// the input. The client then sends the rest as long as the hub accepts it. After two seconds
+    /// without progress, it abandons the rest, and [`complete`](Transformed::complete) is `false`.
+    /// If the reader of the input blocks at that time, its thread continues until the reader
+    /// returns.
     ///
     /// The end of the output does not show whether the sequence has completed or its process has
     /// died. The hub reports that some time later, so the call takes up to 0.25 seconds longer on
-    /// hubs before 0.27.0, and up to 0.8 seconds on later ones.
+    /// hubs before 0.27.0, and up to 0.8 seconds longer on later ones.
     ///
     /// # Errors
     /// The error of the input or the output, whichever fails first; the client cancels the other:
@@ -100,7 +102,7 @@ impl InstanceClient {
         // With a limit: a proxy may withhold the head until there is output.
         stream.await_head(Some(Instant::now() + HEAD_LIMIT))?;
         let sent = input.upload.sent();
-        // Created before an input that fails can cancel the token.
+        // Before the thread starts, because an input that fails cancels the token.
         let limits = client.limits::<ReadStream<'_>>()?;
         let result = self.send_on_thread(&client, &token, input)?;
 
@@ -112,7 +114,7 @@ impl InstanceClient {
                 Ok(read) => {
                     received += u64::try_from(read).unwrap_or(u64::MAX);
                     write_all(output, buf.get(..read).unwrap_or_default(), &limits)
-                        .map_err(|error| stream.unwritten(error))?;
+                        .map_err(|error| stream.write_failed(error))?;
                 }
                 Err(error) => {
                     let by_input = error.is_cancelled() && !outer.is_cancelled();
@@ -128,7 +130,7 @@ impl InstanceClient {
             }
         }
         if let Err(error) = output.flush() {
-            return Err(stream.unwritten(error));
+            return Err(stream.write_failed(error));
         }
         // An input that failed has cancelled the token.
         client.options.cancel = Some(outer);
@@ -148,7 +150,17 @@ impl InstanceClient {
         })
     }
 
-    /// Sends the input on a thread. Cancels the token if that fails.
+    /// Sends data to the input like [`transform`](Self::transform), and returns the output.
+    ///
+    /// # Errors
+    /// Like [`transform`](Self::transform).
+    pub fn transform_bytes(&self, input: impl Into<Input>) -> Result<Vec<u8>, Error> {
+        let mut output = Vec::new();
+        self.transform(input, &mut output)?;
+        Ok(output)
+    }
+
+    /// Sends the input on a thread. If the sending fails, cancels the token, which ends the output.
     fn send_on_thread(
         &self,
         client: &Client,
@@ -180,10 +192,12 @@ impl InstanceClient {
     /// the hub has several limits:
     ///
     /// - The call returns when all data was sent *and* the first byte of output has arrived. If the
-    ///   sequence reads on only after its output was read, the call blocks forever.
+    ///   sequence stops reading until somebody reads its output, the call blocks forever.
     /// - The request does not end the input.
     /// - The stream does not end, even if the output does. You have to know how much to read.
     /// - Hubs of 1.0.1 damage bytes that are not UTF-8.
+    ///
+    /// If the version of the hub is unknown, the client requests it first.
     ///
     /// # Errors
     /// [`is_unsupported`](Error::is_unsupported) if the hub is too old.
@@ -196,13 +210,6 @@ impl InstanceClient {
         };
         let opened = client.send_and_open(&operation, data.into_upload());
         opened.map_err(|error| watch.explain(error))
-    }
-
-    /// Like [`transform`](Self::transform), but returns the output.
-    pub fn transform_bytes(&self, input: impl Into<Input>) -> Result<Vec<u8>, Error> {
-        let mut output = Vec::new();
-        self.transform(input, &mut output)?;
-        Ok(output)
     }
 }
 
@@ -218,7 +225,8 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Waits for the input as long as it makes progress. Returns `true` if the hub accepted all of it.
+/// Waits until all of the input was sent, or it makes no progress for [`STALL_LIMIT`]. Returns
+/// `true` if the hub accepted all of it.
 fn finish(result: &Receiver<SendResult>, sent: &AtomicU64) -> Result<bool, Error> {
     loop {
         let before = sent.load(Ordering::Relaxed);
@@ -261,7 +269,7 @@ fn write_all(output: &mut impl Write, mut rest: &[u8], limits: &CallLimits) -> i
 /// Fails if an instance whose output has ended did not complete.
 pub(crate) fn check_completed(client: &Client, id: &InstanceId) -> Result<(), Error> {
     let reports_end = client.dialect()?.remembers_ended_instances();
-    let (limits, call) = client.limits_of(&ReadStream {
+    let call = client.begin(&ReadStream {
         id,
         stream: OutputStream::Output,
     })?;
@@ -271,9 +279,7 @@ pub(crate) fn check_completed(client: &Client, id: &InstanceId) -> Result<(), Er
         STATUS_DELAYS_BEFORE_0_27
     };
     for delay in delays {
-        limits
-            .pause(delay)
-            .map_err(|stopped| call.stopped(stopped, Phase::Read))?;
+        call.pause(delay, Phase::Read)?;
         if let Some(ended) = ended(client, id)? {
             return match ended.exit {
                 Some(RunnerExit::Completed) => Ok(()),

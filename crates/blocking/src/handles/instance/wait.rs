@@ -20,6 +20,7 @@ use crate::transport::error::Phase;
 const MISSED_EVENT: &str = "if the event was emitted earlier without data, this hub does not \
                             report it; emit it with a string";
 
+/// Calls that wait for an event or for the end of an instance.
 impl InstanceClient {
     /// Waits for an event that may have been emitted at any time since the start of the instance.
     ///
@@ -30,8 +31,9 @@ impl InstanceClient {
     /// one thread, and two on 1.x.
     ///
     /// On 1.x, an event that was emitted *before* this call is found only if its data is not
-    /// `null`, `false`, `0`, `""` or missing. If it is emitted later, such data and `{}` arrive as
-    /// `null`. So use a string as the data of an event that a client waits for.
+    /// `null`, `false`, `0`, `""` or missing. If the event is emitted later, such data and `{}`
+    /// arrive as `null`. So a sequence should emit a non-empty string with an event that a client
+    /// waits for.
     ///
     /// # Errors
     /// [`ErrorKind::Ended`] if the instance ended without the event, or is gone.
@@ -78,8 +80,8 @@ impl InstanceClient {
 
     /// Waits for the first of several events, each like [`wait_event`](Self::wait_event).
     ///
-    /// [`Event::name`] is the name of the event. If several were emitted before the call, the
-    /// result is any of them.
+    /// [`Event::name`] is the name of the event. If several were emitted before the call, returns
+    /// one of them, not necessarily the first.
     ///
     /// # Errors
     /// - [`RequestError::Option`] if there is no name.
@@ -101,13 +103,12 @@ impl InstanceClient {
         self.wait(names, Since::Start)
     }
 
-    /// Waits for an event that is emitted from now on.
+    /// Waits for an event that is emitted from now on (`GET /instance/:id/events/:name`).
     ///
-    /// Sends only `GET /instance/:id/events/:name`, and otherwise works like
-    /// [`wait_event`](Self::wait_event).
+    /// Otherwise works like [`wait_event`](Self::wait_event).
     ///
     /// For an event that your own request causes, use [`event_stream`](Self::event_stream), which
-    /// returns as soon as the hub listens.
+    /// returns as soon as the hub listens for events.
     ///
     /// # Errors
     /// [`ErrorKind::Ended`] if the instance ended without the event, or is gone.
@@ -118,6 +119,10 @@ impl InstanceClient {
     /// Waits for the first of several events that are emitted from now on.
     ///
     /// See [`wait_next_event`](Self::wait_next_event).
+    ///
+    /// # Errors
+    /// - [`RequestError::Option`] if there is no name.
+    /// - Otherwise like [`wait_next_event`](Self::wait_next_event).
     pub fn wait_next_any<N: IntoId<EventName>>(
         &self,
         names: impl IntoIterator<Item = N>,
@@ -131,12 +136,12 @@ impl InstanceClient {
     /// The client polls at growing intervals, up to 2 seconds. Hubs before 0.27.0 do not report how
     /// an instance ended.
     ///
-    /// After a sequence has completed, the hub keeps its instance running for 10 more seconds. An
-    /// instance that the hub does not know has ended. A 404 of a gateway in front of the hub does
-    /// not count.
+    /// After a sequence has completed, the hub keeps its instance running for 10 more seconds. If
+    /// the hub does not know the instance, it counts as ended. A 404 from a gateway in front of the
+    /// hub does not.
     ///
     /// # Errors
-    /// Lost connections are errors in these cases:
+    /// The call tolerates lost connections, except in these cases:
     ///
     /// - The hub is unreachable for more than a minute, and the handle has neither a deadline nor a
     ///   cancel token. With one of these, the call waits until it takes effect.
@@ -147,7 +152,7 @@ impl InstanceClient {
         let client = self.host.client.fix_deadline();
         let call = client.describe(&GetInstance { id: &self.id });
         let endpoint = client.endpoint().clone();
-        let flow = WaitForEnd::new(endpoint, self.id.clone(), client.patience());
+        let flow = WaitForEnd::new(endpoint, self.id.clone(), client.outage_tolerance());
         let ended = client.drive(call, flow)?;
         client.notice_end(&self.id);
         Ok(ended)
@@ -174,7 +179,13 @@ impl InstanceClient {
         } else {
             client.known_endpoint()?
         };
-        let flow = WaitForEvent::new(endpoint, id.clone(), names, since, client.patience())?;
+        let flow = WaitForEvent::new(
+            endpoint,
+            id.clone(),
+            names,
+            since,
+            client.outage_tolerance(),
+        )?;
         let call = call.unwrap_or_else(|| client.describe(&GetInstance { id }));
         let hides = |dialect: Dialect| !dialect.keeps_event_data();
         let event = client.drive(call, flow).map_err(|error| {
@@ -184,7 +195,7 @@ impl InstanceClient {
                 false => error,
             }
         })?;
-        client.watchdog().note_listening(id);
+        client.known_inputs().note_listening(id);
         Ok(event)
     }
 }
@@ -193,7 +204,7 @@ impl InstanceClient {
 pub(crate) fn ended(client: &Client, id: &InstanceId) -> Result<Option<Ended>, Error> {
     let ended = match client.call(&GetInstance { id }) {
         Ok(info) => Ended::of(info).ok(),
-        Err(error) if error.is_hubs_not_found() => Some(Ended::gone(id)),
+        Err(error) if error.is_not_found_by_hub() => Some(Ended::gone(id)),
         Err(error) => return Err(error),
     };
     if ended.is_some() {
@@ -202,10 +213,11 @@ pub(crate) fn ended(client: &Client, id: &InstanceId) -> Result<Option<Ended>, E
     Ok(ended)
 }
 
-/// Upper bound for the status request after a stream was lost.
+/// Upper bound for the status request after the connection of a stream was lost.
 const STATUS_LIMIT: Duration = Duration::from_secs(2);
 
-/// Replaces the error of a lost stream by its cause, if the instance has ended or the hub is gone.
+/// Replaces the error of a lost connection by its cause, if the instance has ended or the hub is
+/// unreachable.
 pub(crate) fn explain_loss(client: &Client, id: &InstanceId, error: Error) -> Error {
     let is_lost = match error.kind() {
         ErrorKind::Transport(error) => error.phase >= Phase::Send,

@@ -85,7 +85,7 @@ impl BuildError {
             | Self::Deploy {
                 source: DeployError::Hub(error),
                 ..
-            } => error.may_pass() && !error.is_cancelled(),
+            } => error.may_be_transient() && !error.is_cancelled(),
             _ => false,
         }
     }

@@ -14,7 +14,7 @@ pub struct Deployed {
     pub change: DeployChange,
     /// Earlier sequences of the key that still exist, because they are in use, the hub refuses to
     /// delete them, or [`DeployKey::remove_old`](crate::DeployKey::remove_old) is not set.
-    pub left: Vec<SequenceId>,
+    pub remaining: Vec<SequenceId>,
 }
 
 /// The difference between a package and the earlier deployment.

@@ -44,7 +44,7 @@ impl DeployKey {
     ///
     /// When a hub replaces a package in place, it does not delete the files of the old package.
     /// Files that the new package does not contain may remain.
-    pub fn anew(mut self) -> Self {
+    pub fn never_in_place(mut self) -> Self {
         self.in_place = false;
         self
     }

@@ -24,13 +24,14 @@ pub(super) struct DeployRun<'a> {
 }
 
 impl DeployRun<'_> {
+    /// Uploads the package if necessary. Returns the new content of the state file for the key.
     pub(super) fn deploy(&mut self) -> Result<(DeployChange, DeployRecord), DeployError> {
         let before = self.state.find(self.host.base_url(), &self.key.name);
         let Some(mut before) = before.cloned() else {
             return self.create(DeployChange::Created, Vec::new());
         };
         let info = match self.host.sequence_info(&before.sequence) {
-            Err(error) if error.is_hubs_not_found() => {
+            Err(error) if error.is_not_found_by_hub() => {
                 return self.create(DeployChange::Created, before.left);
             }
             info => info?,
@@ -64,7 +65,7 @@ impl DeployRun<'_> {
         self.save(record)?;
         let sequence = self.host.sequence(&record.sequence)?;
         match sequence.overwrite(self.package.verified_upload(self.digest)) {
-            Err(error) if error.is_hubs_conflict() || error.is_hubs_not_found() => Ok(None),
+            Err(error) if error.is_conflict_by_hub() || error.is_not_found_by_hub() => Ok(None),
             result => Ok(Some(result?.info()?)),
         }
     }
@@ -106,7 +107,7 @@ impl DeployRun<'_> {
     pub(super) fn remove_old(&mut self, record: &mut DeployRecord) -> Result<(), DeployError> {
         for id in record.left.clone() {
             match self.host.delete_sequence(&id) {
-                Err(error) if error.is_hubs_not_found() => {}
+                Err(error) if error.is_not_found_by_hub() => {}
                 // The hub or a proxy refuses, for example because the sequence is in use. The
                 // package is deployed nevertheless, so this is not an error.
                 Err(error) if error.api().is_some() => continue,

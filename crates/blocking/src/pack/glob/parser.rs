@@ -26,6 +26,7 @@ pub(super) fn parse(pattern: &[u8]) -> Result<Vec<Token>, &'static str> {
     Ok(tokens)
 }
 
+/// A position in a pattern.
 struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,

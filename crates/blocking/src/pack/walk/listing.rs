@@ -50,11 +50,11 @@ impl<'a> Listing<'a> {
             ("folders", self.folders, max_folders),
         ] {
             if count > limit {
-                return Err(PackError::TooMuch {
+                return Err(PackError::LimitExceeded {
                     path: self.root.into(),
                     limit,
                     unit,
-                    most: self.largest_share(unit == "bytes"),
+                    largest: self.largest_share(unit == "bytes"),
                 });
             }
         }

@@ -57,7 +57,7 @@ pub(super) fn open(
     let instance = instance.with_cancel(token).with_idle_timeout(None);
     let mut log = instance.host.client.open_on_thread(call, open)?;
     match log.await_head(Some(Instant::now() + HEAD_LIMIT)) {
-        Err(error) if error.is_hubs_not_found() => Ok(None),
+        Err(error) if error.is_not_found_by_hub() => Ok(None),
         opened => opened.map(|()| Some(log)),
     }
 }

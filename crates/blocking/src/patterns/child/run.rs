@@ -57,29 +57,34 @@ impl SequenceClient {
     /// [`std::process::Command::output`].
     ///
     /// Starts an instance (`POST /sequence/:id/start`), sends it the input, and reads `output`,
-    /// `stdout` and `stderr`. The run is complete when `output` has ended, the process is still
-    /// alive, and nothing was printed for 0.2 seconds. A hub would keep the process for 10 more
-    /// seconds. The client kills it instead and reads the streams to their ends, which takes
-    /// another 0.2 seconds on hubs of 1.x. If the process dies, the run ends within three seconds,
-    /// and [`Output::ended`] tells how it died.
+    /// `stdout` and `stderr`. The sequence has completed when its `output` has ended, its process
+    /// is still alive, and nothing was printed for 0.2 seconds. A hub would keep the process for 10
+    /// more seconds. The client kills it instead, and reads the streams to their ends. This takes
+    /// another 0.2 seconds on hubs of 1.x.
     ///
-    /// If the function of the sequence returns nothing, `output` contains the text `undefined` and
-    /// ends when the function returns, or when its promise is resolved. If timers go on after that,
-    /// use [`RunOptions::until_exit`].
+    /// If the process dies, the run ends within three seconds, and [`Output::ended`] tells how it
+    /// died.
     ///
+    /// If the function of the sequence returns nothing, `output` ends with the text `undefined`
+    /// when the function returns. If the function is asynchronous, `output` ends when its promise
+    /// is resolved. If timers continue after that, use [`RunOptions::until_exit`].
+    ///
+    /// # Limits
     /// The limits of the handle apply to the whole run. The idle timeout counts only while neither
     /// the input nor any of the streams makes progress. A run that fails or reaches a limit kills
     /// its instance.
     ///
-    /// On hubs of 0.18, the client sends the input when the log says that the sequence is loaded,
-    /// or after 10 seconds. Before that, such a hub may deliver the input twice. If the run ends
-    /// while the reader of an input blocks, the thread that reads is left behind.
+    /// # Input
+    /// A hub of 0.18 may deliver input twice that arrives before the sequence is loaded. On such a
+    /// hub, the client waits until the log says that the sequence is loaded, for up to 10 seconds.
+    ///
+    /// The input is read on a separate thread. If its reader blocks when the run ends, that thread
+    /// continues until the reader returns.
     ///
     /// # Errors
-    /// The hub refused the start, a stream or the input failed, or a limit was reached. These are
-    /// not errors:
-    /// - The instance dies, see [`Output::exit`].
-    /// - The sequence does not read its input to the end.
+    /// The hub refused the start, a stream or the input failed, or a limit was reached. It is not
+    /// an error if the instance dies, see [`Output::exit`], or if the sequence does not read its
+    /// input to the end.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, StartOptions};

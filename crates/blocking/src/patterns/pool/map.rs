@@ -44,14 +44,15 @@ pub struct Map<R> {
 }
 
 impl InstancePool {
-    /// Runs many jobs on the instances of the pool, and returns an iterator over the results. Job
-    /// and result are each a line of JSON. See [`Channel`](crate::Channel) for the protocol that
-    /// the sequence must follow.
+    /// Runs many jobs on the instances of the pool, and returns an iterator over the results. Each
+    /// job is a line of JSON, and so is each response. [`Channel`](crate::Channel) describes what
+    /// the sequence must do.
     ///
-    /// One thread takes the jobs from the iterator, which may block without delaying results. It
-    /// takes at most four times as many jobs as fit into the instances, until results are handed
-    /// out. Also, each slot of the pool has a thread. It [checks out](Self::checkout) an instance
-    /// and opens a channel, and uses both as long as there are jobs.
+    /// One thread takes the jobs from the iterator, which may block without delaying results. Jobs
+    /// whose results you have not taken yet are limited to four times the number that the instances
+    /// work on: one for each instance, or the depth of [`MapOptions::pipelined`]. Also, there is a
+    /// thread for each instance of the pool. It [checks out](Self::checkout) an instance, opens a
+    /// channel, and uses both as long as there are jobs.
     ///
     /// The deadline and the cancel token of the first sequence's handle apply to the whole map. The
     /// idle timeout of a sequence's handle applies to each response of its instances.
@@ -59,16 +60,16 @@ impl InstancePool {
     /// # Deadlocks
     /// A second map on the same pool waits until the first one returns an instance. Do not use the
     /// iterator of one map as the jobs of another, and do not start a map in a progress callback:
-    /// both block forever. Collect the results of the first map instead.
+    /// both block forever. Take all results of the first map before you start the second one.
     ///
     /// # Errors
     /// [`ErrorKind::Thread`] if a thread could not be created.
     ///
-    /// The result of a job is the error of its last attempt, or [`ErrorKind::Attempts`] if there
-    /// were several. It is
-    /// - [`ErrorKind::Request`] if the job cannot be encoded as a line of JSON,
-    /// - [`ErrorKind::Reply`] if the response cannot be decoded,
-    /// - [`ErrorKind::NoInstance`] if no instance is left.
+    /// If a job fails, its result is the error of the attempt, or [`ErrorKind::Attempts`] after
+    /// several attempts. In particular:
+    /// - [`ErrorKind::Request`]: the job cannot be encoded as a line of JSON.
+    /// - [`ErrorKind::Reply`]: the response cannot be decoded.
+    /// - [`ErrorKind::NoInstance`]: no instance is left.
     ///
     /// ```no_run
     /// use scramjet_client_blocking::{Error, InstancePool, MapOptions};
@@ -192,14 +193,18 @@ impl<R> Iterator for Map<R> {
                 if state.stopped || state.exhausted {
                     return None;
                 }
-                if let Err(reason) = runner.limits.check() {
+                if let Err(reason) = runner.call.limits.check() {
                     // No more jobs are taken. The next job gets this error.
                     state.stopped = true;
                     let error = runner.call.stopped(reason, Phase::Connect);
                     return Some((state.taken, Err(error)));
                 }
             }
-            let deadline = runner.limits.deadline.filter(|at| *at > Instant::now());
+            let deadline = runner
+                .call
+                .limits
+                .deadline
+                .filter(|at| *at > Instant::now());
             state = runner.state.wait(state, deadline);
         }
     }

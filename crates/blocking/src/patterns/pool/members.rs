@@ -7,7 +7,7 @@ use std::time::Duration;
 use scramjet_client_core::StartOptions;
 
 use crate::call::options::CallOptions;
-use crate::client::Life;
+use crate::client::life::Life;
 use crate::error::Error;
 use crate::handles::instance::InstanceClient;
 use crate::handles::sequence::SequenceClient;
@@ -41,13 +41,15 @@ pub(super) struct Member {
     pub(super) instance: InstanceClient,
     /// Shared with the handles of the instance. It ends when the instance has ended or was evicted.
     pub(super) life: Life,
-    /// A thread kills the instance, or it has ended. An evicted instance may still run unclaimed.
+    /// A thread has claimed the right to kill the instance, or it has ended. Not set when the
+    /// instance is evicted, because it may still be running.
     pub(super) claimed: AtomicBool,
     pub(super) checked_out: AtomicBool,
 }
 
 impl Member {
-    /// Adds an instance to the pool. Its handles report to the pool if they notice its end.
+    /// Creates the member for an instance. The handles of the instance report to the pool if they
+    /// notice its end.
     pub(super) fn new(mut instance: InstanceClient) -> Self {
         let life = Life::of(instance.id());
         instance.host.client.life = Some(life.clone());
@@ -61,13 +63,13 @@ impl Member {
 
     /// Returns `true` if the instance has ended or was evicted.
     pub(super) fn is_lost(&self) -> bool {
-        self.life.is_over()
+        self.life.has_ended()
     }
 
     /// Removes the instance from the pool, and claims the right to kill it. Returns `false` if
     /// another thread has claimed it, or it has ended.
     pub(super) fn claim(&self) -> bool {
-        self.life.end();
+        self.life.mark_ended();
         !self.claimed.swap(true, Ordering::Relaxed)
     }
 }

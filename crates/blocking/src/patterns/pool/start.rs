@@ -8,6 +8,8 @@ use scramjet_client_core::StartOptions;
 
 use crate::call::context::CallContext;
 use crate::error::Error;
+#[cfg(doc)]
+use crate::error::ErrorKind;
 use crate::handles::instance::InstanceClient;
 use crate::handles::sequence::SequenceClient;
 use crate::limits::cancel::CancelToken;
@@ -34,8 +36,9 @@ impl PoolOptions {
     /// instance use the limits of the handle for its hub.
     ///
     /// # Errors
-    /// There is no sequence, a thread could not be created, or an instance could not be started.
-    /// The client then kills the instances that it has started, also if `start` panics.
+    /// [`ErrorKind::Request`] if there is no sequence, [`ErrorKind::Thread`] if a thread could not
+    /// be created, and otherwise the first error of starting an instance. The client then kills the
+    /// instances that it has started. It does the same if `start` panics.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -182,7 +185,7 @@ impl InstancePool {
     fn spawn(&mut self, work: impl FnOnce(&Shared) + Send + 'static) -> Result<(), Error> {
         let shared = Arc::clone(&self.shared);
         let thread = threads::spawn("scramjet-pool", move || work(&shared));
-        let call = || CallContext::in_general("start pool");
+        let call = || CallContext::without_request("start pool");
         self.threads
             .push(thread.map_err(|error| call().failed(error))?);
         Ok(())

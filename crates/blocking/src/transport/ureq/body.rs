@@ -9,10 +9,12 @@ use super::send_context;
 
 /// Reads an upload until the server has responded or closed the connection.
 ///
-/// ureq reads the response only after the whole upload. So this reader then reports the end of the
-/// upload, or returns arbitrary bytes up to the announced length. `ExchangeMonitor` discards them.
+/// ureq reads the response only after the whole upload. So if the server has responded early, this
+/// reader reports the end of the upload. If the upload has an announced length, it instead returns
+/// arbitrary bytes up to that length, which `ExchangeMonitor` discards.
 pub(super) struct UploadReader<'a> {
     reader: &'a mut (dyn Read + Send),
+    /// The rest of the announced length.
     left: Option<u64>,
     is_complete: bool,
 }

@@ -11,7 +11,8 @@ pub(super) const USER_AGENT: &str = concat!("scramjet-client/", env!("CARGO_PKG_
 #[non_exhaustive]
 pub struct UreqConfig {
     /// Upper bound for connecting: all addresses of the host, the `CONNECT` tunnel of a proxy and
-    /// the TLS handshake together. `None` leaves it to the operating system. 10 seconds by default.
+    /// the TLS handshake together. 10 seconds by default. With `None`, only the timeouts of the
+    /// operating system apply.
     pub connect_timeout: Option<Duration>,
     /// Certificates to trust (PEM, one or more), and no others. `None` trusts the root certificates
     /// of Mozilla with rustls, and those of the operating system with native-tls.
@@ -29,9 +30,10 @@ pub struct UreqConfig {
     /// of concurrent calls: connections beyond it are closed after their call. 64 by default.
     pub max_idle_connections: usize,
     /// Time without data after which the operating system probes the other end of a connection (TCP
-    /// keep-alive). The connection is lost if three probes (ten on Windows) stay unanswered. An
-    /// interrupted link is thus detected after twice this time, also by calls without a timeout.
-    /// 15 seconds by default; at least 1 second, and at most 32,767. `None` never probes.
+    /// keep-alive). If three probes (ten on Windows) remain unanswered, the connection is lost. So
+    /// calls without a timeout also detect an interrupted link, after twice this time. 15 seconds
+    /// by default. Times below 1 second or above 32,767 seconds are raised or lowered to these.
+    /// `None` disables the probes.
     pub tcp_keep_alive: Option<Duration>,
 }
 
@@ -51,7 +53,7 @@ impl Default for UreqConfig {
 }
 
 impl UreqConfig {
-    /// Returns the name of an option that differs from its default.
+    /// Returns the name of an option that differs from its default, if there is one.
     pub(crate) fn set(&self) -> Option<&'static str> {
         let default = Self::default();
         let others = [
@@ -72,7 +74,7 @@ impl UreqConfig {
         self.tls_option().or_else(|| first_set(others))
     }
 
-    /// Returns the name of a TLS option that differs from its default.
+    /// Returns the name of a TLS option that differs from its default, if there is one.
     pub(super) fn tls_option(&self) -> Option<&'static str> {
         first_set([
             (self.ca_certificates.is_some(), "ca_certificates"),

@@ -92,7 +92,7 @@ fn open(host: String, timeout: NextTimeout, limits: &CallLimits) -> Result<TcpSt
         happy_eyeballs::connect(addresses, end, limits.cancel.as_ref(), ATTEMPT_DELAY)
     });
     match stream {
-        // Not a timeout of the operating system, which may be shorter.
+        // A timeout of the operating system has an error code, and may be shorter.
         Err(error)
             if error.kind() == ErrorKind::TimedOut
                 && error.get_ref().is_none()
@@ -104,11 +104,11 @@ fn open(host: String, timeout: NextTimeout, limits: &CallLimits) -> Result<TcpSt
     }
 }
 
-/// The longest time that Linux accepts.
+/// The longest keep-alive time that Linux accepts.
 const MAX_KEEP_ALIVE: Duration = Duration::from_secs(32_767);
 
-/// Number of unanswered probes after which the connection is lost. Their intervals add up to the
-/// time before the first one.
+/// Number of unanswered probes after which the connection is lost. All of them together take as
+/// long as the time before the first one.
 #[cfg(any(
     target_os = "linux",
     target_os = "android",
@@ -117,8 +117,8 @@ const MAX_KEEP_ALIVE: Duration = Duration::from_secs(32_767);
 ))]
 const PROBES: u32 = if cfg!(windows) { 10 } else { 3 };
 
-/// Makes the operating system probe the connection after this time without data. Otherwise a read
-/// would wait forever after the link was interrupted.
+/// Makes the operating system probe the connection after `idle` without data. Without probes, a
+/// read would wait forever after the link was interrupted.
 fn enable_keep_alive(stream: &TcpStream, idle: Duration) -> io::Result<()> {
     // The operating system counts in whole seconds.
     let idle = idle.clamp(Duration::from_secs(1), MAX_KEEP_ALIVE);

@@ -1,4 +1,4 @@
-//! Errors on their way through ureq.
+//! Conversion of ureq's errors.
 
 use std::error::Error as StdError;
 use std::{fmt, io};
@@ -21,8 +21,8 @@ impl fmt::Display for ConnectionLost {
 
 impl StdError for ConnectionLost {}
 
-/// Returns the error inside an error of ureq: a [`StopReason`], the content of a [`ConnectionLost`]
-/// or another I/O error.
+/// Returns the cause inside an error of ureq, for example a [`StopReason`] or an I/O error. A
+/// [`ConnectionLost`] becomes the I/O error that it wraps, and a timeout becomes `TimedOut`.
 pub(super) fn source_of(error: ::ureq::Error) -> BoxError {
     match error {
         ::ureq::Error::Io(error) => match error.downcast::<StopReason>() {
@@ -31,17 +31,17 @@ pub(super) fn source_of(error: ::ureq::Error) -> BoxError {
                 .downcast::<ConnectionLost>()
                 .map_or_else(Into::into, |ConnectionLost(error)| error.into()),
         },
-        // Only connecting has a timeout of ureq.
+        // ureq has only the connect timeout.
         error @ ::ureq::Error::Timeout(_) => io::Error::new(io::ErrorKind::TimedOut, error).into(),
         error => error.into(),
     }
 }
 
-/// Converts an error of a response body. A connection that was closed early becomes an
-/// `UnexpectedEof`.
+/// Converts an error of a response body. It becomes an `UnexpectedEof` if the connection was closed
+/// before the end of the body.
 pub(super) fn body_error(error: io::Error) -> io::Error {
     match ::ureq::Error::from(error) {
-        // The connection was closed within the length of a chunk.
+        // The connection was closed inside the size line of a chunk.
         error @ ::ureq::Error::BodyStalled => io::Error::new(io::ErrorKind::UnexpectedEof, error),
         error => match error.into_io().downcast::<ConnectionLost>() {
             Ok(ConnectionLost(error)) => io::Error::new(io::ErrorKind::UnexpectedEof, error),

@@ -15,13 +15,17 @@ pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Connects to the address that responds first.
 ///
-/// The attempt for each address starts `delay` after the one before it, or as soon as that one
+/// The attempt for each address starts `delay` after the previous one, or as soon as an attempt
 /// fails. Earlier attempts continue meanwhile. If the time until `end` is too short for all
 /// addresses, the delay is shorter.
 ///
 /// Needs no thread. If only one attempt is pending and the call cannot be cancelled, the operating
-/// system waits (`poll`). Otherwise this function checks all attempts at intervals, because the
-/// standard library cannot wait for several sockets.
+/// system waits for it (`poll`). Otherwise this function checks all attempts at intervals, because
+/// the standard library cannot wait for several sockets.
+///
+/// # Errors
+/// All attempts have failed (the error of the last one), the time is over (`TimedOut`), or the call
+/// was cancelled (a [`StopReason`]).
 pub(super) fn connect(
     addresses: Vec<SocketAddr>,
     end: Option<Instant>,
@@ -94,13 +98,13 @@ pub(super) fn connect(
     }
 }
 
-/// An attempt that has not failed.
+/// An attempt to connect that has not failed.
 enum Attempt {
     Connected(Socket),
     Pending(Socket),
 }
 
-/// Starts to connect, and waits for this time.
+/// Starts to connect, and waits up to `wait` for the result.
 fn attempt(address: SocketAddr, wait: Duration) -> io::Result<Attempt> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     match socket.connect_timeout(&address.into(), wait) {
@@ -132,7 +136,7 @@ fn finish(socket: Socket) -> io::Result<TcpStream> {
 }
 
 /// Returns the pause before the next check of the pending attempts: a small part of the time since
-/// the last attempt started, so that connecting is delayed little.
+/// the last attempt started, so that checks are few and delay connecting little.
 fn check_interval(elapsed: Duration) -> Duration {
     (elapsed / 16).clamp(Duration::from_micros(50), Duration::from_millis(10))
 }

@@ -6,9 +6,10 @@ use ::ureq::unversioned::transport::Buffers;
 
 /// Buffers that use physical memory only as far as they are filled.
 ///
-/// ureq's `LazyBuffers` write zeros to the whole buffers at the first use: 256 KiB per connection
-/// with its default sizes, even if a thread only waits for a small event. These allocate zeroed
-/// memory, which the operating system provides page by page: 8 KiB for such a connection.
+/// ureq's own `LazyBuffers` write zeros to the whole buffers at the first use: 256 KiB per
+/// connection with its default sizes, even if a thread only waits for a small event. These buffers
+/// allocate zeroed memory, which the operating system provides page by page: 8 KiB for such a
+/// connection.
 #[derive(Debug)]
 pub(super) struct LazyBuffers {
     input: Vec<u8>,
@@ -84,8 +85,8 @@ impl Buffers for LazyBuffers {
     }
 
     fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
-        // ureq reads the upload into the spare capacity of the input. That is nearly always all of
-        // it: only a response before the upload may be there, which must not block the upload.
+        // ureq reads the upload into the spare capacity of the input. During an upload, the input
+        // is nearly always empty. It may hold an early response, which must not block the upload.
         const MIN_SPARE: usize = 10 << 10;
         if self.spare_input().len() < MIN_SPARE {
             let size = self.unconsumed.end.saturating_add(MIN_SPARE);

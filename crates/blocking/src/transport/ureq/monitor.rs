@@ -1,4 +1,4 @@
-//! Observes each exchange above TLS, and corrects what ureq would do.
+//! Observes each exchange above TLS, and changes the behavior of ureq.
 //!
 //! - Records the phase, the timings and the reason phrase, which ureq does not report.
 //! - Ends an upload as soon as the server rejects it. ureq reads nothing during an upload.
@@ -85,14 +85,14 @@ impl<In: Transport> ExchangeMonitor<In> {
         status >= 300
     }
 
-    /// Returns the status of a final response that has already arrived; 0 if nothing more can be
-    /// read.
+    /// Returns the status of a final response that has already arrived. `None` if none has arrived,
+    /// 0 if nothing more can be read.
     fn early_status(&mut self) -> Option<u16> {
-        // It may have arrived together with an interim response.
+        // The final response may have arrived together with an interim one.
         let mut head = response_head::final_head(self.inner.buffers().input());
         if head.is_none() && self.socket.has_input() {
-            // TLS has messages of its own, so there may be no data for HTTP. The next read repeats
-            // an error.
+            // The input may be a TLS message without HTTP data, so do not wait long. Errors are
+            // ignored here, because the next read returns them again.
             let short = NextTimeout {
                 after: Duration::from_millis(1).into(),
                 reason: Timeout::RecvResponse,
@@ -109,7 +109,8 @@ impl<In: Transport> ExchangeMonitor<In> {
         head.map(|head| head.status)
     }
 
-    /// Sends, and checks for a rejection when the server responds instead of accepting data.
+    /// Sends a part of the request. If sending pauses because data has arrived, checks for a
+    /// rejection before it resumes.
     fn send(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         self.inner.transmit_output(amount, timeout)?;
         self.socket.check_stopped()?;
@@ -123,7 +124,8 @@ impl<In: Transport> ExchangeMonitor<In> {
         Ok(())
     }
 
-    /// Discards the rest of the upload.
+    /// Ends the upload and discards the rest. `closed` is the error by which the server closed the
+    /// connection.
     fn end_upload(&self, closed: Option<io::Error>) {
         self.socket.discard_writes();
         send_context::with(|context| {
@@ -132,10 +134,11 @@ impl<In: Transport> ExchangeMonitor<In> {
         });
     }
 
-    /// Waits for `100 Continue` or a final response. ureq recognizes a `100 Continue` only without
-    /// headers and in one piece, and treats all else as the final response. So this function
-    /// consumes interim responses, and reports a `100 Continue` as the end of ureq's timeout, after
-    /// which ureq sends the upload.
+    /// Waits for `100 Continue` or a final response.
+    ///
+    /// ureq recognizes a `100 Continue` only if it has no headers and arrives in one piece. It
+    /// would treat all other input as the final response. So this function consumes interim
+    /// responses. It reports a `100 Continue` as a timeout, after which ureq sends the upload.
     fn await_continue(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let begin = Instant::now();
         loop {
@@ -159,9 +162,9 @@ impl<In: Transport> ExchangeMonitor<In> {
         }
     }
 
-    /// Returns `true` if the buffers below hold unread data, perhaps not yet decrypted. It must not
-    /// become the response to the next request. The connection is also unusable if it has ended or
-    /// cannot be decrypted. Does not read from the socket, because there is no time to wait.
+    /// Returns `true` if the buffers below hold unread data, decrypted or not. Such data must not
+    /// become the response to the next request. Also returns `true` if the connection has ended or
+    /// its data cannot be decrypted. The timeout of zero prevents a read from the socket.
     fn has_unread_input(&mut self) -> bool {
         let no_time = NextTimeout {
             after: Duration::ZERO.into(),
@@ -175,7 +178,7 @@ impl<In: Transport> ExchangeMonitor<In> {
     fn begin_exchange(&mut self, mut amount: usize) -> Result<usize, Error> {
         if let Some(proxy) = &self.forward_proxy {
             send_context::with(|context| context.forward_proxy = Some(Arc::clone(proxy)));
-            // The output holds the complete head, because it is shorter than the buffer.
+            // The first output is the complete head, because heads are shorter than the buffer.
             let rewritten = proxy.rewrite_head(self.inner.buffers().output(), amount);
             amount = rewritten.ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
         }
@@ -225,7 +228,7 @@ impl<In: Transport> Transport for ExchangeMonitor<In> {
             return Ok(());
         }
         let sent = self.send(amount, timeout);
-        // The server may have responded before it closed the connection, so this is no error yet.
+        // Not an error yet, because the server may have responded before it closed the connection.
         let closed = self.socket.take_closed();
         send_context::with(|context| match (&sent, &closed) {
             (Ok(()), None) => context.part_sent(),
@@ -243,9 +246,9 @@ impl<In: Transport> Transport for ExchangeMonitor<In> {
         if timeout.reason == Timeout::Await100 {
             return self.await_continue(timeout);
         }
-        // ureq waits for more input although a complete head is in the buffer. This happens with a
-        // final response instead of a `100 Continue`, and with one read during the upload. So
-        // report input once without waiting.
+        // ureq waits for more input even if a complete head is in the buffer already: a final
+        // response instead of a `100 Continue`, or one that was read during the upload. So report
+        // input once without waiting.
         if let Some(state) = self.exchange.as_mut().filter(|state| !state.head_announced) {
             let head = response_head::final_head(self.inner.buffers().input());
             if head.is_some_and(|head| head.length.is_some()) {

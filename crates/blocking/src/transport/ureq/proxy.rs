@@ -1,7 +1,7 @@
 //! Chooses the proxy for a hub and sends requests through it.
 //!
-//! ureq sends everything through `CONNECT` tunnels, which many proxies refuse for `http` hubs, and
-//! uses one proxy for all schemes.
+//! ureq's own proxy support does not suffice: it sends all requests through `CONNECT` tunnels,
+//! which many proxies refuse for `http` hubs, and it uses one proxy for all schemes.
 
 mod address;
 mod environment;

@@ -14,9 +14,9 @@ use ::ureq::unversioned::transport::NextTimeout;
 use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::support::threads;
 
-/// Resolves nothing. ureq calls its resolver before it looks for an idle connection, so each
-/// request would pay for name resolution (`getaddrinfo`, 15 µs for `localhost`). `TcpConnector`
-/// calls [`resolve`] instead, only for new connections.
+/// A resolver for ureq that resolves nothing. ureq calls its resolver before it looks for an idle
+/// connection, so each request would pay for name resolution (`getaddrinfo`, 15 µs for
+/// `localhost`). `TcpConnector` calls [`resolve`] instead, only for new connections.
 #[derive(Debug)]
 pub(super) struct LazyResolver;
 
@@ -55,7 +55,7 @@ pub(super) fn resolve(
             .recv_timeout(end.saturating_duration_since(Instant::now()))
             .ok(),
     };
-    // The other thread always sends a result, so there is none only after the time limit.
+    // The other thread always sends a result, so a missing one means that the time is over.
     result.unwrap_or_else(|| Err(ErrorKind::TimedOut.into()))
 }
 

@@ -18,8 +18,8 @@ pub(super) struct ResponseHead {
     pub(super) stays_open: bool,
 }
 
-/// Parses the head of the final response, after any interim responses (1xx). Its status line must
-/// be complete.
+/// Parses the head of the final response, after any interim responses (1xx). `None` if its status
+/// line is incomplete or malformed.
 pub(super) fn final_head(mut input: &[u8]) -> Option<ResponseHead> {
     for _ in 0..=MAX_INTERIM {
         let head = first_head(input)?;
@@ -38,7 +38,7 @@ const MAX_INTERIM: usize = 16;
 /// Upper bound for the headers of a response, as in ureq.
 const MAX_HEADERS: usize = 128;
 
-/// Parses the first head, interim or final. Its status line must be complete.
+/// Parses the first head, interim or final. `None` if its status line is incomplete or malformed.
 pub(super) fn first_head(input: &[u8]) -> Option<ResponseHead> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
@@ -70,7 +70,7 @@ pub(super) fn first_complete(input: &[u8]) -> Option<(u16, usize)> {
     first_head(input).and_then(|head| Some((head.status, head.length?)))
 }
 
-/// Parses `Keep-Alive: timeout=5, max=100`.
+/// Returns the timeout of a header such as `Keep-Alive: timeout=5, max=100`.
 fn keep_alive(header: &httparse::Header<'_>) -> Option<Duration> {
     let parameters = Some(header.value)
         .filter(|_| header.name.eq_ignore_ascii_case("keep-alive"))
@@ -78,13 +78,13 @@ fn keep_alive(header: &httparse::Header<'_>) -> Option<Duration> {
     let timeout = parameters
         .split(',')
         .find_map(|parameter| parameter.trim().strip_prefix("timeout="))?;
-    // A u32 of seconds is longer than any connection is kept.
+    // A u32, so that the time can be multiplied without an overflow.
     Some(Duration::from_secs(
         timeout.trim().parse::<u32>().ok()?.into(),
     ))
 }
 
-/// Parses `Connection: keep-alive`.
+/// Returns `true` for the header `Connection: keep-alive` or `Proxy-Connection: keep-alive`.
 fn stays_open(header: &httparse::Header<'_>) -> bool {
     let names = ["connection", "proxy-connection"];
     let value = String::from_utf8_lossy(header.value);

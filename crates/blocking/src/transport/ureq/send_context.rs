@@ -30,7 +30,7 @@ pub(super) struct SendContext {
     /// The status and reason phrase of the response.
     pub(super) status_line: Option<(u16, String)>,
     pub(super) timings: Timings,
-    /// Start of the phase, or time of the last write.
+    /// Start of the current phase, or time of the last write.
     since: Instant,
 }
 
@@ -52,7 +52,8 @@ impl Default for SendContext {
 }
 
 impl SendContext {
-    /// Ends a phase of connecting at this time, and begins the next one.
+    /// Records the duration of the current phase of connecting until `now`, and begins the next
+    /// one.
     pub(super) fn enter(&mut self, next: Phase, now: Instant) {
         let took = Some(now.saturating_duration_since(self.since));
         match self.phase {
@@ -69,7 +70,8 @@ impl SendContext {
         (self.phase, self.since) = (self.phase.max(Phase::Connect), Instant::now());
     }
 
-    /// Records that a part of the request was sent. It may be the last one.
+    /// Records that a part of the request was sent. It may be the last one, so the phase becomes
+    /// [`Phase::Wait`].
     pub(super) fn part_sent(&mut self) {
         let now = Instant::now();
         self.timings.send =
@@ -93,7 +95,7 @@ pub(super) fn is_available() -> bool {
     CONTEXT.try_with(|_| ()).is_ok()
 }
 
-/// Runs `send` with a new context, and returns both results.
+/// Runs `send` with a new context. Returns its result and the context.
 pub(super) fn run<T>(
     limits: CallLimits,
     needs_new_connection: bool,

@@ -1,4 +1,4 @@
-//! A socket that keeps the limits of a call and that another thread can shut down.
+//! A socket that applies the limits of a call, and that another thread can shut down.
 
 use std::io::{self, ErrorKind};
 use std::net::TcpStream;
@@ -15,8 +15,8 @@ use crate::limits::cancel::OnCancel;
 use crate::support::sync::lock;
 use crate::transport::is_closed;
 
-/// A socket and its state, shared by the `Socket` below TLS, the `ExchangeMonitor` above TLS and
-/// the hook of a [`CancelToken`](crate::CancelToken).
+/// A socket and its state. The `Socket` below TLS, the `ExchangeMonitor` above TLS and the hook of
+/// a [`CancelToken`](crate::CancelToken) share it.
 #[derive(Debug)]
 pub(super) struct SharedSocket {
     stream: TimedStream,
@@ -43,10 +43,10 @@ struct Sending {
     is_request: bool,
     /// The operating system has accepted a part of the request.
     is_started: bool,
-    /// Writes pause when something arrives, because it may be an early response.
+    /// A blocked write pauses if data arrives, because it may be an early response.
     pauses_for_input: bool,
-    /// Data held back during such a pause. At most the buffers of the transports above, because
-    /// they send nothing until it is over.
+    /// Data held back during such a pause. It is at most the content of the buffers above, because
+    /// the transports send nothing else during the pause.
     held_back: Vec<u8>,
     /// The error by which the server closed the connection.
     closed: Option<io::Error>,
@@ -81,7 +81,7 @@ impl SharedSocket {
     fn set_call(&self, limits: CallLimits, _on_cancel: Option<OnCancel>) {
         let call = CurrentCall { limits, _on_cancel };
         let before = std::mem::replace(&mut *self.call(), call);
-        // Without the lock, because this waits for a running hook.
+        // Dropped without the lock, because this waits for a running hook.
         drop(before);
     }
 
@@ -105,7 +105,7 @@ impl SharedSocket {
         (sending.is_request, sending.pauses_for_input) = (false, false);
     }
 
-    /// Marks everything sent from now on as a request. Sending it pauses when something arrives.
+    /// Marks all data sent from now on as a request. Sending pauses if data arrives.
     pub(super) fn begin_request(&self) {
         let mut sending = self.sending();
         sending.is_request = true;
@@ -113,7 +113,7 @@ impl SharedSocket {
         sending.is_started = false;
     }
 
-    /// Lets the rest of the request be sent without pauses.
+    /// Sends the rest of the request without pauses.
     pub(super) fn stop_pausing(&self) {
         self.sending().pauses_for_input = false;
     }
@@ -125,8 +125,8 @@ impl SharedSocket {
 
     /// Sends within the limits of the call. For a request, two cases are no errors:
     ///
-    /// - Sending pauses if something arrives while the server accepts no data. The rest is held
-    ///   back: see [`is_paused`](Self::is_paused) and [`resume`](Self::resume).
+    /// - Sending pauses if data arrives while the server accepts none. The rest is held back: see
+    ///   [`is_paused`](Self::is_paused) and [`resume`](Self::resume).
     /// - If the server has closed the connection, the rest is discarded, because the response may
     ///   have arrived before: see [`take_closed`](Self::take_closed).
     pub(super) fn send(&self, bytes: &[u8], timeout: NextTimeout) -> Result<(), Error> {
@@ -200,19 +200,19 @@ impl SharedSocket {
         Ok(())
     }
 
-    /// Returns the error that ended an earlier write, in case that a TLS library ignored it.
+    /// Fails if a limit ended an earlier write, because a TLS library may have ignored that error.
     pub(super) fn check_stopped(&self) -> Result<(), Error> {
         let reason = self.sending().stopped;
         reason.map_or(Ok(()), |reason| Err(stopped(reason)))
     }
 
-    /// Returns the error by which the server closed the connection, once.
+    /// Takes the error by which the server closed the connection during a request.
     pub(super) fn take_closed(&self) -> Option<io::Error> {
         self.sending().closed.take()
     }
 
-    /// Receives available data. Waits for it within the limits of the call. Returns 0 at the end of
-    /// the stream.
+    /// Receives data. If none is available, waits within the limits of the call. Returns 0 at the
+    /// end of the stream.
     pub(super) fn receive(
         &self,
         timer: &mut Timer,
@@ -235,7 +235,8 @@ impl SharedSocket {
         }
     }
 
-    /// Converts an error of the socket; `None` if only a wait has ended.
+    /// Converts an error of the socket. `None` if the call can be repeated, because only a wait has
+    /// ended.
     fn fatal(&self, error: io::Error) -> Option<Error> {
         match error.kind() {
             _ if self.is_shut_down() => Some(stopped(StopReason::Cancelled)),
@@ -258,7 +259,7 @@ impl SharedSocket {
         self.is_shut_down.load(Ordering::SeqCst)
     }
 
-    /// Discards everything written from now on. The server needs no more of the request.
+    /// Discards all data written from now on, because the server needs no more of the request.
     pub(super) fn discard_writes(&self) {
         self.discards_writes.store(true, Ordering::SeqCst);
     }

@@ -1,7 +1,7 @@
 //! Reads and writes that wait for a limited time, and lose no data.
 //!
-//! On Unix, the timeouts of the socket limit a wait. On Windows, data may be lost after such a
-//! timeout, so `WSAPoll` limits it.
+//! On Unix, the timeouts of the socket limit a wait. On Windows, such a timeout may lose data, so
+//! `WSAPoll` limits the wait.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,16 +10,16 @@ use std::time::Duration;
 use self::system::READ_TICK;
 pub(super) use self::system::Timer;
 
-/// Upper bound for one wait of a write. A blocked upload checks as often for an early response.
-/// The operating system does not report when in this time it accepted data, so an idle timeout may
-/// be late by as much.
+/// Upper bound for one wait of a write. A blocked upload checks for an early response after each
+/// wait. The operating system does not report when during a wait it accepted data, so an idle
+/// timeout may expire late by this time.
 pub(super) const WRITE_TICK: Duration = Duration::from_millis(50);
 
 /// Lower bound for one wait. The operating system treats zero as no limit.
 const MIN_WAIT: Duration = Duration::from_millis(1);
 
-/// A TCP connection whose blocked reads and writes return `WouldBlock` after a while. Nothing was
-/// read or written then: the caller checks its limits and repeats the call.
+/// A TCP connection whose reads and writes fail with `WouldBlock` after a limited wait. They have
+/// then read or written nothing: the caller checks its limits and repeats the call.
 #[derive(Debug)]
 pub(super) struct TimedStream(TcpStream);
 
@@ -29,7 +29,7 @@ impl TimedStream {
         Ok(Self(stream))
     }
 
-    /// Reads available data. Waits for it for at most `left` (`None`: without a limit).
+    /// Reads data. If none is available, waits for at most `left` (`None`: without a limit).
     pub(super) fn read(
         &self,
         timer: &mut Timer,
@@ -40,7 +40,8 @@ impl TimedStream {
         system::read(&self.0, timer, left, |mut stream| stream.read(buf))
     }
 
-    /// Writes as much as the operating system accepts. Waits for it for at most `left`.
+    /// Writes as much as the operating system accepts. If it accepts nothing, waits for at most
+    /// `left`.
     pub(super) fn write(
         &self,
         timer: &mut Timer,
@@ -68,9 +69,9 @@ impl TimedStream {
 mod system {
     use super::{Duration, TcpStream, WRITE_TICK, io};
 
-    /// Upper bound for one wait of a read with a limit. The socket's timeout thus stays the same
-    /// for most waits, without a system call. A system call for each wait makes a small request
-    /// with a deadline 1.4 to 2.1 µs slower (of 15 µs).
+    /// Upper bound for one wait of a read with a limit. With it, most waits have the same timeout,
+    /// so the socket's timeout needs no change. A change is a system call. One for each wait makes
+    /// a small request with a deadline 1.4 to 2.1 µs slower (of 15 µs).
     pub(super) const READ_TICK: Duration = Duration::from_secs(1);
 
     /// The timeout of one direction of a socket, as last set.
@@ -78,8 +79,8 @@ mod system {
     pub(in super::super) struct Timer(Option<Duration>);
 
     impl Timer {
-        /// Ensures with as few system calls as possible that a wait ends within `left` (`None`: it
-        /// may last). It may end earlier.
+        /// Ensures that a wait ends within `left`. For `None`, any timeout of at least `tick` is
+        /// suitable. Makes a system call only if the current timeout is unsuitable.
         fn set(
             &mut self,
             left: Option<Duration>,
@@ -88,7 +89,7 @@ mod system {
         ) -> io::Result<()> {
             let is_suitable = match (self.0, left) {
                 (Some(current), Some(left)) => current == left,
-                // The caller repeats a wait without a limit.
+                // A wait without a limit may end early, because the caller repeats it.
                 (current, None) => current.is_none_or(|current| current >= tick),
                 (None, Some(_)) => false,
             };
@@ -144,7 +145,7 @@ mod system {
     use super::{Duration, TcpStream, WRITE_TICK, io};
 
     /// Upper bound for one wait of a read. Winsock does not guarantee that `shutdown` wakes a wait
-    /// in another thread, so a read checks as often if its call was cancelled.
+    /// in another thread, so a read checks after each wait if its call was cancelled.
     pub(super) const READ_TICK: Duration = WRITE_TICK;
 
     /// Unused: `WSAPoll` takes its timeout as a parameter.

@@ -1,7 +1,7 @@
 //! Checks the TLS options, performs the TLS handshake and explains TLS errors.
 //!
-//! ureq encrypts. This module checks certificates and keys when the transport is created, and
-//! replaces the errors of the TLS libraries with [`TlsError`].
+//! The TLS connectors of ureq do the encryption. This module checks certificates and keys when the
+//! transport is created, and replaces the errors of the TLS libraries with [`TlsError`].
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod connector;

@@ -7,8 +7,8 @@ use ::ureq::{Error, Timeout};
 
 use crate::limits::call_limits::{CallLimits, StopReason};
 
-/// The time that one read or write may wait: the limits of the call, and the timeout of ureq, which
-/// is only set for connecting and for an interim response.
+/// The time that one read or write may wait. The limits of the call and the timeout of ureq bound
+/// it. ureq has timeouts only for connecting and for `100 Continue`.
 pub(super) struct WaitBudget {
     limits: CallLimits,
     ureq_end: Option<(Instant, Timeout)>,
@@ -33,7 +33,7 @@ impl WaitBudget {
         })
     }
 
-    /// Restarts the idle timeout.
+    /// Records that data was sent, which restarts the idle timeout.
     pub(super) fn progress(&mut self) {
         self.last_progress = Instant::now();
     }
@@ -59,7 +59,7 @@ impl WaitBudget {
     }
 }
 
-/// Wraps the reason for which the caller ends a call.
+/// Wraps a [`StopReason`] in an error of ureq.
 pub(super) fn stopped(reason: StopReason) -> Error {
     Error::Io(reason.into())
 }

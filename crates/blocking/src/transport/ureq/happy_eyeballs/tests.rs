@@ -52,7 +52,7 @@ fn in_30_s() -> Option<Instant> {
     Instant::now().checked_add(Duration::from_secs(30))
 }
 
-/// Without and with a token, because these wait in different ways.
+/// No token and a token, because `connect` waits differently with a token.
 fn tokens() -> [Option<CancelToken>; 2] {
     [None, Some(CancelToken::new())]
 }

@@ -2,14 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-/// Interval of the checks for an early response while the server accepts an upload. A check takes
-/// three system calls, and sending a line takes one. With a check before each line, lines in a row
-/// take 1.33 times as long as with a bare socket, otherwise 1.14 times. If the server accepts no
-/// data, the client checks at once.
+/// Interval of the checks for an early response while the server accepts an upload. If the server
+/// stops accepting data, the client checks at once.
+///
+/// A check takes three system calls, and sending a line takes one. With a check before each line,
+/// lines in a row take 1.33 times as long as with a bare socket. With this interval, they take 1.14
+/// times as long.
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Upper bound for the bytes of interim responses: twice the limit of ureq for one head. ureq would
-/// read them forever.
+/// Upper bound for the bytes of interim responses: twice the limit of ureq for one head. Without a
+/// bound, ureq would read interim responses forever.
 const MAX_INTERIM_BYTES: usize = 128 << 10;
 
 /// The state of an exchange, from the first byte of the request until ureq returns the connection
@@ -19,10 +21,10 @@ pub(super) struct ExchangeState {
     last_check: Instant,
     /// The head of the final response was received.
     pub(super) has_head: bool,
-    /// No more checks for an early rejection: a success was received during the upload, after which
-    /// hubs accept the rest of it, or nothing more can be read.
+    /// Early rejections are no longer checked for, because a success was received during the upload
+    /// (hubs then accept the rest), or because nothing more can be read.
     pub(super) is_accepted: bool,
-    /// ureq was notified of a head that was received before it waited for input.
+    /// [`await_input`](super::ExchangeMonitor) has reported a head that was already in the buffer.
     pub(super) head_announced: bool,
     /// Number of bytes received before the head of the final response.
     interim_bytes: usize,

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::super::response_head::ResponseHead;
 
-/// Upper bound for the idle time of a connection. Node announces that it closes connections after
-/// 5 seconds. A request that is sent while the server closes the connection is lost, and the client
-/// cannot know if the server has processed it. So there is a margin.
+/// Upper bound for the idle time of a connection. Node, which hubs run on, closes connections after
+/// 5 seconds. The margin avoids a request at the moment when the server closes the connection: such
+/// a request is lost, and the client cannot know if the server has processed it.
 pub(in super::super) const MAX_IDLE: Duration = Duration::from_secs(3);
 
 /// The time for which a connection can be reused.
@@ -39,12 +39,12 @@ impl ReuseLimit {
         };
     }
 
-    /// Returns `true` if the connection can be reused for some time.
+    /// Returns `true` if the connection can be reused at all.
     pub(super) fn allows_reuse(&self) -> bool {
         !self.limit.is_zero()
     }
 
-    /// Returns `true` if the time is over.
+    /// Returns `true` if the time for reuse is over.
     pub(super) fn is_over(&self) -> bool {
         self.since.elapsed() >= self.limit
     }

@@ -1,4 +1,4 @@
-//! The address of a proxy, and the credentials for it.
+//! Parses the URL of a proxy.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
-/// The address of a proxy. `Display` and `Debug` omit the user name and password.
+/// The address of a proxy, and its credentials. `Display` and `Debug` omit the credentials.
 #[derive(Clone)]
 pub(in super::super) struct ProxyAddress {
     host: String,
@@ -62,8 +62,8 @@ impl ProxyAddress {
         })
     }
 
-    /// Returns the header line `Proxy-Authorization` with its line break; empty without a user
-    /// name.
+    /// Returns the header line `Proxy-Authorization` with its line break. Empty if the URL has no
+    /// user name.
     pub(super) fn authorization_header(&self) -> String {
         let value = self.authorization.as_ref();
         value.map_or_else(String::new, |value| {
@@ -103,7 +103,7 @@ mod tests {
             ("http://proxy", "http://proxy:80", None),
             ("http://[::1]:3128", "http://[::1]:3128", None),
             ("http://[::1]", "http://[::1]:80", None),
-            // Aladdin and the open sesame of RFC 7617.
+            // The example of RFC 7617.
             (
                 "http://Aladdin:open%20sesame@proxy:3128",
                 "http://proxy:3128",

@@ -9,8 +9,8 @@ use super::address::ProxyAddress;
 use super::error::ProxyError;
 use super::no_proxy::{NoProxy, host_and_port};
 
-/// The proxies that environment variables name, read once. An invalid variable is an error only for
-/// the hubs that it applies to.
+/// The proxies that environment variables name. An invalid variable is an error only for the hubs
+/// that it applies to.
 #[derive(Debug)]
 pub(in super::super) struct EnvironmentProxies {
     http: Setting,
@@ -18,10 +18,11 @@ pub(in super::super) struct EnvironmentProxies {
     no_proxy: NoProxy,
 }
 
-/// The proxy for a scheme, or the name of the invalid variable and the problem.
+/// The proxy for a scheme, or the name of an invalid variable and the problem with it.
 type Setting = Result<Option<ProxyAddress>, (&'static str, String)>;
 
 impl EnvironmentProxies {
+    /// Reads the variables with `get`.
     pub(super) fn read(get: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name| {
             get(name)
@@ -34,7 +35,8 @@ impl EnvironmentProxies {
                 .map(|(name, url)| ProxyAddress::parse(&url).map_err(|problem| (name, problem)))
                 .transpose()
         };
-        // In a CGI program, HTTP_PROXY holds the header `Proxy` of the incoming request.
+        // In a CGI program, HTTP_PROXY holds the header `Proxy` of the incoming request, so it is
+        // untrusted.
         let http: &[_] = match get("REQUEST_METHOD") {
             Some(_) => &["http_proxy", "all_proxy", "ALL_PROXY"],
             None => &["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"],
@@ -50,7 +52,8 @@ impl EnvironmentProxies {
         }
     }
 
-    /// Returns the proxy for this hub; `None` for a direct connection, always for loopback hosts.
+    /// Returns the proxy for this hub. `None` means a direct connection, which loopback hosts and
+    /// the hosts in `NO_PROXY` always get.
     pub(super) fn select(&self, hub: &Uri) -> Result<Option<&ProxyAddress>, ProxyError> {
         let (host, port) = host_and_port(hub);
         if is_loopback(&host) || self.no_proxy.contains(&host, port) {

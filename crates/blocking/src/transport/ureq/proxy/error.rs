@@ -10,12 +10,12 @@ use super::address::ProxyAddress;
 use crate::limits::call_limits::StopReason;
 use crate::transport::BoxError;
 
-/// A problem with a proxy. Displays a sentence that names the proxy without user name and password.
+/// A problem with a proxy. Its message names the proxy without user name and password.
 /// [`Error::proxy`](crate::Error::proxy) returns it.
 ///
-/// Nothing was sent to the hub, with one exception: if a proxy responds to a request for an `http`
-/// hub with `5xx`, it may have forwarded the request. [`Error::phase`](crate::Error::phase) is then
-/// [`Phase::Wait`](crate::transport::Phase).
+/// Nothing was sent to the hub, with one exception: a proxy that responds to a request for an
+/// `http` hub with `5xx` may have forwarded the request. [`Error::phase`](crate::Error::phase) is
+/// then [`Phase::Wait`](crate::transport::Phase::Wait).
 #[derive(Debug)]
 pub struct ProxyError {
     problem: ProxyProblem,
@@ -30,7 +30,7 @@ pub enum ProxyProblem {
     /// Connecting to the proxy failed, or it did not open a tunnel in time.
     Unreachable,
     /// The proxy could not reach the hub or refused the request, and responded with this status.
-    /// 407 (Tinyproxy: also 401) means that it requires a user name and a password.
+    /// 407 (Tinyproxy: also 401) means that the user name and password are missing or wrong.
     Refused(StatusCode),
     /// The server at the proxy's address closed the connection, or does not respond like a proxy.
     NotAProxy,
@@ -53,7 +53,8 @@ impl ProxyError {
         }
     }
 
-    /// Converts the error of an attempt to connect. A [`StopReason`] is returned unchanged.
+    /// Converts an error of connecting to the proxy. Returns a [`StopReason`] or a `ProxyError`
+    /// unchanged.
     pub(in super::super) fn unreachable(
         proxy: &ProxyAddress,
         error: ::ureq::Error,
@@ -100,7 +101,7 @@ impl ProxyError {
         Self::new(ProxyProblem::Refused(status), message)
     }
 
-    /// The error for a request that the proxy may have forwarded.
+    /// Creates the error for a request that the proxy may have forwarded.
     pub(super) fn no_response(proxy: &ProxyAddress, hub: &str, status: StatusCode) -> Self {
         Self::new(
             ProxyProblem::Refused(status),

@@ -22,8 +22,9 @@ impl ForwardProxy {
         }
     }
 
-    /// Rewrites a request for the proxy: absolute URL and `Proxy-Authorization`. The head is in the
-    /// first `length` bytes of `buffer`. Returns its new length, or `None` if it does not fit.
+    /// Rewrites the head of a request in place: makes the URL absolute and adds
+    /// `Proxy-Authorization`. The head is the first `length` bytes of `buffer`. Returns its new
+    /// length, or `None` if the buffer is too small.
     pub(in super::super) fn rewrite_head(&self, buffer: &mut [u8], length: usize) -> Option<usize> {
         let head = buffer.get(..length)?;
         let target = memchr::memchr(b' ', head)? + 1;
@@ -44,8 +45,8 @@ impl ForwardProxy {
         Some(rewritten.len())
     }
 
-    /// Returns the error, and the phase that the request reached, if the proxy itself generated
-    /// this response.
+    /// Converts a response that the proxy itself generated to an error, and returns it with the
+    /// phase that the request reached. `None` if the response comes from the hub.
     pub(in super::super) fn own_response(
         &self,
         status: StatusCode,
@@ -78,12 +79,12 @@ const NOT_SENT: [&[u8]; 4] = [
     b"ERR_ACCESS_DENIED",
 ];
 
-/// The response of a network that requires a login before it forwards requests.
+/// The status of a network that requires a login before it forwards requests.
 const NETWORK_LOGIN: StatusCode = StatusCode::NETWORK_AUTHENTICATION_REQUIRED;
 
-/// Returns `true` if the proxy itself generated a response, and not the hub or a gateway. Responses
-/// of hubs have `Access-Control-Allow-Origin`. Proxies add `Via` to responses that they forward,
-/// and the pages that they generate are not JSON.
+/// Returns `true` if the proxy itself generated a response, and not the hub or a gateway. Three
+/// facts tell them apart: all responses of hubs have `Access-Control-Allow-Origin`, proxies add
+/// `Via` to responses that they forward, and the pages that proxies generate are not JSON.
 fn is_own(status: StatusCode, headers: &HeaderMap) -> bool {
     let value = |name| headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);
     let of_proxies = match status.as_u16() {
@@ -160,7 +161,7 @@ mod tests {
             (503, &[via, squid("ERR_CONNECT_FAIL 111")], Some(Connect)),
             (503, &[via, squid("ERR_DNS_FAIL 0")], Some(Connect)),
             (502, &[via, squid("ERR_ZERO_SIZE_OBJECT 0")], Some(Wait)),
-            // Responses of a hub, a gateway or a Manager.
+            // Responses of a hub, a gateway or a Manager, and a similar one of Tinyproxy.
             (403, &[hubs], None),
             (500, &[hubs, via], None),
             (502, &[html, via], None),

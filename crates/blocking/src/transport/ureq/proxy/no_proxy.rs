@@ -6,7 +6,7 @@ use ::ureq::http::Uri;
 use ::ureq::http::uri::Scheme;
 use url::Host;
 
-/// The hosts that are reached without a proxy, each optionally only at one port.
+/// The hosts to connect to without a proxy. An entry with a port applies only to this port.
 #[derive(Debug, Default)]
 pub(super) struct NoProxy(Vec<(HostPattern, Option<u16>)>);
 
@@ -23,15 +23,15 @@ enum HostPattern {
 }
 
 impl NoProxy {
-    /// Parses a list separated by commas or blanks:
+    /// Parses a list whose entries are separated by commas or blanks:
     ///
-    /// - `*`,
-    /// - names: `example.com` includes its subdomains, `.example.com` and `*.example.com` are only
-    ///   the subdomains,
-    /// - addresses,
-    /// - networks (`10.0.0.0/8`).
+    /// - `*`: all hosts,
+    /// - `example.com`: this host and its subdomains,
+    /// - `.example.com` or `*.example.com`: only the subdomains,
+    /// - `10.0.0.1` or `::1`: an address,
+    /// - `10.0.0.0/8`: a network.
     ///
-    /// Names and addresses may have a port. All other entries are ignored.
+    /// Names and addresses may have a port. Invalid entries are ignored.
     pub(super) fn parse(list: &str) -> Self {
         Self(
             list.split(|c: char| c == ',' || c.is_whitespace())

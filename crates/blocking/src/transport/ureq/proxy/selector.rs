@@ -20,7 +20,7 @@ pub(in super::super) enum ProxySelector {
 }
 
 impl ProxySelector {
-    /// Parses the option, and reads the environment variables if it names them.
+    /// Parses the option. For [`Proxy::Environment`], reads the environment variables.
     pub(in super::super) fn new(option: &Proxy) -> Result<Self, RequestError> {
         Ok(match option {
             Proxy::None => Self::None,
@@ -34,7 +34,7 @@ impl ProxySelector {
         })
     }
 
-    /// Returns the proxy for this hub; `None` for a direct connection.
+    /// Returns the proxy for this hub. `None` means a direct connection.
     pub(in super::super) fn select(&self, hub: &Uri) -> Result<Option<&ProxyAddress>, Error> {
         match self {
             Self::None => Ok(None),

@@ -16,11 +16,11 @@ use crate::transport::is_closed;
 /// Upper bound for the head of a response to `CONNECT`.
 const MAX_HEAD: usize = 16 << 10;
 
-/// The beginning of each valid response.
+/// The beginning of all valid responses.
 const HTTP_1: &[u8] = b"HTTP/1.";
 
-/// Requests a tunnel to the hub (`example.com:443`). Afterwards the socket is connected to the hub.
-/// The timeout counts from `begin`.
+/// Opens a tunnel to `hub` (`example.com:443`). Afterwards the socket is connected to the hub. The
+/// timeout counts from `begin`.
 pub(in super::super) fn open_tunnel(
     proxy: &ProxyAddress,
     socket: &mut Socket,

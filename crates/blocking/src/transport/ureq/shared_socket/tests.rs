@@ -31,7 +31,7 @@ fn is_request_started_is_false_if_the_first_write_failed() -> io::Result<()> {
             .send(b"GET / HTTP/1.1\r\n\r\n", NextTimeout::default())
             .is_ok()
     );
-    // A response may have arrived before: the caller finds out.
+    // `send` succeeds, because a response may have arrived. The caller checks `take_closed`.
     assert!(socket.take_closed().is_some() && !socket.is_request_started());
     Ok(())
 }

@@ -59,7 +59,8 @@ impl Connector<Socket> for TlsConnector {
 }
 
 impl TlsConnector {
-    /// Runs both connectors. Only the chosen one acts, the other passes the socket on.
+    /// Runs the connectors of both backends. Only the chosen one performs a handshake, the other
+    /// returns its input.
     fn handshake(
         &self,
         details: &ConnectionDetails<'_>,
@@ -86,8 +87,8 @@ pub(in super::super) struct TlsTransport {
 }
 
 impl TlsTransport {
-    /// Returns the rejection of this client again. The check for an early response may have
-    /// received it first, and ignores errors.
+    /// Fails if the server has already rejected the client certificate. The check for an early
+    /// response may have received that error first, and it ignores errors.
     fn check(&self) -> Result<(), Error> {
         if self.is_client_rejected {
             return Err(io_error(TlsError::client_certificate(self.context)));
@@ -141,7 +142,7 @@ fn explain(error: Error, context: TlsContext) -> Error {
         Error::NativeTls(error) => super::native_tls::explain(&error, context),
         Error::Tls(_) => TlsError::new(
             TlsProblem::WrongHost,
-            "the hub's host name is not one that a certificate can name",
+            "the hub's host name cannot be in a certificate",
         ),
         Error::Io(error) => return Error::Io(explain_io(error, context)),
         error => return error,

@@ -10,8 +10,8 @@ use scramjet_client_core::ApiError;
 
 use crate::transport::BoxError;
 
-/// A problem with the TLS of a connection. Displays a sentence with a remedy. Its source is the
-/// error of the TLS library, if that says more. [`Error::tls`](crate::Error::tls) returns it.
+/// A problem with TLS. Its message names a remedy if there is one. Its source is the error of the
+/// TLS library, if that contains more. [`Error::tls`](crate::Error::tls) returns it.
 #[derive(Debug)]
 pub struct TlsError {
     problem: TlsProblem,
@@ -90,8 +90,8 @@ pub(super) const CLIENT_CERTIFICATE_REJECTED: &str = "the hub rejected the clien
 pub(super) const SERVER_SPEAKS_TLS: &str =
     "the server speaks TLS; the address should begin with https://";
 
-/// Returns `true` if the hub rejected the client's certificate, or the lack of one. With TLS 1.3
-/// the client learns it only after it has sent its request, which the hub then ignores.
+/// Returns `true` if the hub rejected the client certificate, or requires one. With TLS 1.3 the
+/// client receives this error only after it has sent its request. The hub ignores that request.
 pub(in super::super) fn is_client_rejected(error: &(dyn StdError + 'static)) -> bool {
     let inner = error
         .downcast_ref()

@@ -12,7 +12,7 @@ pub(super) struct TlsContext {
 }
 
 impl TlsError {
-    /// `ago` is in seconds.
+    /// Creates the error for a certificate that expired `ago` seconds ago.
     pub(super) fn expired(ago: Option<u64>) -> Self {
         let when = ago.map_or_else(
             || "has expired".to_owned(),
@@ -24,9 +24,11 @@ impl TlsError {
         )
     }
 
-    /// `ahead` is in seconds.
+    /// Creates the error for a certificate that becomes valid in `ahead` seconds.
     pub(super) fn not_yet_valid(ahead: Option<u64>) -> Self {
-        let when = ahead.map_or_else(String::new, |ahead| format!(" (but in {})", rounded(ahead)));
+        let when = ahead.map_or_else(String::new, |ahead| {
+            format!(" (it will be in {})", rounded(ahead))
+        });
         Self::new(
             TlsProblem::NotYetValid,
             format!(
@@ -125,6 +127,7 @@ impl TlsError {
     }
 }
 
+/// Returns a time in its largest suitable unit, rounded down: `3 hours`.
 fn rounded(seconds: u64) -> String {
     let (count, unit) = match seconds {
         0..120 => (seconds, "second"),

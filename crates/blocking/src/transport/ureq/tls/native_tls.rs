@@ -14,7 +14,7 @@ pub(super) fn can_parse(certificate: &Certificate<'_>) -> bool {
     ::native_tls::Certificate::from_der(certificate.der()).is_ok()
 }
 
-/// Checks that the key is usable and that it matches the first certificate.
+/// Checks that native-tls supports the key and that it matches the first certificate.
 pub(super) fn check_pair(
     certificates: &[Certificate<'static>],
     key: &PrivateKey<'static>,
@@ -50,7 +50,7 @@ fn pem(label: &str, der: &[u8]) -> String {
     )
 }
 
-/// Converts an error of native-tls. Its source only repeats a part of its text.
+/// Converts an error of native-tls. Ignores its source, which only repeats a part of its text.
 pub(super) fn explain(error: &Error, context: TlsContext) -> TlsError {
     explain_text(&error.to_string(), context)
 }
@@ -61,7 +61,7 @@ pub(super) fn explain_io(error: &io::Error, context: TlsContext) -> Option<TlsEr
     text.contains(OPENSSL).then(|| explain_text(&text, context))
 }
 
-/// A part of all errors that OpenSSL itself reports.
+/// A part of the texts of all errors of OpenSSL.
 const OPENSSL: &str = "SSL routines:";
 
 /// Recognizes errors by the texts of OpenSSL, because native-tls exposes nothing else. Errors of

@@ -1,11 +1,11 @@
-//! Reads certificates and keys in PEM. Errors never quote the text, because it may hold a key.
+//! Parses certificates and keys in PEM. Errors never quote the text, because it may hold a key.
 
 use ::ureq::tls::{Certificate, PemItem, PrivateKey, parse_pem};
 
 const MALFORMED: &str = "the PEM is malformed: each item needs a line -----BEGIN ...-----, its \
                          base64 on lines of its own and a line -----END ...-----";
 
-/// Returns the certificates of a text, at least one. Ignores all other items.
+/// Returns the certificates of a PEM text, at least one. Ignores all other items.
 pub(super) fn certificates(text: &[u8]) -> Result<Vec<Certificate<'static>>, &'static str> {
     let (certificates, keys) = items(text)?;
     match (certificates.is_empty(), keys.is_empty()) {
@@ -19,7 +19,7 @@ pub(super) fn certificates(text: &[u8]) -> Result<Vec<Certificate<'static>>, &'s
     }
 }
 
-/// Returns the only private key of a text.
+/// Returns the private key of a PEM text, which must hold exactly one.
 pub(super) fn key(text: &[u8]) -> Result<PrivateKey<'static>, &'static str> {
     if is_encrypted(text) {
         return Err("its private key is encrypted with a password; \

@@ -35,8 +35,8 @@ const X509_VERSION_1: &str = "the certificate is X.509 version 1, which rustls d
                               `basicConstraints=critical,CA:FALSE` in ext.cnf; or use native-tls \
                               (`tls_backend`)";
 
-/// Checks that rustls supports the key and that it matches the first certificate. ureq panics
-/// otherwise.
+/// Checks that rustls supports the key and that it matches the first certificate. Without this
+/// check, ureq would panic.
 pub(super) fn check_pair(
     certificates: &[Certificate<'static>],
     key: &PrivateKey<'static>,
@@ -147,8 +147,8 @@ fn bare_name(name: &str) -> &str {
         .map_or(name, |(_, name)| name.trim_matches([')', '"']))
 }
 
-/// Returns `true` for an error of webpki that has no variant in rustls. Only its name identifies
-/// it.
+/// Returns `true` for the error of webpki with this name. Used for errors that have no variant in
+/// rustls.
 fn is_webpki(error: &CertificateError, name: &str) -> bool {
     matches!(error, CertificateError::Other(other) if format!("{other:?}").contains(name))
 }
@@ -206,7 +206,8 @@ mod tests {
 
     impl std::error::Error for Named {}
 
-    /// Unit test, because rustls cannot serve such certificates in the integration tests.
+    /// A unit test, because the servers of the integration tests use rustls, which cannot serve
+    /// such certificates.
     #[test]
     fn explain_certificate_names_a_remedy_for_unsupported_kinds() {
         let other = |name| CertificateError::Other(OtherError(Arc::new(Named(name))));
