@@ -32,7 +32,7 @@ const UNEXPECTED_LINE: &str = "the instance wrote a line without a request";
 const OUTSTANDING: &str = "responses are outstanding";
 const LOST: &str = "an earlier call failed";
 
-/// A channel of lines. A thread reads the output, and another one sends the input.
+/// A channel of lines. One thread reads the output, and another one sends the input.
 pub(crate) struct LineChannel {
     client: Client,
     id: InstanceId,
@@ -52,7 +52,7 @@ pub(crate) struct LineChannel {
     probe_at: Option<Instant>,
     format: Format,
     broken: Option<Broken>,
-    /// The channel failed for another reason than the caller's deadline or cancel token.
+    /// `true` if the channel failed for another reason than the caller's deadline or cancel token.
     failed: bool,
     /// Keeps the instance checked out of its pool.
     _hold: Option<Arc<dyn Any + Send + Sync>>,
@@ -200,7 +200,7 @@ impl LineChannel {
         self.idle.and_then(|idle| Instant::now().checked_add(idle))
     }
 
-    /// Waits for the reason that the input accepts no more data, and returns the error.
+    /// Waits for the reason why the input accepts no more data, and returns it as an error.
     fn wait_for_end(&mut self) -> Error {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
