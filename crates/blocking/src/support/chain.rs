@@ -1,4 +1,4 @@
-//! Errors with their chains of causes.
+//! Chains of causes of errors.
 
 use std::error::Error;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::iter::successors;
 /// The cause of a [`TransportError`](crate::transport::TransportError): any error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Upper bound for the length of a chain: an error of the user's code may be its own cause.
+/// Upper bound for the length of a chain, because an error of the user's code may be its own cause.
 const MAX_CAUSES: usize = 64;
 
 /// Writes the message of an error and its causes. This is the `Debug` output of errors, which

@@ -1,4 +1,4 @@
-//! Panics in code of the program that uses the client.
+//! Handles panics in the caller's code.
 
 use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,8 +9,8 @@ pub(crate) fn ignore_panic<T>(result: thread::Result<T>) -> Option<T> {
     result.map_err(forget).ok()
 }
 
-/// Runs something in a destructor. A second panic on a thread that unwinds already would abort the
-/// process, so it is caught.
+/// Runs a function in a destructor. If the thread already unwinds, catches a panic of the function,
+/// because a second panic would abort the process.
 pub(crate) fn in_drop(work: impl FnOnce()) {
     if thread::panicking() {
         ignore_panic(catch_unwind(AssertUnwindSafe(work)));

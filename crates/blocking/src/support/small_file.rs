@@ -1,12 +1,11 @@
-//! Reads files of settings and state, which have an end.
+//! Reads small files, for example of settings and state.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-/// Reads a file that is held in memory whole. Fails if it has more bytes than `limit`, or is
-/// something else than a file, such as a pipe or a device, from which data may come without end or
-/// never.
+/// Reads a whole file into memory. Fails if it has more than `limit` bytes, or is not a regular
+/// file, because a pipe or a device may block or never end.
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let kind = fs::metadata(path)?.file_type();
     if kind.is_dir() {

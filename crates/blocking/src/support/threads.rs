@@ -17,7 +17,7 @@ fn builder(name: &str) -> io::Result<thread::Builder> {
 
 #[cfg(test)]
 thread_local! {
-    /// If this thread cannot create others.
+    /// Makes attempts of this thread to create others fail.
     pub(crate) static REFUSED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn spawn<T: Send + 'static>(
     thread.spawn(work).map_err(NoThread)
 }
 
-/// Runs something on another thread, and waits for it.
+/// Runs a function on another thread, and waits for it.
 ///
 /// # Errors
 /// The thread could not be created.
@@ -51,7 +51,7 @@ pub(crate) fn elsewhere<T: Send>(
     })
 }
 
-/// The error if a thread could not be created.
+/// The error of a thread that could not be created.
 #[derive(Debug)]
 pub(crate) struct NoThread(pub(crate) io::Error);
 
@@ -67,11 +67,11 @@ impl std::error::Error for NoThread {
     }
 }
 
-/// Runs the same work on so many threads, this one included, and waits for all of them. If threads
-/// cannot be created, there are fewer, but never less than this one.
+/// Runs the same function on `count` threads, including the current one, and waits for all of them.
+/// If threads cannot be created, uses fewer, but always the current one.
 ///
 /// # Errors
-/// The first panic; the others have come to their ends.
+/// The first panic, after all threads have ended.
 pub(crate) fn share(count: usize, work: impl Fn() + Sync) -> thread::Result<()> {
     thread::scope(|scope| {
         let start = || {
