@@ -42,7 +42,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// The output streams are open from the start and end with the instance. If the instance fails and
 /// the hub keeps its streams open, reads return everything that was written, and then fail with
-/// [`ErrorKind::Ended`].
+/// [`ErrorKind::Ended`], at most three seconds after the end of the instance.
 ///
 /// Read each stream, or take it out and drop it: a stream that is open but not read blocks the
 /// instance after a few kB. [`input`](Self::input) opens the input. A sequence that reads its input

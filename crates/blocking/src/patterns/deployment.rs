@@ -102,8 +102,9 @@ fn delete(sequence: &SequenceClient) -> Result<Deleted, Error> {
 }
 
 impl Deployment {
-    /// Deletes the sequence with all its instances (`POST /instance/:id/_kill`,
-    /// `DELETE /sequence/:id`). A sequence that no longer exists counts as deleted.
+    /// Deletes the sequence with all its instances (`GET /sequence/:id/instances`,
+    /// `POST /instance/:id/_kill`, `DELETE /sequence/:id`). A sequence that no longer exists counts
+    /// as deleted.
     ///
     /// A hub of 0.18 takes up to half a second, or 11 seconds if a process does not react to the
     /// kill. A hub of 1.x refuses to delete a sequence for 16 seconds after its last instance has

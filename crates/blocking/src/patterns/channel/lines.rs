@@ -30,7 +30,7 @@ const PROBE_DELAY: Duration = Duration::from_secs(1);
 
 const UNEXPECTED_LINE: &str = "the instance wrote a line without a request";
 const OUTSTANDING: &str = "responses are outstanding";
-const LOST: &str = "an earlier call failed";
+const EARLIER_FAILURE: &str = "an earlier call failed";
 
 /// A channel of lines. One thread reads the output, and another one sends the input.
 pub(crate) struct LineChannel {
@@ -239,7 +239,7 @@ impl LineChannel {
             StreamEnd::Failed(error) => error,
             StreamEnd::Sent => self.call.failed(ErrorKind::InputEnded),
             StreamEnd::Panicked(panic) => {
-                self.broken = Some(Broken::OutOfStep(LOST));
+                self.broken = Some(Broken::OutOfStep(EARLIER_FAILURE));
                 self.failed = true;
                 resume_unwind(panic)
             }
@@ -248,7 +248,7 @@ impl LineChannel {
             ErrorKind::Ended(ended) => Broken::Ended(ended.clone()),
             ErrorKind::OutOfStep(reason) => Broken::OutOfStep(reason),
             _ if self.in_flight > 0 => Broken::OutOfStep(OUTSTANDING),
-            _ => Broken::OutOfStep(LOST),
+            _ => Broken::OutOfStep(EARLIER_FAILURE),
         });
         let by_caller = matches!(
             error.kind(),

@@ -23,9 +23,9 @@ pub enum Placement {
     /// The hub with the least load. If loads are equal, the hub with the fewest instances of the
     /// pool.
     ///
-    /// Before each start, the client sends `GET /load-check` to each hub. It leaves out hubs that
-    /// fail or do not respond within 5 seconds. Do not mix hubs of 0.18 and 1.x, because they
-    /// measure load differently.
+    /// Before each start, the client sends `GET /load-check` to one hub after another. It leaves
+    /// out hubs that fail or do not respond within 5 seconds. Do not mix hubs of 0.18 and 1.x,
+    /// because they measure load differently.
     LeastLoaded,
 }
 
