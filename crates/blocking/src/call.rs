@@ -1,4 +1,4 @@
-//! The context of a call: its options, and how errors and observers describe it.
+//! A call: its options, its context for errors, and the observer of its requests.
 
 pub(crate) mod context;
 pub(crate) mod observer;

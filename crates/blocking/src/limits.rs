@@ -1,4 +1,4 @@
-//! Limits of a call: its deadline, its idle timeout, its cancel token.
+//! Limits of a call: deadline, idle timeout and cancel token.
 
 pub(crate) mod call_limits;
 pub(crate) mod cancel;

@@ -4,6 +4,7 @@ pub(crate) mod chain;
 pub(crate) mod drop_guard;
 pub(crate) mod monitor;
 pub(crate) mod panics;
+pub(crate) mod random;
 pub(crate) mod small_file;
 pub(crate) mod sync;
 pub(crate) mod threads;

@@ -1,8 +1,9 @@
-//! Transports, which send requests to a hub and return its responses. All IO is here.
+//! Transports, which send requests to a hub and return its responses. They do all network IO.
 //!
-//! Most programs need nothing from this module. Implement [`Transport`] to reach a hub in another
-//! way than over plain HTTP. The crate `scramjet-client-testing` has a test suite for transports,
-//! and transports for tests without a hub.
+//! Most programs need nothing from this module. [`HostClientBuilder`](crate::HostClientBuilder)
+//! configures the default transport. Implement [`Transport`] to use another HTTP library, or to
+//! reach a hub in another way than over TCP. The crate `scramjet-client-testing` has a test suite
+//! for transports, and transports for tests without a hub.
 
 pub(crate) mod error;
 #[cfg(feature = "ureq")]
@@ -37,23 +38,24 @@ use http::{Request, Response};
 /// - `send` sends the method, URI and headers unchanged.
 /// - `send` streams the body of a [`RequestBody::Reader`] while it reads it, and never collects it
 ///   in memory. The body has a `Content-Length` if the length is known, and is chunked otherwise.
-/// - `send` sends the request once. The caller decides about retries.
-/// - The header `Expect: 100-continue` allows the transport to wait with the body until the hub
-///   requests it. A transport may ignore it.
-/// - An idle connection that the other end has closed is not used.
+/// - `send` sends the request once. The client decides about retries.
+/// - The header `Expect: 100-continue` allows the transport to wait for the hub's `100 Continue`
+///   before it sends the body. It may also send the body at once.
+/// - The transport does not use an idle connection that the other end has closed.
 /// - A request with [`NewConnection`] in its extensions uses no connection that was used before.
 ///   The client sets it on a retry.
 ///
 /// The response:
 ///
-/// - Every status is `Ok`, including 4xx and 5xx, because the body contains the hub's reason.
-/// - Redirects are not followed.
+/// - `send` returns `Ok` for every status, including 4xx and 5xx, because the body contains the
+///   hub's reason.
+/// - The transport does not follow redirects.
 /// - `send` returns when it has received the head.
 /// - If the hub responds with a success before the upload is complete, `send` completes the upload
 ///   first.
 /// - If the hub refuses the request during the upload, `send` returns the refusal, and not the
 ///   broken pipe that may follow. It need not send the rest.
-/// - The body is neither limited in length, nor decoded, nor inspected.
+/// - The transport does not limit, decode or inspect the body.
 /// - A read of the body returns as soon as there are bytes.
 /// - A body that ends before its announced length, or within a chunk, is an
 ///   [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof) error.
@@ -64,22 +66,22 @@ use http::{Request, Response};
 ///
 /// Limits:
 ///
-/// - A transport sets no timeout of its own, because the response to a request for an event may
-///   take days.
+/// - Once connected, a transport has no timeout of its own, because the response to a request for
+///   an event may take days.
 /// - [`CallLimits`] in the extensions of the request apply to the whole exchange, up to the end of
 ///   the response body.
 /// - The deadline and the idle timeout end the exchange in time, whatever the hub does.
 /// - A cancelled token ends the exchange at once, even if it is blocked.
 /// - If a limit ends the exchange, the error of `send` has the kind
 ///   [`TransportErrorKind::Stopped`], and the [`io::Error`] of a body contains a [`StopReason`].
-/// - A connection whose exchange a limit ended is not used for another request.
-/// - A body whose read ended by the idle timeout can be read further.
+/// - If a limit ended an exchange, its connection is not used for another request.
+/// - If the idle timeout ended a read of the body, the next read continues.
 ///
 /// Errors:
 ///
-/// - `Err` means that no head was received.
-/// - The error contains how far the request got. If the transport does not know it, that is
-///   [`Phase::Wait`]: the hub may have processed the request.
+/// - `send` returns `Err` only if it has received no head.
+/// - The error contains the [`Phase`] that the request reached. A transport that does not know it
+///   uses [`Phase::Wait`], which means that the hub may have processed the request.
 ///
 /// `scramjet_client_testing::conformance` checks these rules for any transport, with two
 /// exceptions: it does not wait for days, and it does not check [`Timings`].
@@ -117,10 +119,10 @@ use http::{Request, Response};
 /// }
 /// ```
 pub trait Transport: Send + Sync {
-    /// Sends one request, and receives the head of its response.
+    /// Sends one request, and returns the head of its response, with the body to read.
     ///
     /// # Errors
-    /// No head was received.
+    /// The transport has received no head.
     fn send(
         &self,
         request: Request<RequestBody<'_>>,
@@ -129,13 +131,14 @@ pub trait Transport: Send + Sync {
 
 /// The body of a request.
 pub enum RequestBody<'a> {
-    /// No body, and no header for its length. For methods that need none: `GET`, `HEAD`, `DELETE`.
+    /// No body, and no `Content-Length`. For `GET`, `HEAD` and `DELETE`.
     Empty,
     /// The bytes of the body.
     Bytes(&'a [u8]),
-    /// A body to read until the reader ends, or `length` bytes were read.
+    /// A body to stream: the transport reads it until the reader ends, or until it has read
+    /// `length` bytes.
     Reader {
-        /// Reader of the body. It fails if its data ends before `length`.
+        /// Reader of the body. Its `read` fails if the data ends before `length` bytes.
         reader: &'a mut (dyn Read + Send),
         /// Number of bytes, if known.
         length: Option<u64>,
@@ -155,19 +158,28 @@ impl fmt::Debug for RequestBody<'_> {
     }
 }
 
-/// The reason phrase of a status line, as a response extension.
+/// The reason phrase of a status line, as an extension of a response.
 ///
 /// Some refusals of hubs contain no other text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReasonPhrase(pub String);
 
-/// Requires a new connection, as a request extension. The client sets it on a retry.
+impl ReasonPhrase {
+    /// Returns the reason phrase of a response with these extensions; empty if it is not known.
+    pub(crate) fn of(extensions: &http::Extensions) -> &str {
+        extensions.get::<Self>().map_or("", |reason| &reason.0)
+    }
+}
+
+/// A requirement for a new connection, as an extension of a request. The client sets it on a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewConnection;
 
-/// Durations of the parts of an exchange, up to the head of the response, as a response extension.
+/// Durations of the parts of an exchange, up to the head of the response, as an extension of a
+/// response.
 ///
-/// `None` means that the duration is unknown, or that there was no such part.
+/// `None` means that the duration is unknown, or that there was no such part: a reused connection
+/// has no `resolve`, `connect` and `tls`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timings {

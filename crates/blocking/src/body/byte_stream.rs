@@ -25,7 +25,7 @@ use crate::error::Error;
 /// stream closes the connection.
 pub struct ByteStream {
     body: Body,
-    /// Counts the bytes. They are passed on unchanged.
+    /// Counts the bytes, without decoding them.
     reply: Reply<Discard>,
 }
 
@@ -37,18 +37,18 @@ impl ByteStream {
         }
     }
 
-    /// Ends the stream when the watched instance ends.
+    /// Makes the stream end when the watched instance ends.
     pub(crate) fn ending_with(mut self, watch: Watch) -> Self {
         self.body.end_with(watch);
         self
     }
 
-    /// Waits for the head of the response, or until a time if there is one.
+    /// Waits for the head of the response, but not longer than `until`.
     pub(crate) fn await_head(&mut self, until: Option<Instant>) -> Result<(), Error> {
         self.body.await_head(until)
     }
 
-    /// Returns the body, before anything was read.
+    /// Returns the body. Nothing may have been read from it before.
     pub(crate) fn into_body(self) -> Body {
         self.body
     }
@@ -63,8 +63,10 @@ impl ByteStream {
     /// # use scramjet_client_blocking::HostClient;
     /// # let instance = HostClient::new("http://localhost:8000/api/v1")?.instance("x")?;
     /// let mut output = instance.output()?.progress(|progress| {
-    ///     // Stops after 10 MB.
-    ///     if progress.bytes > 10_000_000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    ///     match progress.bytes {
+    ///         ..10_000_000 => ControlFlow::Continue(()),
+    ///         _ => ControlFlow::Break(()),
+    ///     }
     /// });
     /// std::io::copy(&mut output, &mut std::fs::File::create("output")?)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -74,7 +76,7 @@ impl ByteStream {
         mut self,
         report: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
     ) -> Self {
-        self.body.report_to(Reporter::new(report));
+        self.body.set_reporter(Reporter::new(report));
         self
     }
 
@@ -117,14 +119,14 @@ impl ByteStream {
         Items::new(self.body, self.reply.with_decoder(decoder))
     }
 
-    /// Like [`Read::read`], with this crate's error.
+    /// Like [`Read::read`], but returns the error of this crate.
     pub(crate) fn pull(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
         self.body.read(&mut self.reply, buf)
     }
 
-    /// Returns the error for a writer that failed.
-    pub(crate) fn unwritten(&self, error: io::Error) -> Error {
-        self.body.unwritten(error)
+    /// Makes the error for a writer that failed to write the data.
+    pub(crate) fn write_failed(&self, error: io::Error) -> Error {
+        self.body.write_failed(error)
     }
 }
 

@@ -1,6 +1,3 @@
-use std::fs::File;
-use std::path::{Path, PathBuf};
-
 use scramjet_client_core::ContentType;
 
 use crate::body::upload::Upload;
@@ -84,16 +81,16 @@ impl Input {
         }
     }
 
-    /// Returns the data, with a check for `null` lines.
+    /// Returns the data. JSON lines are checked for `null`.
     pub(crate) fn into_upload(self) -> Upload {
         if self.content_type.is_ndjson() {
-            self.upload.guarded()
+            self.upload.without_null_lines()
         } else {
             self.upload
         }
     }
 
-    /// Sets if the input ends after this data. `true` by default.
+    /// Sets if the input ends after this data. It ends by default.
     #[must_use]
     pub fn end(self, end: bool) -> Self {
         Self {
@@ -115,44 +112,8 @@ impl From<String> for Input {
     }
 }
 
-impl From<Upload> for Input {
-    fn from(upload: Upload) -> Self {
-        Self::bytes(upload)
-    }
-}
-
-impl From<File> for Input {
-    fn from(file: File) -> Self {
-        Self::bytes(file)
-    }
-}
-
-impl From<&Path> for Input {
-    fn from(path: &Path) -> Self {
-        Self::bytes(path)
-    }
-}
-
-impl From<&PathBuf> for Input {
-    fn from(path: &PathBuf) -> Self {
-        Self::bytes(path)
-    }
-}
-
-impl From<PathBuf> for Input {
-    fn from(path: PathBuf) -> Self {
-        Self::bytes(path)
-    }
-}
-
-impl From<Vec<u8>> for Input {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::bytes(bytes)
-    }
-}
-
-impl From<&[u8]> for Input {
-    fn from(bytes: &[u8]) -> Self {
+impl<T: Into<Upload>> From<T> for Input {
+    fn from(bytes: T) -> Self {
         Self::bytes(bytes)
     }
 }

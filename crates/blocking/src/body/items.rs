@@ -16,7 +16,7 @@ pub struct Items<D> {
     reply: Reply<D>,
     /// Read buffer, allocated at the first read. On the stack, it would be zeroed for each item.
     buf: Vec<u8>,
-    over: bool,
+    ended: bool,
     until_error: bool,
 }
 
@@ -29,7 +29,7 @@ impl<D: Decode> Items<D> {
             body,
             reply,
             buf: Vec::new(),
-            over: false,
+            ended: false,
             until_error: false,
         }
     }
@@ -43,7 +43,7 @@ impl<D: Decode> Items<D> {
         }
     }
 
-    /// Returns the body, before anything was read.
+    /// Returns the body. Nothing may have been read from it before.
     pub(crate) fn into_body(self) -> Body {
         self.body
     }
@@ -53,7 +53,7 @@ impl<D: Decode> Iterator for Items<D> {
     type Item = Result<D::Item, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
+        if self.ended {
             return None;
         }
         if self.buf.is_empty() {
@@ -65,9 +65,9 @@ impl<D: Decode> Iterator for Items<D> {
             .body
             .next_item(&mut self.reply, &mut self.buf)
             .transpose();
-        self.over = match &item {
+        self.ended = match &item {
             None => true,
-            Some(Err(_)) => self.until_error || self.body.is_lost(),
+            Some(Err(_)) => self.until_error || self.body.has_failed(),
             Some(Ok(_)) => false,
         };
         item

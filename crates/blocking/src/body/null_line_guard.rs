@@ -4,12 +4,12 @@ use std::io::{self, ErrorKind, Read};
 
 use scramjet_client_core::{NdjsonGuard, NullLine};
 
-/// A reader of JSON lines that fails before a line `null`. The hub would end the input there
-/// without an error.
+/// A reader of JSON lines that fails at a line `null`. The hub would end the input there without
+/// an error.
 pub(crate) struct NullLineGuard<R> {
     reader: R,
     guard: NdjsonGuard,
-    /// Checked bytes, of which `returned` were returned.
+    /// Checked bytes. The first `returned` of them were returned.
     passed: Vec<u8>,
     returned: usize,
     ended: bool,
@@ -46,7 +46,7 @@ impl<R: Read> Read for NullLineGuard<R> {
                 Some(bytes) if read > 0 => self.guard.pass(bytes, &mut self.passed),
                 _ => self.guard.end(&mut self.passed),
             };
-            // `passed` has the bytes before the line. They are returned first.
+            // `passed` has the bytes before the line. Returns them before the error.
             self.refused = passed.err();
         }
         let read = self

@@ -5,20 +5,20 @@ use std::ops::ControlFlow;
 use crate::limits::call_limits::StopReason;
 use crate::support::panics::in_drop;
 
-/// How far an upload or a download has come. See [`Upload::progress`](crate::Upload::progress) and
+/// Progress of an upload or a download. See [`Upload::progress`](crate::Upload::progress) and
 /// [`ByteStream::progress`](crate::ByteStream::progress).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// The bytes so far.
+    /// Number of bytes so far.
     pub bytes: u64,
-    /// How many there will be, where that is known.
+    /// Total number of bytes, if known.
     pub total: Option<u64>,
 }
 
 impl Progress {
-    /// How much of it is done, from 0 to 100, where the total is known. Nothing of nothing is all
-    /// of it.
+    /// Returns the progress in percent, from 0 to 100, if the total is known. An empty transfer is
+    /// at 100 percent.
     #[must_use]
     pub fn percent(&self) -> Option<u8> {
         let percent = (u128::from(self.bytes) * 100)
@@ -30,12 +30,12 @@ impl Progress {
 
 type Report = Box<dyn FnMut(Progress) -> ControlFlow<()> + Send>;
 
-/// Whom to tell, if anybody.
+/// Calls the progress callback, if there is one.
 #[derive(Default)]
 pub(crate) struct Reporter {
     report: Option<Report>,
-    begun: bool,
-    /// A report has begun, and not ended.
+    started: bool,
+    /// The callback is running, or it has panicked.
     reporting: bool,
 }
 
@@ -43,27 +43,26 @@ impl Reporter {
     pub(crate) fn new(report: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static) -> Self {
         Self {
             report: Some(Box::new(report)),
-            begun: false,
-            reporting: false,
+            ..Self::default()
         }
     }
 
-    /// Tells the first time that nothing has come yet, so that a bar knows its length before
-    /// anything moves.
-    pub(crate) fn begin(&mut self, total: Option<u64>) -> io::Result<()> {
-        if replace(&mut self.begun, true) {
+    /// Reports zero bytes at the first call, so that a progress bar knows the total before data
+    /// moves. Later calls have no effect.
+    pub(crate) fn report_start(&mut self, total: Option<u64>) -> io::Result<()> {
+        if replace(&mut self.started, true) {
             Ok(())
         } else {
-            self.tell(0, total)
+            self.report(0, total)
         }
     }
 
-    pub(crate) fn tell(&mut self, bytes: u64, total: Option<u64>) -> io::Result<()> {
+    pub(crate) fn report(&mut self, bytes: u64, total: Option<u64>) -> io::Result<()> {
         let Some(report) = &mut self.report else {
             return Ok(());
         };
         if replace(&mut self.reporting, true) {
-            // What was read before the panic is lost.
+            // The data that was read before the panic is lost.
             return Err(io::Error::other("the progress callback panicked"));
         }
         let flow = report(Progress { bytes, total });

@@ -1,11 +1,11 @@
-//! The body of a response, as far as it is read.
+//! Reads the body of a response.
 
-use std::any::Any;
 use std::fmt;
 use std::io::{self, Read};
 use std::mem::{swap, take};
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::Instant;
 
 use scramjet_client_core::{BodyLength, Decode, Reply, ReplyError, Step};
@@ -21,59 +21,62 @@ use crate::limits::cancel::CancelToken;
 use crate::support::panics::in_drop;
 use crate::transport::error::{Phase, TransportError, TransportErrorKind};
 
-/// The body of a response. The only driver of [`Reply`], which counts the bytes and decodes them.
+/// The body of a response. It feeds a [`Reply`], which counts and decodes the bytes.
 pub(crate) struct Body {
     bytes: UserReader,
     call: CallContext,
-    lost: Option<Lost>,
+    failure: Option<Failure>,
     reporter: Reporter,
-    /// How much had come when it was last read.
+    /// Copy of the reply's length, for errors and events.
     length: BodyLength,
-    /// The observer is still to be told what became of it.
-    untold: bool,
-    /// There until the head of the response has come.
+    /// The observer must still get the event for the end of the body.
+    reports_end: bool,
+    /// `Some` until the head of the response was received.
     opening: Option<Opening>,
-    /// Ends it with its instance.
+    /// Ends the body when its instance ends.
     watch: Option<Watch>,
 }
 
-/// A stream that is being opened on a thread.
+/// A stream that a thread is opening.
 struct Opening {
-    opened: Receiver<Opened>,
+    result: Receiver<OpenResult>,
     token: CancelToken,
 }
 
-/// What a thread that opens a stream sends: its body, its error, or a panic.
-pub(crate) type Opened = Result<Result<Body, Error>, Box<dyn Any + Send>>;
+/// The result of a thread that opens a stream: the body, an error, or a panic.
+type OpenResult = thread::Result<Result<Body, Error>>;
 
-/// Why nothing more comes.
+/// The reason for which all further reads fail.
 #[derive(Clone, Copy)]
-enum Lost {
+enum Failure {
     Stopped(StopReason),
-    Broken(io::ErrorKind),
+    Lost(io::ErrorKind),
 }
 
 impl Body {
-    /// The body of a call that tells its observer of its end.
     pub(crate) fn new(bytes: UserReader, call: CallContext) -> Self {
         Self {
             bytes,
             call,
-            lost: None,
+            failure: None,
             reporter: Reporter::default(),
             length: BodyLength::default(),
-            untold: false,
+            reports_end: false,
             opening: None,
             watch: None,
         }
     }
 
-    /// The body of a stream that is being opened on a thread of its own: a proxy may keep the head
-    /// of a response back until the first byte of its body comes. The thread sends the body, and
-    /// the token ends it. `call` describes it in errors until then.
-    pub(crate) fn opening(call: CallContext, opened: Receiver<Opened>, token: CancelToken) -> Self {
+    /// Creates the body of a stream that a thread is opening, because a proxy may delay the head of
+    /// a response until the body has data. Errors before the head contain `call`. Dropping the body
+    /// cancels `token`.
+    pub(crate) fn opening(
+        call: CallContext,
+        result: Receiver<OpenResult>,
+        token: CancelToken,
+    ) -> Self {
         let mut body = Self::new(UserReader::new(Box::new(io::empty())), call);
-        body.opening = Some(Opening { opened, token });
+        body.opening = Some(Opening { result, token });
         body
     }
 
@@ -81,37 +84,32 @@ impl Body {
         self.watch = Some(watch);
     }
 
-    /// Waits for the head of the response; no longer than until this time, if one is given.
+    /// Waits for the head of the response, but not longer than `until`.
     pub(crate) fn await_head(&mut self, until: Option<Instant>) -> Result<(), Error> {
-        let Some(opening) = &self.opening else {
+        let Some(Opening { result, .. }) = &self.opening else {
             return Ok(());
         };
-        let opened = match until {
-            None => opening
-                .opened
-                .recv()
-                .map_err(|_| RecvTimeoutError::Disconnected),
-            Some(until) => opening
-                .opened
-                .recv_timeout(until.saturating_duration_since(Instant::now())),
+        let result = match until {
+            None => result.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(until) => result.recv_timeout(until.saturating_duration_since(Instant::now())),
         };
-        match opened {
+        match result {
             Ok(Ok(Ok(mut opened))) => {
                 swap(&mut self.bytes, &mut opened.bytes);
                 swap(&mut self.call, &mut opened.call);
-                self.untold = take(&mut opened.untold);
-                // Its token goes on.
+                self.reports_end = take(&mut opened.reports_end);
+                // From now on, dropping the body does not cancel the token.
                 self.opening = None;
                 Ok(())
             }
             Ok(Ok(Err(error))) => {
                 self.opening = None;
-                self.lost = Some(Lost::Broken(io::ErrorKind::NotConnected));
+                self.failure = Some(Failure::Lost(io::ErrorKind::NotConnected));
                 Err(self.explain(error))
             }
             Ok(Err(panic)) => resume_unwind(panic),
             Err(RecvTimeoutError::Timeout) => Ok(()),
-            // The thread always sends something.
+            // Unreachable: the thread always sends a result.
             Err(RecvTimeoutError::Disconnected) => {
                 Err(self.fail(io::ErrorKind::UnexpectedEof.into()))
             }
@@ -125,64 +123,61 @@ impl Body {
         }
     }
 
-    fn note_wait(&self, since: Option<Instant>) {
-        let watch = self.watch.as_ref();
-        if let Some(reading) = watch.and_then(|watch| watch.reading.as_ref()) {
-            reading.set(since);
+    /// Runs `read`, and lets the watchdog know that a reader is waiting.
+    fn while_reading<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        if let Some(watch) = &self.watch {
+            watch.set_reading(true);
         }
+        let result = read(self);
+        if let Some(watch) = &self.watch {
+            watch.set_reading(false);
+        }
+        result
     }
 
-    /// The body of a call that is over before its body is.
-    pub(crate) fn outlives_its_call(mut self) -> Self {
-        self.untold = true;
+    /// Makes the body report its end to the observer, because the call ends before the body.
+    pub(crate) fn reporting_end(mut self) -> Self {
+        self.reports_end = true;
         self
     }
 
-    pub(crate) fn report_to(&mut self, reporter: Reporter) {
+    pub(crate) fn set_reporter(&mut self, reporter: Reporter) {
         self.reporter = reporter;
     }
 
-    /// Reads on to the next item, through `buf`. `None` is the end.
+    /// Reads until the next item, through `buf`. Returns `None` at the end.
     #[inline]
     pub(crate) fn next_item<D: Decode>(
         &mut self,
         reply: &mut Reply<D>,
         buf: &mut [u8],
     ) -> Result<Option<D::Item>, Error> {
-        let mut over = false;
+        let mut ended = false;
         loop {
             match reply.next_item() {
                 Ok(Step::Item(item)) => return Ok(Some(item)),
                 Ok(Step::End) => return Ok(None),
-                // A decoder of the user's that breaks its contract.
-                Ok(Step::NeedData) if over => return Err(self.failed(reply.cut_off())),
-                Ok(Step::NeedData) => over = self.read(reply, buf)? == 0,
+                // Unreachable for decoders that keep the contract.
+                Ok(Step::NeedData) if ended => return Err(self.failed(reply.cut_off())),
+                Ok(Step::NeedData) => ended = self.read(reply, buf)? == 0,
                 Err(error) => return Err(self.failed(error)),
             }
         }
     }
 
-    /// Reads on, and feeds the reply. Nothing is the end of the body.
+    /// Reads bytes and feeds them to the reply. Returns zero at the end of the body.
     pub(crate) fn read<D: Decode>(
         &mut self,
         reply: &mut Reply<D>,
         buf: &mut [u8],
     ) -> Result<usize, Error> {
         self.length = reply.length();
-        if self.lost.is_none() && self.opening.is_some() {
-            self.note_wait(Some(Instant::now()));
-            let opened = self.await_head(None);
-            self.note_wait(None);
-            opened?;
+        if self.failure.is_none() && self.opening.is_some() {
+            self.while_reading(|body| body.await_head(None))?;
         }
-        if self.watch.is_some() {
-            self.note_wait(Some(Instant::now()));
-        }
-        let result = self.read_bytes(buf);
-        self.note_wait(None);
-        let read = match result {
+        let read = match self.while_reading(|body| body.read_bytes(buf)) {
             Ok(read) => read,
-            // A refusal that is cut off is a refusal still.
+            // An incomplete error response is still an error response.
             Err(_) if !reply.is_success() => return Err(self.failed(reply.cut_off())),
             Err(error) => return Err(self.fail(error)),
         };
@@ -191,7 +186,7 @@ impl Body {
                 reply.feed(bytes);
                 self.length = reply.length();
                 self.reporter
-                    .tell(self.length.received(), self.length.announced())
+                    .report(self.length.received(), self.length.announced())
                     .map_err(|error| self.fail(error))?;
             }
             _ if buf.is_empty() => {}
@@ -199,18 +194,18 @@ impl Body {
                 reply
                     .end()
                     .map_err(|_| self.fail(io::ErrorKind::UnexpectedEof.into()))?;
-                self.tell_end(true);
+                self.report_end(true);
             }
         }
         Ok(read)
     }
 
     fn read_bytes(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self.lost {
-            Some(Lost::Stopped(stopped)) => return Err(stopped.into()),
-            Some(Lost::Broken(kind)) => return Err(kind.into()),
+        match self.failure {
+            Some(Failure::Stopped(reason)) => return Err(reason.into()),
+            Some(Failure::Lost(kind)) => return Err(kind.into()),
             None if buf.is_empty() => return Ok(0),
-            None => self.reporter.begin(self.length.announced())?,
+            None => self.reporter.report_start(self.length.announced())?,
         }
         self.bytes.read(buf)
     }
@@ -218,30 +213,31 @@ impl Body {
     fn fail(&mut self, error: io::Error) -> Error {
         let kind = error.kind();
         let error = TransportError::new(Phase::Read, error);
-        self.lost = match error.kind {
+        self.failure = match error.kind {
+            // The stream can be read again after an idle timeout.
             TransportErrorKind::Stopped(StopReason::Idle) => None,
-            TransportErrorKind::Stopped(stopped) => Some(Lost::Stopped(stopped)),
-            _ => Some(Lost::Broken(kind)),
+            TransportErrorKind::Stopped(reason) => Some(Failure::Stopped(reason)),
+            _ => Some(Failure::Lost(kind)),
         };
-        let error = self.explain(self.call.interrupted(error, self.length));
-        if self.is_lost() && take(&mut self.untold) {
-            self.call.tell(&RequestEvent::Failed { error: &error });
+        let error = self.explain(self.call.body_failed(error, self.length));
+        if self.has_failed() && take(&mut self.reports_end) {
+            self.call.observe(&RequestEvent::Failed { error: &error });
         }
         error
     }
 
-    fn tell_end(&mut self, complete: bool) {
-        if take(&mut self.untold) {
-            self.call.tell(&RequestEvent::Body {
+    fn report_end(&mut self, complete: bool) {
+        if take(&mut self.reports_end) {
+            self.call.observe(&RequestEvent::Body {
                 bytes: self.length.received(),
                 complete,
             });
         }
     }
 
-    /// Whether there is nothing more to come.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.lost.is_some()
+    /// Returns `true` if all further reads fail.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.is_some()
     }
 
     pub(crate) fn call(&self) -> &CallContext {
@@ -252,10 +248,10 @@ impl Body {
         self.call.failed(error)
     }
 
-    /// The error for a writer that does not take what came.
-    pub(crate) fn unwritten(&self, error: io::Error) -> Error {
+    /// Makes the error for a writer that failed to write the data.
+    pub(crate) fn write_failed(&self, error: io::Error) -> Error {
         match error.downcast::<StopReason>() {
-            Ok(stopped) => self.call.stopped(stopped, Phase::Read),
+            Ok(reason) => self.call.stopped(reason, Phase::Read),
             Err(error) => self.call.failed(ErrorKind::Write(error)),
         }
     }
@@ -276,7 +272,7 @@ impl Drop for Body {
             if let Some(opening) = &self.opening {
                 opening.token.cancel();
             }
-            self.tell_end(false);
+            self.report_end(false);
         });
     }
 }

@@ -1,4 +1,4 @@
-//! Readers of the program that uses the client: they may panic, and break their contract.
+//! Readers from code outside of this crate. They may panic, or break the contract of `Read`.
 
 use std::io::{self, Read};
 use std::mem::replace;
@@ -6,13 +6,13 @@ use std::mem::replace;
 use crate::limits::call_limits::CallLimits;
 use crate::support::panics::in_drop;
 
-/// A reader of the user's, or a body of the user's transport. Reading fails if it claims more bytes
-/// than there was room for, and after a panic of it.
+/// A reader of the user, or a body from a transport. Reading fails if the reader reports more bytes
+/// than fit into the buffer, and after a panic of the reader.
 pub(crate) struct UserReader {
     reader: Box<dyn Read + Send>,
-    /// A read has begun, and not ended.
+    /// A read is running, or it has panicked.
     reading: bool,
-    /// The limits of the call, if interrupted reads are made again here.
+    /// The limits of the call, if interrupted reads are retried.
     limits: Option<CallLimits>,
 }
 
@@ -25,8 +25,8 @@ impl UserReader {
         }
     }
 
-    /// Makes interrupted reads again, within these limits.
-    pub(crate) fn within(mut self, limits: CallLimits) -> Self {
+    /// Retries interrupted reads, within these limits.
+    pub(crate) fn retrying(mut self, limits: CallLimits) -> Self {
         self.limits = Some(limits);
         self
     }
@@ -38,7 +38,7 @@ impl Read for UserReader {
             return Err(io::Error::other("an earlier read panicked"));
         }
         let result = match &self.limits {
-            Some(limits) => read_on(&mut self.reader, buf, limits),
+            Some(limits) => read_retrying(&mut self.reader, buf, limits),
             None => self.reader.read(buf),
         };
         self.reading = false;
@@ -58,8 +58,8 @@ impl Drop for UserReader {
     }
 }
 
-/// Reads, and makes interrupted reads again within the limits of the call.
-pub(crate) fn read_on(
+/// Reads, and retries interrupted reads within the limits of the call.
+pub(crate) fn read_retrying(
     reader: &mut (impl Read + ?Sized),
     buf: &mut [u8],
     limits: &CallLimits,

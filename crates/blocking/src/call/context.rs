@@ -1,4 +1,4 @@
-//! The context of a call, from which errors and events for observers are made.
+//! The context of a call: its limits, and what errors and events for observers say about it.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use http::{Method, Uri};
 use scramjet_client_core::{BodyLength, Operation};
 
-use crate::call::observer::{Observing, RequestEvent, RequestInfo};
+use crate::call::observer::{RequestEvent, RequestInfo, RequestObserver};
 use crate::error::{Error, ErrorKind, Request};
-use crate::limits::call_limits::StopReason;
+use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::support::threads::NoThread;
 use crate::transport::error::{Phase, TransportError, TransportErrorKind};
 
-/// The operation, request and progress of a call. Cheap to make, because most calls neither fail
-/// nor have an observer.
+/// The operation, request, limits and progress of a call. Cheap to make, because most calls neither
+/// fail nor have an observer.
 #[derive(Clone)]
 pub(crate) struct CallContext {
     pub(crate) operation: &'static str,
@@ -26,40 +26,36 @@ pub(crate) struct CallContext {
     pub(crate) attempts: u32,
     /// Phase of the failed attempt that got furthest.
     pub(crate) reached: Phase,
-    /// Time that the call may take. Zero if there is no deadline.
-    pub(crate) deadline: Duration,
-    /// Idle timeout. Zero if there is none.
-    pub(crate) idle: Duration,
-    pub(crate) observing: Option<Observing>,
+    pub(crate) limits: CallLimits,
+    pub(crate) observer: Option<RequestObserver>,
 }
 
 impl CallContext {
     /// Returns the context for a request that could not be built.
     pub(crate) fn unbuilt<O: Operation>() -> Self {
-        Self::in_general(O::NAME)
+        Self::without_request(O::NAME)
     }
 
     /// Returns the context for an operation that is not a single request.
-    pub(crate) fn in_general(what: &'static str) -> Self {
+    pub(crate) fn without_request(operation: &'static str) -> Self {
         Self {
-            operation: what,
+            operation,
             target: None,
             idempotent: false,
             began: Instant::now(),
             attempts: 0,
             reached: Phase::Resolve,
-            deadline: Duration::ZERO,
-            idle: Duration::ZERO,
-            observing: None,
+            limits: CallLimits::default(),
+            observer: None,
         }
     }
 
     /// Returns the context for a request.
-    pub(crate) fn of(operation: &'static str, method: &Method, uri: &Uri) -> Self {
+    pub(crate) fn new(operation: &'static str, method: &Method, uri: &Uri) -> Self {
         Self {
             target: Some((method.clone(), uri.clone())),
             idempotent: method.is_idempotent(),
-            ..Self::in_general(operation)
+            ..Self::without_request(operation)
         }
     }
 
@@ -67,47 +63,61 @@ impl CallContext {
     pub(crate) fn with_request(&self, operation: &'static str, method: &Method, uri: &Uri) -> Self {
         Self {
             began: self.began,
-            deadline: self.deadline,
-            idle: self.idle,
-            ..Self::of(operation, method, uri)
+            limits: self.limits.clone(),
+            ..Self::new(operation, method, uri)
         }
     }
 
     /// Returns `true` if the request changes nothing on the hub.
-    pub(crate) fn only_asks(&self) -> bool {
+    pub(crate) fn is_read_only(&self) -> bool {
         let method = self.target.as_ref().map(|(method, _)| method);
         method.is_none_or(Method::is_safe)
     }
 
-    /// Returns method and URL.
-    pub(crate) fn line(&self) -> Option<(&Method, String)> {
+    fn method_and_url(&self) -> Option<(&Method, String)> {
         self.target
             .as_ref()
             .map(|(method, uri)| (method, uri.to_string()))
     }
 
     /// Passes an event to the observer, if there is one.
-    pub(crate) fn tell(&self, event: &RequestEvent<'_>) {
-        let Some(observing) = &self.observing else {
+    pub(crate) fn observe(&self, event: &RequestEvent<'_>) {
+        let Some(RequestObserver { observer, number }) = &self.observer else {
             return;
         };
-        if let Some((method, url)) = self.line() {
+        if let Some((method, url)) = self.method_and_url() {
             let request = RequestInfo {
-                number: observing.number,
+                number: *number,
                 operation: self.operation,
                 method,
                 url: &url,
                 elapsed: self.began.elapsed(),
             };
-            observing.observer.observe(&request, event);
+            observer.observe(&request, event);
         }
+    }
+
+    /// Checks if the call may continue. The error says that it was stopped in this phase.
+    pub(crate) fn check(&self, phase: Phase) -> Result<(), Error> {
+        self.limits
+            .check()
+            .map_err(|reason| self.stopped(reason, phase))
+    }
+
+    /// Sleeps for this long, or until a limit of the call is reached.
+    pub(crate) fn pause(&self, pause: Duration, phase: Phase) -> Result<(), Error> {
+        self.limits
+            .pause(pause)
+            .map_err(|reason| self.stopped(reason, phase))
     }
 
     /// Returns the request for an error.
     pub(crate) fn request(&self) -> Request {
         Request {
             operation: self.operation,
-            line: self.line().map(|(method, url)| (method.clone(), url)),
+            line: self
+                .method_and_url()
+                .map(|(method, url)| (method.clone(), url)),
             idempotent: self.idempotent,
             attempts: self.attempts,
             reached: self.reached,
@@ -121,17 +131,17 @@ impl CallContext {
     }
 
     /// Makes the error for a limit that ended the call.
-    pub(crate) fn stopped(&self, stopped: StopReason, phase: Phase) -> Error {
-        // An earlier attempt may have got further, and what it sent stays sent.
+    pub(crate) fn stopped(&self, reason: StopReason, phase: Phase) -> Error {
+        // An earlier attempt may have got further, and the hub may have what it sent.
         let phase = phase.max(self.reached);
-        self.failed(match stopped {
+        self.failed(match reason {
             StopReason::Deadline => ErrorKind::Deadline {
                 phase,
-                limit: self.deadline,
+                limit: self.limits.time_limit,
             },
             StopReason::Idle => ErrorKind::Idle {
                 phase,
-                limit: self.idle,
+                limit: self.limits.idle.unwrap_or_default(),
             },
             StopReason::Cancelled => ErrorKind::Cancelled { phase },
         })
@@ -148,10 +158,10 @@ impl CallContext {
         }
     }
 
-    /// Makes the error for a transport that returned no response.
-    pub(crate) fn unanswered(&self, error: TransportError) -> Error {
+    /// Makes the error for a transport that failed.
+    pub(crate) fn transport_failed(&self, error: TransportError) -> Error {
         match error.kind {
-            TransportErrorKind::Stopped(stopped) => self.stopped(stopped, error.phase),
+            TransportErrorKind::Stopped(reason) => self.stopped(reason, error.phase),
             TransportErrorKind::Thread => self.failed(ErrorKind::Thread(
                 match error.source.downcast::<NoThread>() {
                     Ok(no_thread) => no_thread.0,
@@ -163,17 +173,17 @@ impl CallContext {
     }
 
     /// Makes the error for a response body that failed. `length` has the number of bytes received.
-    pub(crate) fn interrupted(&self, error: TransportError, length: BodyLength) -> Error {
+    pub(crate) fn body_failed(&self, error: TransportError, length: BodyLength) -> Error {
         match error.io_kind() {
             Some(io::ErrorKind::UnexpectedEof) => self.failed(length.cut_off()),
-            _ => self.unanswered(error),
+            _ => self.transport_failed(error),
         }
     }
 
     /// Makes the error for an upload whose data failed.
-    pub(crate) fn abandoned(&self, error: io::Error) -> Error {
+    pub(crate) fn upload_failed(&self, error: io::Error) -> Error {
         match error.downcast::<StopReason>() {
-            Ok(stopped) => self.stopped(stopped, Phase::Send),
+            Ok(reason) => self.stopped(reason, Phase::Send),
             Err(error) => self.failed(ErrorKind::Upload(error)),
         }
     }

@@ -51,7 +51,7 @@ impl<F: Fn(&RequestInfo<'_>, &RequestEvent<'_>) + Send + Sync> Observer for F {
     }
 }
 
-/// The request of an event.
+/// The request that an event belongs to.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RequestInfo<'a> {
@@ -60,7 +60,7 @@ pub struct RequestInfo<'a> {
     pub number: u64,
     /// Name of the operation, for example `start sequence`.
     pub operation: &'static str,
-    /// The method.
+    /// HTTP method.
     pub method: &'a Method,
     /// The URL. URLs of this library's operations contain no secrets.
     pub url: &'a str,
@@ -119,15 +119,15 @@ pub enum RequestEvent<'a> {
     },
 }
 
-/// An observer and the number of the request that it observes.
+/// An observer, and the number of the request that it observes.
 #[derive(Clone)]
-pub(crate) struct Observing {
+pub(crate) struct RequestObserver {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) number: u64,
 }
 
-impl Observing {
-    pub(crate) fn of(observer: &Arc<dyn Observer>) -> Self {
+impl RequestObserver {
+    pub(crate) fn new(observer: &Arc<dyn Observer>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             observer: Arc::clone(observer),

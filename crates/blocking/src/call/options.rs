@@ -20,51 +20,77 @@ pub(crate) struct CallOptions {
     pub(crate) retry: Option<RetryPolicy>,
 }
 
-/// The retry policy by default. Two seconds suffice to replace lost connections.
+/// The default retry policy. Two seconds suffice to replace lost connections.
 pub(crate) const DEFAULT_RETRY: RetryPolicy =
     RetryPolicy::exponential(Duration::from_millis(50)).max_elapsed(Duration::from_secs(2));
 
+/// The deadline of calls.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Deadline {
-    /// Each call may take this long.
-    After(Duration),
-    /// Several requests share a deadline. The duration is the time that they have in total, for
-    /// error messages.
-    At(Instant, Duration),
+pub(crate) struct Deadline {
+    /// Time that a call may take.
+    limit: Duration,
+    /// End of this time. `None` if each call has its own.
+    at: Option<Instant>,
+}
+
+impl Deadline {
+    /// Returns a deadline that gives each call this time.
+    pub(crate) const fn after(limit: Duration) -> Self {
+        Self { limit, at: None }
+    }
+
+    /// Starts the time, unless it has started before. `None` if the end is not representable, which
+    /// means no deadline.
+    fn fixed(self) -> Option<Self> {
+        let at = match self.at {
+            Some(at) => at,
+            None => Instant::now().checked_add(self.limit)?,
+        };
+        Some(Self {
+            at: Some(at),
+            ..self
+        })
+    }
 }
 
 impl CallOptions {
     /// Fixes the deadline, so that several requests share it.
     pub(crate) fn fix_deadline(&self) -> Self {
-        let deadline = self.deadline.and_then(|deadline| match deadline {
-            // An overflow means no deadline.
-            Deadline::After(limit) => Some(Deadline::At(Instant::now().checked_add(limit)?, limit)),
-            fixed @ Deadline::At(..) => Some(fixed),
-        });
         Self {
-            deadline,
+            deadline: self.deadline.and_then(Deadline::fixed),
             ..self.clone()
         }
     }
 
-    /// Computes the limits of one exchange and stores them in the call context for error messages.
-    /// `server_wait` is the time that the operation asks the hub to wait.
-    pub(crate) fn limits(
+    /// Fixes the deadline, at most `limit` from now.
+    pub(crate) fn tightened(&self, limit: Duration) -> Self {
+        let mut options = self.fix_deadline();
+        let other = Deadline::after(limit).fixed();
+        let deadlines = options.deadline.into_iter().chain(other);
+        options.deadline = deadlines.min_by_key(|deadline| deadline.at);
+        options
+    }
+
+    /// Sets the limits of a call that begins now. `server_wait` is the time that the operation asks
+    /// the hub to wait. It is added to the limits.
+    ///
+    /// # Errors
+    /// The call is already cancelled, or its deadline has passed.
+    pub(crate) fn begin(
         &self,
+        mut call: CallContext,
         server_wait: Duration,
-        call: &mut CallContext,
-    ) -> Result<CallLimits, Error> {
-        let mut limits = CallLimits::default();
-        if let Some(Deadline::At(at, limit)) = self.fix_deadline().deadline {
-            limits.deadline = at.checked_add(server_wait);
-            call.deadline = limit.saturating_add(server_wait);
+    ) -> Result<CallContext, Error> {
+        call.limits = CallLimits {
+            idle: self.idle.map(|idle| idle.saturating_add(server_wait)),
+            cancel: self.cancel.clone(),
+            ..CallLimits::default()
+        };
+        if let Some(Deadline { limit, at }) = self.deadline.and_then(Deadline::fixed) {
+            call.limits.deadline = at.and_then(|at| at.checked_add(server_wait));
+            call.limits.time_limit = limit.saturating_add(server_wait);
         }
-        limits.idle = self.idle.map(|idle| idle.saturating_add(server_wait));
-        call.idle = limits.idle.unwrap_or_default();
-        limits.cancel.clone_from(&self.cancel);
-        limits
-            .check()
-            .map_err(|stopped| call.stopped(stopped, Phase::Connect))?;
-        Ok(limits)
+        call.check(Phase::Connect)?;
+        Ok(call)
     }
 }

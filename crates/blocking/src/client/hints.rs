@@ -40,10 +40,9 @@ impl Client {
         };
         // The base URL is right if the hub has responded with its version before, or if it knows
         // the route and names what it did not find.
-        let has_told_version =
-            self.endpoint.assumed.dialect().is_none() && self.endpoint.told.get().is_some();
+        let has_sent_version = self.endpoint.has_hub_version();
         let knows_route = refusal.is_from_hub() && !refusal.body.trim_ascii().is_empty();
-        is_suspect && !has_told_version && !knows_route
+        is_suspect && !has_sent_version && !knows_route
     }
 }
 

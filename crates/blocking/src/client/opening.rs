@@ -1,7 +1,4 @@
-//! Streams that are opened on a thread of their own.
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::sync_channel;
+//! Streams that a thread opens.
 
 use http::{HeaderMap, StatusCode};
 use scramjet_client_core::GetVersion;
@@ -14,7 +11,7 @@ use crate::error::Error;
 use crate::support::threads;
 
 impl Client {
-    /// Opens a stream on a thread of its own, see [`Body::opening`].
+    /// Opens a stream on its own thread, see [`Body::opening`].
     pub(crate) fn open_on_thread(
         &self,
         call: CallContext,
@@ -23,17 +20,13 @@ impl Client {
         let mut client = self.clone();
         let token = client.options.cancel.take().unwrap_or_default().child();
         client.options.cancel = Some(token.clone());
-        let (tell, opened) = sync_channel(1);
-        let work = move || {
-            let result = catch_unwind(AssertUnwindSafe(|| open(&client)));
-            // The stream may have been dropped meanwhile.
-            let _ = tell.send(result);
-        };
-        threads::start("scramjet-stream", work).map_err(|error| call.failed(error))?;
-        // Of a success; a refusal is the error of the opening.
+        let result = threads::start_with_result("scramjet-stream", move || open(&client))
+            .map_err(|error| call.failed(error))?;
+        // Stands for any successful reply, because the stream only counts its bytes. `open` fails
+        // if the response is an error.
         let reply = self
             .endpoint()
             .reply(&GetVersion, StatusCode::OK, "", &HeaderMap::new());
-        Ok(ByteStream::new(Body::opening(call, opened, token), reply))
+        Ok(ByteStream::new(Body::opening(call, result, token), reply))
     }
 }

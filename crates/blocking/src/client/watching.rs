@@ -1,4 +1,4 @@
-//! Calls and streams that end with their instance.
+//! Clients whose calls and streams end with an instance.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use scramjet_client_core::{GetInstance, InstanceId};
 
 use super::Client;
 use super::flow_driver::Driver;
-use crate::body::watchdog::{Reading, STEP, Watch, Watching};
+use crate::body::watchdog::watch_flow::{INTERVAL, WatchFlow};
+use crate::body::watchdog::{ReaderWait, Watch};
 use crate::call::context::CallContext;
 use crate::call::options::CallOptions;
 use crate::error::Error;
@@ -16,12 +17,13 @@ use crate::support::panics::ignore_panic;
 use crate::support::threads;
 
 impl Client {
-    /// This client, whose calls are cancelled when the instance has ended.
+    /// Returns a client whose calls are cancelled when the instance has ended.
     pub(crate) fn watching(&self, id: &InstanceId) -> Result<(Self, Watch), Error> {
         self.watch(id, None)
     }
 
-    /// The same for the reading of a stream, which is cancelled when nothing more comes of it.
+    /// Like [`watching`](Self::watching), for reading a stream. It is cancelled when the instance
+    /// has ended and no more data arrives.
     pub(crate) fn watching_stream(&self, id: &InstanceId) -> Result<(Self, Watch), Error> {
         self.watch(id, Some(Arc::default()))
     }
@@ -29,36 +31,38 @@ impl Client {
     fn watch(
         &self,
         id: &InstanceId,
-        reading: Option<Arc<Reading>>,
+        reader_wait: Option<Arc<ReaderWait>>,
     ) -> Result<(Self, Watch), Error> {
-        let outer = self.options.cancel.clone();
-        let (token, watch, watching) = self.watchdog().add(self.endpoint(), id, outer, reading);
+        let caller_token = self.options.cancel.clone();
+        let (token, watch, flow) =
+            self.watchdog()
+                .add(self.endpoint(), id, caller_token, reader_wait);
         let mut client = self.clone();
         client.options.cancel = Some(token);
-        if let Some(watching) = watching {
-            self.start_watchdog(watching)?;
+        if let Some(flow) = flow {
+            self.start_watchdog(flow)?;
         }
         Ok((client, watch))
     }
 
-    fn start_watchdog(&self, watching: Watching) -> Result<(), Error> {
+    fn start_watchdog(&self, flow: WatchFlow) -> Result<(), Error> {
         let mut client = self.clone();
         client.options = CallOptions::default();
-        let about = CallContext::unbuilt::<GetInstance<'_>>();
-        let call = about.clone();
-        let run = move || {
-            let mut next = Some(watching);
-            while let Some(watching) = next {
-                // Its only result is that there is nothing more to do.
-                let watch = || Driver::new(&client, call.clone(), watching)?.next();
-                if ignore_panic(catch_unwind(AssertUnwindSafe(watch))).is_some() {
+        let call = CallContext::unbuilt::<GetInstance<'_>>();
+        let thread_call = call.clone();
+        let work = move || {
+            let mut next = Some(flow);
+            while let Some(flow) = next {
+                let drive = || Driver::new(&client, thread_call.clone(), flow)?.next();
+                // The flow has a result only when there is nothing to watch.
+                if ignore_panic(catch_unwind(AssertUnwindSafe(drive))).is_some() {
                     return;
                 }
-                // An observer or a transport has panicked: what is watched must be watched on.
-                thread::sleep(STEP);
+                // An observer or a transport has panicked. Continues with a new flow.
+                thread::sleep(INTERVAL);
                 next = client.watchdog().resume(client.endpoint());
             }
         };
-        threads::start("scramjet-watchdog", run).map_err(|error| about.failed(error))
+        threads::start("scramjet-watchdog", work).map_err(|error| call.failed(error))
     }
 }

@@ -33,9 +33,10 @@ impl HostClientBuilder {
     /// | `SCRAMJET_HUB_URL` | [base URL](HostClient::new) | an error |
     /// | `SCRAMJET_TOKEN` | [bearer token](Self::bearer_token) | no token |
     /// | `SCRAMJET_CA_FILE` | a [certificate](Self::ca_certificate_pem) file | the default |
-    /// | `SCRAMJET_HUB_VERSION` | [version of the hub](Self::hub_version) | a request to the hub |
+    /// | `SCRAMJET_HUB_VERSION` | [version of the hub](Self::hub_version) | a request finds it |
     ///
-    /// Reads no other variables. Checks the values at once, so that an error names the variable.
+    /// Reads no other variables; call [`proxy_from_environment`](Self::proxy_from_environment) for
+    /// those of a proxy. Checks the values at once, so that an error names the variable.
     ///
     /// If the URL is that of a Manager or a Middleware, finish the builder with
     /// [`build_manager`](Self::build_manager) or [`build_middleware`](Self::build_middleware).
@@ -87,7 +88,7 @@ fn with_ca_certificates(
     builder: HostClientBuilder,
     pem: Vec<u8>,
 ) -> Result<HostClientBuilder, RequestError> {
-    // Checks the certificates. The transport itself is not needed.
+    // Only to check the certificates.
     UreqTransport::new(&UreqConfig {
         ca_certificates: Some(pem.clone()),
         ..UreqConfig::default()
@@ -111,7 +112,11 @@ impl HostClient {
     /// Creates a client of the hub at `SCRAMJET_HUB_URL`, with the token in `SCRAMJET_TOKEN` if it
     /// is set. Sends nothing.
     ///
-    /// [`HostClientBuilder::from_env`] lists all variables and errors.
+    /// Also reads `SCRAMJET_CA_FILE` and `SCRAMJET_HUB_VERSION`, see
+    /// [`HostClientBuilder::from_env`].
+    ///
+    /// # Errors
+    /// Like [`HostClientBuilder::from_env`].
     ///
     /// ```no_run
     /// use scramjet_client_blocking::HostClient;

@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use crate::support::chain::fmt_chain;
 
-/// The error of creating a client from environment variables or a profile of `si`.
+/// An error of environment variables, or of a profile of the command-line tool `si`.
 ///
 /// Names the variable or the file. Contains no secrets.
 #[non_exhaustive]
@@ -46,7 +46,7 @@ pub enum ConfigError {
     NoProfile {
         /// The name.
         name: String,
-        /// The source of the name: `SI_CONFIG` or a file. `None` if the caller gave it.
+        /// The source of the name: `SI_CONFIG` or a file. `None` if the program passed it.
         named_by: Option<String>,
         /// Folder of the profiles.
         folder: PathBuf,
@@ -60,7 +60,7 @@ pub enum ConfigError {
 impl ConfigError {
     /// Returns `true` if a required variable is not set or empty.
     ///
-    /// Then nothing is configured, as opposed to configured in a wrong way.
+    /// The user has then configured nothing, which a program may treat differently from a mistake.
     #[must_use]
     pub fn is_unset(&self) -> bool {
         matches!(self, Self::Unset { .. })

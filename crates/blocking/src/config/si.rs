@@ -57,9 +57,9 @@ impl SiProfile {
     /// - the profile that `si config profile use` has selected;
     /// - the profile `default`.
     ///
-    /// If the selected profile is missing or unreadable, `si` uses `default`, and 0.26.1 uses
-    /// `http://127.0.0.1:8000/api/v1`. Here that is an error, because a program should not use
-    /// another hub than the selected one.
+    /// If the selected profile is missing or unreadable, `si` continues with the profile `default`
+    /// (version 0.26.1: with the hub at `http://127.0.0.1:8000/api/v1`). This method returns an
+    /// error instead, because a program should not use another hub than the selected one.
     ///
     /// # Errors
     /// The profile does not exist, or its file is unreadable or invalid.
@@ -164,13 +164,13 @@ impl SiProfile {
         })
     }
 
-    /// Returns the name. `None` if the profile was read from a path.
+    /// Returns the name of the profile. `None` if it was read from a path.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// Returns the path of the file.
+    /// Returns the path of the profile's file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -182,7 +182,7 @@ impl SiProfile {
         &self.api_url
     }
 
-    /// Returns `middlewareApiUrl`, the base URL of the platform.
+    /// Returns `middlewareApiUrl`, the base URL of the platform, if the profile has one.
     #[must_use]
     pub fn middleware_api_url(&self) -> Option<&str> {
         self.middleware_api_url.as_deref()

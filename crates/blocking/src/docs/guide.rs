@@ -11,8 +11,7 @@
 //! 8. [Your code](your_code): rules for readers, callbacks and observers that this library calls.
 //! 9. [Costs](costs): what a build and a call cost.
 //!
-//! [`coming_from_api_client`](crate::coming_from_api_client) lists the counterparts of all methods
-//! of the TypeScript clients.
+//! [`coming_from_api_client`] lists the counterparts of all methods of the TypeScript clients.
 
 // The names that the pages link to.
 #[cfg(doc)]

@@ -8,8 +8,8 @@ use crate::support::chain::causes;
 use crate::transport::{ProxyError, TlsError};
 
 impl Error {
-    /// Returns the TLS error, if TLS is the cause. A server in front of the hub may also report it
-    /// with status 400, like nginx if the client certificate is missing.
+    /// Returns the TLS error, if TLS is the cause. The cause may also be a response with status
+    /// 400, which nginx, for example, sends if the client certificate is missing.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
@@ -54,8 +54,8 @@ impl Error {
     }
 }
 
-/// Returns the first cause of this type. Also looks into IO errors, because their `source` skips
-/// the error that they wrap.
+/// Returns the first cause of this type. Also looks into I/O errors, because `io::Error::source`
+/// skips the error that it wraps.
 fn find<T: StdError + 'static>(error: &Error) -> Option<&T> {
     causes(error).find_map(|cause| {
         let within = cause

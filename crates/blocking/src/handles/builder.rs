@@ -27,8 +27,20 @@ use crate::transport::UreqTransport;
 
 /// A builder for a [`HostClient`], or for a client of the platform.
 ///
-/// The methods do not return errors, so that one expression can set everything.
-/// [`build`](Self::build) fails if a setting is invalid.
+/// [`HostClient::builder`] creates one, and [`from_env`](Self::from_env) one with settings from
+/// environment variables. The methods do not return errors, so that one expression can set
+/// everything. [`build`](Self::build) fails if a setting is invalid.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use scramjet_client_blocking::HostClient;
+///
+/// let host = HostClient::builder("https://hub.example.com/api/v1")
+///     .bearer_token("secret")
+///     .connect_timeout(Duration::from_secs(3))
+///     .build()?;
+/// # Ok::<(), scramjet_client_blocking::Error>(())
+/// ```
 #[must_use]
 pub struct HostClientBuilder {
     base_url: String,
@@ -58,16 +70,21 @@ impl HostClientBuilder {
         }
     }
 
-    /// Adds a header to every request of this client.
+    /// Adds a header to every request of this client. A second value for a name replaces the
+    /// first.
     ///
     /// The value counts as a secret: errors and `Debug` output do not show it.
+    ///
+    /// [`build`](Self::build) refuses headers that describe the connection or the body, values that
+    /// are not ASCII or have white space at an end, and more than 16 KiB of headers in total.
     #[doc(alias = "setDefaultHeaders")]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Sends `Authorization: Bearer <token>` with every request of this client.
+    /// Sends `Authorization: Bearer <token>` with every request of this client. The token counts as
+    /// a secret, like the value of any [`header`](Self::header).
     pub fn bearer_token(self, token: impl AsRef<str>) -> Self {
         self.header("authorization", format!("Bearer {}", token.as_ref()))
     }
@@ -96,8 +113,8 @@ impl HostClientBuilder {
     /// By default, the client retries at most twice, after about 50 and 100 milliseconds, and
     /// starts no attempt later than 2 seconds after the first.
     ///
-    /// The client retries `GET`, `PUT` and `DELETE` requests, because a repetition changes nothing
-    /// more. The retry of a `DELETE` may find nothing to delete. The client retries a `POST`
+    /// The client retries `GET`, `PUT` and `DELETE` requests, because repeating them has no further
+    /// effect. The retry of a `DELETE` may find nothing to delete. The client retries a `POST`
     /// request only if nothing of it was sent. So a retry never starts a second instance or sends
     /// an event twice.
     ///
@@ -135,7 +152,7 @@ impl HostClientBuilder {
         }
     }
 
-    /// Sets the version of the hub (`"1.0.1"`, or a [`Version`]), so that the client need not
+    /// Sets the version of the hub (`"1.0.1"`, or a [`Version`]), so that the client does not
     /// request it.
     ///
     /// By default, the client sends `GET /version` before the first operation that depends on the
@@ -147,9 +164,10 @@ impl HostClientBuilder {
         }
     }
 
-    /// Sets the transport. The default is a new `UreqTransport`.
+    /// Sets the transport. The default is a new `UreqTransport`, if the feature `ureq` is enabled.
     ///
-    /// Clients with the same transport share its connections.
+    /// Clients with the same transport share its connections. [`build`](Self::build) refuses
+    /// settings of the default transport, such as a connect timeout, together with this one.
     pub fn transport(self, transport: Arc<dyn Transport>) -> Self {
         Self {
             transport: Some(transport),
@@ -270,7 +288,7 @@ impl HostClient {
     /// Creates a client of the hub whose API is at `base_url`, for example
     /// `http://localhost:8000/api/v1`. Sends nothing.
     ///
-    /// The path of the URL is used unchanged; `/api/v1` is not added.
+    /// The client does not add `/api/v1` to the URL.
     ///
     /// # Errors
     /// [`RequestError::BaseUrl`] if it is not an `http` or `https` URL, or contains a query, a
@@ -279,7 +297,8 @@ impl HostClient {
         Self::builder(base_url).build()
     }
 
-    /// Creates a builder for a client with settings, such as headers or a bearer token.
+    /// Creates a builder for a client with settings, such as headers or a bearer token. Finish it
+    /// with [`build`](HostClientBuilder::build).
     pub fn builder(base_url: impl Into<String>) -> HostClientBuilder {
         HostClientBuilder::new(base_url.into())
     }

@@ -36,7 +36,7 @@ macro_rules! call_options {
             #[must_use]
             pub fn with_deadline(&self, limit: impl Into<Option<Duration>>) -> Self {
                 let mut handle = self.clone();
-                handle.$($client).+.options.deadline = limit.into().map(Deadline::After);
+                handle.$($client).+.options.deadline = limit.into().map(Deadline::after);
                 handle
             }
 

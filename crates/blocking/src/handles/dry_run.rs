@@ -44,23 +44,24 @@ use crate::handles::sequence::SequenceClient;
 /// # The command
 ///
 /// [`Display`](fmt::Display) writes one line for a POSIX shell (`sh`, `bash`, `zsh`), whatever
-/// bytes the request contains. With it, `curl` sends the same method, URL, headers and body. `{:#}`
-/// breaks the line into several, and lists the hidden values in a comment.
+/// bytes the request contains. `curl` then sends the same method, URL, headers and body, except
+/// hidden values. `{:#}` writes several lines, and lists the names of the hidden values in a
+/// comment.
 ///
 /// For everything else, `curl` uses its own settings: its `User-Agent`, the proxy of the
-/// environment, and the certificates of the system (`--cacert` names others). It buffers its
-/// output; add `-N` for a stream that does not end.
+/// environment, and the certificates of the system (`--cacert` sets others). It buffers its output;
+/// add `-N` for a stream that does not end.
 ///
 /// The command reads an upload from its standard input, so you can append `< package.tar.gz`.
 /// [`with_file`](Self::with_file) names a file instead.
 ///
 /// # Secrets
 ///
-/// The value shows only what this library defines, such as a timeout, an id or a content type.
-/// `***` replaces all other values: every header that the caller has set, `appConfig`, `args`, the
+/// A dry run shows only values that this library defines, such as a timeout, an id or a content
+/// type. `***` replaces all others: every header that the caller has set, `appConfig`, `args`, the
 /// data of an event, and anything else in a body. [`with_values`](Self::with_values) shows the
-/// complete body. Nothing shows the headers of the caller, because this value does not contain
-/// them.
+/// complete body. The values of the caller's headers are never shown, because a dry run does not
+/// contain them.
 #[derive(Clone)]
 pub struct DryRun {
     method: Method,
@@ -130,7 +131,7 @@ impl DryRun {
         self
     }
 
-    /// Sets the file that the command uploads. Without an upload, it has no effect.
+    /// Sets the file that the command uploads. It has no effect if the request is not an upload.
     #[must_use]
     pub fn with_file(self, path: impl Into<String>) -> Self {
         Self {
@@ -151,8 +152,8 @@ impl DryRun {
         &self.url
     }
 
-    /// Returns the headers, without those that describe the connection or the length of the body.
-    /// The value of those that the caller has set is `***`.
+    /// Returns the headers, without those that the transport adds, such as `Content-Length`. The
+    /// value of a header that the caller has set is `***`.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
@@ -202,7 +203,8 @@ where
     Ok(DryRun::new(request))
 }
 
-/// Defines the method `dry_run` of a handle. The path after the colon leads to its client.
+/// Defines the method `dry_run` of a handle. The path after the colon leads to the handle's
+/// [`Client`].
 macro_rules! dry_run {
     ($handle:ident: $($client:ident).+) => {
         /// Requests that are built but not sent.
@@ -213,16 +215,17 @@ macro_rules! dry_run {
             /// Hides values that may be secrets: the headers that you have set, and values in the
             /// body. [`with_values`](DryRun::with_values) shows the body.
             ///
-            /// The documentation of a method names its operation by method and path. The operation
-            /// is a struct in [`core`](crate::core). For example,
-            /// [`start`](crate::SequenceClient::start) sends a
-            /// [`StartSequence`](crate::core::StartSequence).
+            /// The operations are structs in [`core`](crate::core). For example,
+            /// [`SequenceClient::start`](crate::SequenceClient::start) sends a
+            /// [`StartSequence`](crate::core::StartSequence). To find the operation of a method,
+            /// search for the HTTP method and path that its documentation states.
             ///
             /// # Errors
-            /// A value of the operation cannot be sent, or the hub is known to be too old for it.
-            /// If the operation depends on the version of the hub, the version has to be known:
-            /// from [`HostClient::version`](crate::HostClient::version), an earlier call, or
-            /// [`HostClientBuilder::hub_version`](crate::HostClientBuilder::hub_version).
+            /// - A value of the operation cannot be sent.
+            /// - The hub is known to be too old for the operation.
+            /// - The request depends on the version of the hub, and the version is unknown. To make
+            ///   it known, call [`HostClient::version`](crate::HostClient::version), or set
+            ///   [`HostClientBuilder::hub_version`](crate::HostClientBuilder::hub_version).
             ///
             /// ```
             /// # #[cfg(feature = "ureq")] {

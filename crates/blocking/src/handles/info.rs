@@ -14,8 +14,9 @@ use crate::handles::host::HostClient;
 use crate::handles::into_id::IntoId;
 use crate::streams::follow::{Follow, FollowLogs};
 
+/// Information about a hub, and its logs.
 impl HostClient {
-    /// Returns the hub's connection to a Manager (`GET /status`). Since 0.28.0.
+    /// Returns the state of the hub's connection to a Manager (`GET /status`). Since 0.28.0.
     #[doc(alias = "getStatus")]
     #[inline]
     pub fn status(&self) -> Result<HubStatus, Error> {
@@ -56,8 +57,8 @@ impl HostClient {
 
     /// Follows the log of the hub, as records (`GET /log`).
     ///
-    /// Reconnects if the connection is lost, see [`Follow`]. The hub begins with everything that it
-    /// has kept each time, so lines repeat after a gap.
+    /// Reconnects if the connection is lost, see [`Follow`]. For each connection, the hub first
+    /// sends everything that it has kept, so lines repeat after a gap.
     #[inline]
     pub fn follow_log(&self) -> Result<Follow<JsonLines<LogLine>>, Error> {
         let client = self.client.fix_deadline();
@@ -67,12 +68,15 @@ impl HostClient {
 
     /// Follows the logs of all instances as one stream, including those that start later.
     ///
-    /// Reconnects if a connection is lost. See [`FollowLogs`] for history, ends and costs.
+    /// Reconnects if a connection is lost. [`FollowLogs`] describes which earlier lines it returns,
+    /// when it ends, and the number of requests.
     ///
-    /// Since 0.27.0, the hub's log contains the lines of all instances, so this uses one
-    /// connection. On older hubs, it opens the log of each instance, with one connection each, and
-    /// sends `GET /instances` every second. The lines of the hub itself are in
-    /// [`follow_log`](Self::follow_log).
+    /// Since 0.27.0, the hub's log contains the lines of all instances, so the client uses one
+    /// connection (`GET /log`). On older hubs, it opens the log of each instance with its own
+    /// connection (`GET /instance/:id/log`), and sends `GET /instances` every second.
+    ///
+    /// The stream does not contain the lines of the hub itself. [`follow_log`](Self::follow_log)
+    /// does.
     pub fn follow_logs(&self) -> Result<FollowLogs, Error> {
         let client = self.client.fix_deadline();
         let endpoint = client.known_endpoint()?;
@@ -98,7 +102,8 @@ impl HostClient {
     ///
     /// # Errors
     /// - [`is_not_found`](Error::is_not_found) if the hub does not know one of the instances.
-    /// - [`RequestError::PathSegment`] if an id cannot be part of a path. Nothing was sent then.
+    /// - [`RequestError::PathSegment`] if an id is empty, or contains a character that hubs do not
+    ///   accept in a path.
     pub fn follow_logs_of<I: IntoId<InstanceId>>(
         &self,
         ids: impl IntoIterator<Item = I>,
@@ -119,7 +124,8 @@ impl HostClient {
 
     /// Opens the audit log of the hub, as JSON lines (`GET /audit`). Since 0.22.0.
     ///
-    /// Each record says who did what. The stream does not end.
+    /// A record describes the progress of a request and its sender, or an event of an instance or
+    /// sequence, or a heartbeat. The stream does not end. See [`AuditRecord`].
     #[doc(alias = "getAuditStream")]
     #[inline]
     pub fn audit_stream(&self) -> Result<ByteStream, Error> {

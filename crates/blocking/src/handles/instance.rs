@@ -22,6 +22,19 @@ use crate::handles::into_id::IntoId;
 ///
 /// Clones are cheap and share the connections of the [`HostClient`]. Dropping the handle does not
 /// affect the instance.
+///
+/// ```no_run
+/// use scramjet_client_blocking::{HostClient, KillOptions, StartOptions};
+///
+/// let host = HostClient::new("http://localhost:8000/api/v1")?;
+/// let instance = host.sequence("an-id")?.start(&StartOptions::new())?;
+/// instance.send_input("some text\n")?;
+/// for line in instance.output_until_ended()?.lines() {
+///     println!("{}", line?);
+/// }
+/// instance.kill(&KillOptions::new())?;
+/// # Ok::<(), scramjet_client_blocking::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct InstanceClient {
     pub(crate) host: HostClient,
@@ -45,7 +58,7 @@ impl InstanceClient {
     }
 
     pub(crate) fn started_as(started: Started, host: &HostClient) -> Self {
-        host.client.watchdog().note_start(&started.id);
+        host.client.known_inputs().note_start(&started.id);
         Self {
             host: host.clone(),
             id: started.id.clone(),
@@ -98,8 +111,9 @@ impl InstanceClient {
 
     /// Asks the instance to stop; the hub kills it after a timeout (`POST /instance/:id/_stop`).
     ///
-    /// Blocks for the whole timeout: the hub responds only then, even if the instance ends earlier.
-    /// The timeout is added to the deadline and the idle timeout of the handle.
+    /// Blocks for the whole timeout ([`StopOptions::timeout`]): the hub responds only then, even if
+    /// the instance ends earlier. The timeout is added to the deadline and the idle timeout of the
+    /// handle.
     ///
     /// If the version of the hub is unknown, the client requests it first, because the request
     /// depends on it.

@@ -4,8 +4,7 @@ pub(crate) mod manager;
 pub(crate) mod middleware;
 pub(crate) mod multi_manager;
 
-/// Implements the methods that all clients of the platform have, and those of the listed ones that
-/// only some have.
+/// Implements the methods that all clients of the platform have, and the optional ones in the list.
 macro_rules! platform_client {
     ($client:ident, $server:literal: $($method:ident),+) => {
         impl $client {
@@ -58,7 +57,7 @@ macro_rules! platform_client {
     (@audit_stream $server:literal) => {
         #[doc = concat!("Opens the audit log of the ", $server, ", as JSON lines (`GET /audit`).")]
         ///
-        /// Each record says who did what. The stream does not end.
+        /// Each line is an [`AuditRecord`](crate::types::AuditRecord). The stream does not end.
         #[doc(alias = "getAuditStream")]
         #[inline]
         pub fn audit_stream(&self) -> Result<ByteStream, Error> {

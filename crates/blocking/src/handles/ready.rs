@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::handles::host::HostClient;
 
+/// A hub that is starting.
 impl HostClient {
     /// Waits until the hub responds, and returns its version (`GET /version`, repeatedly).
     ///

@@ -61,7 +61,7 @@ impl SequenceClient {
     /// returns a guard that kills it when it is dropped.
     ///
     /// Hubs of 0.18 never respond if the `main` of the package does not exist, or if the package
-    /// has two `engines`.
+    /// has two `engines`. Only a limit of the handle ends the call then.
     ///
     /// # Errors
     /// - [`is_overloaded`](Error::is_overloaded) if the hub lacks resources for another instance.

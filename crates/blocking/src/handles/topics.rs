@@ -23,7 +23,7 @@ fn send(client: &Client, name: &TopicName, mut data: Input) -> Result<Sent, Erro
     if data
         .upload
         .is_empty(&client.limits::<SendTopic<'_>>()?)
-        .map_err(|error| CallContext::unbuilt::<SendTopic<'_>>().abandoned(error))?
+        .map_err(|error| CallContext::unbuilt::<SendTopic<'_>>().upload_failed(error))?
     {
         return Err(
             RequestError::option("data", "it is empty, and hubs never respond to that").into(),
@@ -44,7 +44,7 @@ fn writer(client: &Client, name: TopicName, options: WriteOptions) -> Result<Str
         match data.upload.is_empty(&CallLimits::default()) {
             Ok(true) => Ok(Sent { bytes: 0 }),
             Ok(false) => send(client, &name, data),
-            Err(error) => Err(CallContext::unbuilt::<SendTopic<'_>>().abandoned(error)),
+            Err(error) => Err(CallContext::unbuilt::<SendTopic<'_>>().upload_failed(error)),
         }
     })
 }
@@ -59,12 +59,15 @@ macro_rules! topic_data {
             /// Returns when the hub has accepted all data. Blocks while nobody reads the topic and
             /// its buffer is full (less than 16 kB on 0.18.7, about 100 kB on 1.0.1).
             ///
-            /// On hubs of 1.x, several writers take turns. These hubs refuse data of another
-            /// content type than that of the topic.
+            /// If several writers send to a topic, hubs of 0.18 interleave their data. On hubs of
+            /// 1.x, a writer waits until the earlier ones have finished.
+            ///
+            /// Data from a reader is sent after its first byte has arrived.
             ///
             /// # Errors
-            /// [`RequestError::Option`] if there is no data, because a hub of 1.x would never
-            /// respond. Nothing was sent then. The call waits for the first byte of a reader.
+            /// - [`RequestError::Option`] if there is no data, because a hub of 1.x would never
+            ///   respond.
+            /// - Hubs of 1.x refuse data with another content type than that of the topic.
             #[doc(alias = "sendTopic")]
             #[doc(alias = "sendNamedData")]
             pub fn send_topic(
@@ -82,8 +85,8 @@ macro_rules! topic_data {
             /// of topics.
             ///
             /// # Errors
-            /// If the hub refuses the request, later writes and
-            /// [`finish`](StreamWriter::finish) fail.
+            /// This call does not wait for the hub. If the hub refuses the request, later writes
+            /// and [`finish`](StreamWriter::finish) fail.
             pub fn topic_writer(
                 &self,
                 name: impl IntoId<TopicName>,
@@ -98,8 +101,8 @@ macro_rules! topic_data {
             /// end, except on hubs of 0.18 when a writer ends the topic.
             ///
             /// # Errors
-            /// Hubs of 1.x refuse another content type than that of the topic with 415. The list of
-            /// topics contains it: [`TopicInfo::content_type`].
+            /// Hubs of 1.x respond with 415 if the topic has another content type.
+            /// [`TopicInfo::content_type`] in the list of topics is the right one.
             #[doc(alias = "getTopic")]
             #[doc(alias = "getNamedData")]
             pub fn topic(
@@ -115,10 +118,10 @@ macro_rules! topic_data {
 
             /// Follows a topic in chunks (`GET /topic/:name`).
             ///
-            /// Reconnects if the connection is lost. See [`Follow`], with its methods
-            /// [`lines`](Follow::lines) and [`json_lines`](Follow::json_lines). The topic buffers
-            /// data that is written while nobody reads. Data in transit during the loss of the
-            /// connection is lost.
+            /// Reconnects if the connection is lost, see [`Follow`]. Its methods
+            /// [`lines`](Follow::lines) and [`json_lines`](Follow::json_lines) return lines and
+            /// JSON values instead of chunks. The topic buffers data that is written while nobody
+            /// reads. Data that is on its way when the connection is lost does not arrive.
             pub fn follow_topic(
                 &self,
                 name: impl IntoId<TopicName>,

@@ -16,6 +16,8 @@ pub struct CallLimits {
     pub idle: Option<Duration>,
     /// Token that ends the exchange from another thread.
     pub cancel: Option<CancelToken>,
+    /// Time from the start of the call to `deadline`, for error messages.
+    pub(crate) time_limit: Duration,
 }
 
 impl CallLimits {
@@ -25,7 +27,7 @@ impl CallLimits {
         self.deadline.is_none() && self.idle.is_none() && self.cancel.is_none()
     }
 
-    /// Checks if the exchange may go on.
+    /// Checks if the exchange may continue.
     ///
     /// # Errors
     /// The exchange was cancelled, or its deadline has passed.
@@ -47,7 +49,7 @@ impl CallLimits {
         let pause = left.map_or(pause, |left| left.min(pause));
         match &self.cancel {
             Some(token) => {
-                // `check` reports the cancellation.
+                // The result is not needed: `check` reports the cancellation.
                 let _ = token.wait(pause);
             }
             None => thread::sleep(pause),
@@ -55,8 +57,8 @@ impl CallLimits {
         self.check()
     }
 
-    /// Returns when a wait without progress since `quiet_since` must end, and the reason to report
-    /// then. `None` if it may last forever.
+    /// Returns the time at which a wait without progress since `quiet_since` must end, and the
+    /// reason to report then. `None` if the wait has no limit.
     #[must_use]
     pub fn end_of_wait(&self, quiet_since: Instant) -> Option<(Instant, StopReason)> {
         let deadline = self
@@ -101,11 +103,11 @@ impl std::error::Error for StopReason {}
 /// The error of a body that a limit ended. Its kind is never `Interrupted`, because readers retry
 /// after that.
 impl From<StopReason> for std::io::Error {
-    fn from(stopped: StopReason) -> Self {
-        let kind = match stopped {
+    fn from(reason: StopReason) -> Self {
+        let kind = match reason {
             StopReason::Deadline | StopReason::Idle => std::io::ErrorKind::TimedOut,
             StopReason::Cancelled => std::io::ErrorKind::Other,
         };
-        Self::new(kind, stopped)
+        Self::new(kind, reason)
     }
 }

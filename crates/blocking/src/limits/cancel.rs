@@ -4,12 +4,12 @@ use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
+use crate::support::monitor::Monitor;
 use crate::support::panics::in_drop;
-use crate::support::sync::{lock, wait};
 
 /// Cancels calls and streams from another thread.
 ///
@@ -40,9 +40,9 @@ pub struct CancelToken {
 #[derive(Default)]
 struct Shared {
     cancelled: AtomicBool,
-    hooks: Mutex<Hooks>,
-    /// Notified when a hook has finished.
-    finished: Condvar,
+    /// Notifies waiting threads when a hook has finished. Hooks run without the lock, so a panic
+    /// cannot leave the maps inconsistent.
+    hooks: Monitor<Hooks>,
     /// The hook in the parent token that cancels this one.
     parent: OnceLock<OnCancel>,
 }
@@ -60,8 +60,7 @@ struct Running<'a>(&'a Shared, u64);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.hooks().running.remove(&self.1);
-        self.0.finished.notify_all();
+        self.0.hooks.change(|hooks| hooks.running.remove(&self.1));
     }
 }
 
@@ -69,14 +68,8 @@ impl Shared {
     /// Checks the parent as well, because the parent's hook that cancels this token may not have
     /// run yet.
     fn is_cancelled(&self) -> bool {
-        let parent = || self.parent.get();
-        self.cancelled.load(Ordering::SeqCst)
-            || parent().is_some_and(|hook| hook.shared.is_cancelled())
-    }
-
-    fn hooks(&self) -> MutexGuard<'_, Hooks> {
-        // Hooks run without the lock, so a panic cannot leave the maps inconsistent.
-        lock(&self.hooks)
+        let by_parent = |hook: &OnCancel| hook.shared.is_cancelled();
+        self.cancelled.load(Ordering::SeqCst) || self.parent.get().is_some_and(by_parent)
     }
 }
 
@@ -108,7 +101,7 @@ impl CancelToken {
     /// If a hook panics, the other hooks still run. Then the first panic continues.
     pub fn cancel(&self) {
         let mut first = None;
-        let mut hooks = self.shared.hooks();
+        let mut hooks = self.shared.hooks.lock();
         self.shared.cancelled.store(true, Ordering::SeqCst);
         while let Some((id, hook)) = hooks.waiting.pop_first() {
             hooks.running.insert(id, thread::current().id());
@@ -123,7 +116,7 @@ impl CancelToken {
                 }
             }
             drop(running);
-            hooks = self.shared.hooks();
+            hooks = self.shared.hooks.lock();
         }
         drop(hooks);
         if let Some(panic) = first {
@@ -155,9 +148,9 @@ impl CancelToken {
     /// ```
     #[must_use]
     pub fn wait(&self, time: Duration) -> bool {
-        let (tell, told) = channel();
-        let _hook = self.on_cancel(move || tell.send(()).unwrap_or_default());
-        let _ = told.recv_timeout(time);
+        let (sender, receiver) = channel();
+        let _hook = self.on_cancel(move || sender.send(()).unwrap_or_default());
+        let _ = receiver.recv_timeout(time);
         self.is_cancelled()
     }
 
@@ -168,7 +161,7 @@ impl CancelToken {
     /// Dropping the returned guard removes the hook, and waits for it if it is running on another
     /// thread.
     pub fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) -> OnCancel {
-        let mut hooks = self.shared.hooks();
+        let mut hooks = self.shared.hooks.lock();
         let id = hooks.next;
         hooks.next += 1;
         if self.is_cancelled() {
@@ -202,7 +195,7 @@ pub struct OnCancel {
 
 impl Drop for OnCancel {
     fn drop(&mut self) {
-        let mut hooks = self.shared.hooks();
+        let mut hooks = self.shared.hooks.lock();
         let hook = hooks.waiting.remove(&self.id);
         // A hook that drops its own guard must not wait for itself.
         while hooks
@@ -210,7 +203,7 @@ impl Drop for OnCancel {
             .get(&self.id)
             .is_some_and(|thread| *thread != thread::current().id())
         {
-            hooks = wait(&self.shared.finished, hooks, None);
+            hooks = self.shared.hooks.wait(hooks, None);
         }
         drop(hooks);
         in_drop(|| drop(hook));
@@ -224,96 +217,4 @@ impl fmt::Debug for OnCancel {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicUsize;
-
-    use super::*;
-
-    fn counting(count: &Arc<AtomicUsize>) -> impl FnOnce() + Send + 'static {
-        let count = Arc::clone(count);
-        move || {
-            count.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    #[test]
-    fn cancel_runs_each_hook_once_unless_it_was_removed() {
-        let (token, count) = (CancelToken::new(), Arc::default());
-        let kept = token.clone().on_cancel(counting(&count));
-        drop(token.on_cancel(counting(&count)));
-        assert!(!token.is_cancelled());
-        token.cancel();
-        token.cancel();
-        assert!(token.is_cancelled());
-        assert_eq!(count.load(Ordering::SeqCst), 1);
-        drop(kept);
-        let _at_once = token.on_cancel(counting(&count));
-        assert_eq!(count.load(Ordering::SeqCst), 2);
-    }
-
-    #[test]
-    fn a_hook_may_drop_its_own_guard() {
-        let (token, kept) = (CancelToken::new(), Arc::new(OnceLock::new()));
-        let held = Arc::downgrade(&kept);
-        // Stands for the woken thread, which drops its reference while the hook runs.
-        let others = Mutex::new(Some(Arc::clone(&kept)));
-        let hook = token.on_cancel(move || {
-            let last = held.upgrade();
-            drop(others.lock().map(|mut others| others.take()));
-            drop(last);
-        });
-        assert!(kept.set(hook).is_ok());
-        drop(kept);
-        token.cancel();
-        assert!(token.is_cancelled());
-    }
-
-    #[test]
-    fn dropping_on_cancel_waits_for_a_running_hook() {
-        let (token, running) = (CancelToken::new(), Arc::new(AtomicBool::new(false)));
-        let (started, starts) = std::sync::mpsc::channel();
-        let hook = token.on_cancel({
-            let running = Arc::clone(&running);
-            move || {
-                running.store(true, Ordering::SeqCst);
-                let _ = started.send(());
-                for _ in 0..1000 {
-                    thread::yield_now();
-                }
-                running.store(false, Ordering::SeqCst);
-            }
-        });
-        let cancelling = thread::spawn(move || token.cancel());
-        let _ = starts.recv();
-        drop(hook);
-        assert!(!running.load(Ordering::SeqCst));
-        assert!(cancelling.join().is_ok());
-    }
-
-    #[test]
-    fn wait_returns_after_its_time_or_when_the_token_is_cancelled() {
-        let token = CancelToken::new();
-        assert!(!token.wait(Duration::from_millis(1)));
-        let waiting = thread::spawn({
-            let token = token.clone();
-            move || token.wait(Duration::from_secs(3600))
-        });
-        token.cancel();
-        assert_eq!(waiting.join().ok(), Some(true));
-        assert!(token.wait(Duration::from_secs(3600)));
-        assert!(token.wait(Duration::MAX));
-    }
-
-    #[test]
-    fn cancel_reaches_children_but_not_the_parent() {
-        let parent = CancelToken::new();
-        let [first, second] = [parent.child(), parent.child()];
-        first.cancel();
-        assert!(first.is_cancelled() && !parent.is_cancelled() && !second.is_cancelled());
-        let grandchild = second.child();
-        parent.cancel();
-        assert!(
-            second.is_cancelled() && grandchild.is_cancelled() && parent.child().is_cancelled()
-        );
-    }
-}
+mod tests;

@@ -225,7 +225,7 @@ impl Child {
             waiting.wait_ended()
         };
         let ended = match wait_for(STOP_TIMEOUT) {
-            Err(error) if error.is_timeout() && client.limits_of(&operation).is_ok() => {
+            Err(error) if error.is_timeout() && client.begin(&operation).is_ok() => {
                 kill::kill(&client, instance.id())?;
                 wait_for(KILL_TIMEOUT)?
             }

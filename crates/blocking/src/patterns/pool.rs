@@ -101,7 +101,7 @@ impl InstancePool {
         let members = self.shared.members();
         members
             .filter(|member| member.instance.id() == id)
-            .for_each(|member| member.life.end());
+            .for_each(|member| member.life.mark_ended());
         self.shared.lost.notify();
         self.shared.available.notify();
     }
@@ -288,7 +288,7 @@ mod tests {
         let pool = shouting(&hub)?;
         let only = pool.checkout()?;
         let limits = crate::call::options::CallOptions {
-            deadline: Some(crate::call::options::Deadline::After(
+            deadline: Some(crate::call::options::Deadline::after(
                 Duration::from_millis(50),
             )),
             ..Default::default()

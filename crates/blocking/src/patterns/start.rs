@@ -7,12 +7,12 @@ use scramjet_client_core::{
     Event, EventName, RequestError, RetryPolicy, StartOptions, StartSequence,
 };
 
-use crate::client::exchange::random;
 use crate::error::Error;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::handles::instance::InstanceClient;
 use crate::handles::sequence::SequenceClient;
+use crate::support::random::random;
 
 /// The events that mean that an instance is ready, and those that mean that it has failed.
 ///
@@ -214,11 +214,11 @@ impl SequenceClient {
         let endpoint = client.known_endpoint()?;
         let (id, seed) = (self.id().clone(), (random(), random()));
         let flow = StartUntilReady::new(endpoint, id, options.clone(), seed)?;
-        let flow = configure(flow.outage_tolerance(client.patience()))?;
+        let flow = configure(flow.outage_tolerance(client.outage_tolerance()))?;
         let ready = client.drive(call, flow)?;
         let instance = InstanceClient::started_as(ready.started, &self.host);
         if ready.event.is_some() {
-            client.watchdog().note_listening(instance.id());
+            client.known_inputs().note_listening(instance.id());
         }
         Ok((instance, ready.event))
     }

@@ -16,8 +16,8 @@ use crate::error::Error;
 ///
 /// The iterator ends when the instance or the topic has ended, at most some seconds after the last
 /// item. The handle's deadline limits its whole duration, and the handle's token cancels it.
-/// Without them it tries to reconnect every 5 seconds, without an end. After an error response of
-/// the hub, the iterator returns the error and ends. An item that cannot be decoded is an error,
+/// Without them it tries to reconnect every 5 seconds, forever. After an error response of the
+/// hub, the iterator returns the error and ends. An item that cannot be decoded is an error,
 /// after which the iterator continues, as in [`Items`](crate::stream::Items).
 ///
 /// To detect dead connections, the client sends a request during silence: after 2 seconds for the
@@ -65,7 +65,7 @@ pub struct Gap {
 /// An iterator over the items of a flow.
 struct Following<F> {
     driver: Driver<F>,
-    over: bool,
+    ended: bool,
 }
 
 impl<F, T> Following<F>
@@ -74,22 +74,24 @@ where
 {
     /// Opens the stream. Returns after the head of the response, or after a second, because a proxy
     /// may delay the head until there is data.
-    fn start(client: &Client, about: CallContext, flow: F) -> Result<Self, Error> {
-        let mut driver = Driver::new(client, about, flow)?;
+    fn start(client: &Client, call: CallContext, flow: F) -> Result<Self, Error> {
+        let mut driver = Driver::new(client, call, flow)?;
         while !matches!(driver.next()?, flow::Followed::Opened) {}
-        let over = false;
-        Ok(Self { driver, over })
+        Ok(Self {
+            driver,
+            ended: false,
+        })
     }
 
     fn next(&mut self) -> Option<Result<Followed<T>, Error>> {
         loop {
-            if self.over {
+            if self.ended {
                 return None;
             }
             return Some(match self.driver.next() {
                 Ok(flow::Followed::Opened) => continue,
                 Ok(flow::Followed::End) => {
-                    self.over = true;
+                    self.ended = true;
                     return None;
                 }
                 Ok(flow::Followed::Item(item)) => Ok(Followed::Item(item)),
@@ -108,7 +110,7 @@ where
                     }))
                 }
                 Err(error) => {
-                    self.over = !error.is_idle() && !error.is_of_item();
+                    self.ended = !error.is_idle() && !error.is_of_item();
                     Err(error)
                 }
             });
@@ -143,10 +145,10 @@ impl Follow<Chunks> {
     }
 
     fn decode<D: Decode + 'static>(self, decoder: fn() -> D) -> Follow<D> {
-        let Following { driver, over } = self.0;
+        let Following { driver, ended } = self.0;
         Follow(Following {
             driver: driver.map(|flow| flow.decode(decoder)),
-            over,
+            ended,
         })
     }
 }
@@ -162,7 +164,7 @@ impl<D: Decode + 'static> Iterator for Follow<D> {
 impl<D: Decode> fmt::Debug for Follow<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Follow")
-            .field("over", &self.0.over)
+            .field("ended", &self.0.ended)
             .finish_non_exhaustive()
     }
 }
@@ -233,7 +235,7 @@ pub struct FollowLogs(Following<flow::FollowLogs>);
 
 impl FollowLogs {
     pub(crate) fn start(client: &Client, flow: flow::FollowLogs) -> Result<Self, Error> {
-        Following::start(client, CallContext::in_general("follow logs"), flow).map(Self)
+        Following::start(client, CallContext::without_request("follow logs"), flow).map(Self)
     }
 }
 
@@ -248,7 +250,7 @@ impl Iterator for FollowLogs {
 impl fmt::Debug for FollowLogs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FollowLogs")
-            .field("over", &self.0.over)
+            .field("ended", &self.0.ended)
             .finish_non_exhaustive()
     }
 }

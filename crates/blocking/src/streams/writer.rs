@@ -1,7 +1,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::panic::resume_unwind;
+use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::Duration;
 
@@ -61,14 +61,15 @@ impl From<ContentType> for WriteOptions {
 /// the hub has ended the request, writing fails with `BrokenPipe`, and [`finish`](Self::finish)
 /// returns the reason.
 ///
-/// Call `finish` at the end. Dropping the writer also ends the data, but waits at most 5 seconds
-/// for the hub's response and discards it. So does returning early with `?`: the instance gets the
-/// data written so far as if it were complete. [`abort`](Self::abort) closes the connection
-/// instead, and so does dropping the writer during a panic: the input stays open, and the instance
-/// gets what was sent.
+/// Call `finish` at the end. Dropping the writer, for example by an early return with `?`, also
+/// ends the data: the instance gets the data written so far as if it were complete. Dropping waits
+/// at most 5 seconds for the hub's response, and discards it.
+///
+/// [`abort`](Self::abort) closes the connection instead: the input stays open, and the instance
+/// gets what was sent. Dropping the writer during a panic does the same.
 ///
 /// If the instance ends, writing fails within three seconds, and `finish` returns how it ended. A
-/// thread sends the data. It ends with the writer or the instance.
+/// thread sends the data. The thread ends with the writer or the instance.
 ///
 /// ```no_run
 /// use std::io::Write;
@@ -107,14 +108,9 @@ impl StreamWriter {
             end: options.end,
             ..input
         };
-        let (sender, sent) = sync_channel(1);
-        let work = move || {
-            let result = catch_unwind(AssertUnwindSafe(|| send(&client, input)));
-            // The writer may have been dropped.
-            let _ = sender.send(result);
-        };
         let call = CallContext::unbuilt::<O>();
-        threads::start("scramjet-writer", work).map_err(|error| call.failed(error))?;
+        let sent = threads::start_with_result("scramjet-writer", move || send(&client, input))
+            .map_err(|error| call.failed(error))?;
         Ok(Self {
             pipe: Some(pipe),
             sent,
@@ -142,7 +138,7 @@ impl StreamWriter {
     pub fn abort(mut self) {
         if let Some(pipe) = self.pipe.take() {
             pipe.abort();
-            // The result of an aborted request has no meaning. A hub that hangs is not waited for.
+            // Ignores the result of the aborted request. The timeout is for hubs that hang.
             let _ = self.sent.recv_timeout(DROP_TIMEOUT);
         }
     }

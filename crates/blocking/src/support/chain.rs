@@ -1,4 +1,4 @@
-//! Chains of causes of errors.
+//! Errors and the chains of their causes.
 
 use std::error::Error;
 use std::fmt;
@@ -7,11 +7,11 @@ use std::iter::successors;
 /// The cause of a [`TransportError`](crate::transport::TransportError): any error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Upper bound for the length of a chain, because an error of the user's code may be its own cause.
+/// Upper bound for the number of causes, because an error of user code may be its own cause.
 const MAX_CAUSES: usize = 64;
 
-/// Writes the message of an error and its causes. This is the `Debug` output of errors, which
-/// `unwrap` and a `main` that returns an error print.
+/// Writes the messages of an error and its causes. Errors use it for `Debug`, because `unwrap`, and
+/// `main` if it returns an error, print that.
 pub(crate) fn fmt_chain(error: &(dyn Error + 'static), f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{error}")?;
     let mut causes = causes(error);

@@ -1,11 +1,11 @@
-//! Reads small files, for example of settings and state.
+//! Reads small files, such as settings and state.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-/// Reads a whole file into memory. Fails if it has more than `limit` bytes, or is not a regular
-/// file, because a pipe or a device may block or never end.
+/// Reads a whole file into memory. Fails if it has more than `limit` bytes. Also fails for pipes
+/// and devices, because they may block or never end.
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let kind = fs::metadata(path)?.file_type();
     if kind.is_dir() {

@@ -1,5 +1,5 @@
-//! Locks and waits that ignore poisoning. Code that holds these locks leaves its data consistent
-//! before anything that can panic.
+//! Locks and waits that ignore poisoning. The data under these locks is consistent whenever code
+//! runs that may panic.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -14,7 +14,7 @@ pub(crate) fn into_inner<T>(mutex: Mutex<T>) -> T {
     mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits for a notification, or until a time if there is one. May return earlier.
+/// Waits for a notification, but not longer than `until`. May return earlier.
 pub(crate) fn wait<'a, T>(
     condvar: &Condvar,
     guard: MutexGuard<'a, T>,

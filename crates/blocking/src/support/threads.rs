@@ -5,7 +5,11 @@ use std::io;
 #[cfg(feature = "ureq")]
 use std::panic::resume_unwind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::support::panics::ignore_panic;
 
 fn builder(name: &str) -> io::Result<thread::Builder> {
     #[cfg(test)]
@@ -17,13 +21,38 @@ fn builder(name: &str) -> io::Result<thread::Builder> {
 
 #[cfg(test)]
 thread_local! {
-    /// Makes attempts of this thread to create others fail.
+    /// Makes creating threads fail on this thread.
     pub(crate) static REFUSED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 /// Starts a detached thread.
 pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), NoThread> {
     spawn(name, work).map(drop)
+}
+
+/// Runs something on a detached thread. The receiver gets its result or its panic.
+pub(crate) fn start_with_result<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Receiver<thread::Result<T>>, NoThread> {
+    let (sender, receiver) = sync_channel(1);
+    start(name, move || {
+        let result = catch_unwind(AssertUnwindSafe(work));
+        // Fails if the receiver was dropped.
+        let _ = sender.send(result);
+    })?;
+    Ok(receiver)
+}
+
+/// Runs something on a detached thread, and waits for its result, but not longer than `wait`.
+/// Returns `None` if the thread takes longer or panics.
+pub(crate) fn start_and_wait<T: Send + 'static>(
+    name: &str,
+    wait: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>, NoThread> {
+    let result = start_with_result(name, work)?.recv_timeout(wait);
+    Ok(result.ok().and_then(ignore_panic))
 }
 
 /// Starts a thread that can be joined.
@@ -35,12 +64,12 @@ pub(crate) fn spawn<T: Send + 'static>(
     thread.spawn(work).map_err(NoThread)
 }
 
-/// Runs a function on another thread, and waits for it.
+/// Runs something on another thread, and waits for its result.
 ///
 /// # Errors
 /// The thread could not be created.
 #[cfg(feature = "ureq")]
-pub(crate) fn elsewhere<T: Send>(
+pub(crate) fn run_on_thread<T: Send>(
     name: &str,
     work: impl FnOnce() -> T + Send,
 ) -> Result<T, NoThread> {
@@ -51,7 +80,7 @@ pub(crate) fn elsewhere<T: Send>(
     })
 }
 
-/// The error of a thread that could not be created.
+/// The error if a thread could not be created.
 #[derive(Debug)]
 pub(crate) struct NoThread(pub(crate) io::Error);
 
@@ -67,8 +96,8 @@ impl std::error::Error for NoThread {
     }
 }
 
-/// Runs the same function on `count` threads, including the current one, and waits for all of them.
-/// If threads cannot be created, uses fewer, but always the current one.
+/// Runs the same work on `count` threads, including this one, and waits for all of them. Uses fewer
+/// threads if they cannot be created.
 ///
 /// # Errors
 /// The first panic, after all threads have ended.

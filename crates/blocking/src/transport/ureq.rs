@@ -97,8 +97,8 @@ use crate::support::threads;
 /// A connection is reused for up to 3 seconds after the start of its last response, because hubs
 /// close idle connections after 5 seconds. If the server announces another time with `Keep-Alive`,
 /// three fifths of it apply, but no more than 3 seconds. The pool keeps at most 64 idle connections
-/// by default, see [`UreqConfig::max_idle_connections`]. The transport ignores the proxy variables of
-/// the environment unless the configuration has [`Proxy::Environment`].
+/// by default, see [`UreqConfig::max_idle_connections`]. The transport ignores the proxy variables
+/// of the environment unless the configuration has [`Proxy::Environment`].
 #[derive(Debug)]
 pub struct UreqTransport {
     agent: Agent,
@@ -153,7 +153,7 @@ impl Transport for UreqTransport {
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         if !send_context::is_available() {
             // The destructor of another thread-local makes this call while its thread exits.
-            let sent = threads::elsewhere("scramjet-call", || self.send(request));
+            let sent = threads::run_on_thread("scramjet-call", || self.send(request));
             return sent.map_err(TransportError::connect)?;
         }
         let extensions = request.extensions_mut();

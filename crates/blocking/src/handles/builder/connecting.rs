@@ -13,7 +13,7 @@ use crate::transport::{ClientCertificate, Proxy, TlsBackend};
 impl HostClientBuilder {
     /// Sets the upper bound for connecting, including the tunnel of a proxy and the TLS handshake.
     ///
-    /// `None` leaves it to the operating system. The default is 10 seconds.
+    /// With `None`, the operating system decides when to stop trying. The default is 10 seconds.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
@@ -30,7 +30,7 @@ impl HostClientBuilder {
 
     /// Sets the maximum number of idle connections in the pool; 0 keeps none. The default is 64.
     ///
-    /// See [`UreqConfig::max_idle_connections`].
+    /// Does not limit the number of concurrent calls. See [`UreqConfig::max_idle_connections`].
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
@@ -80,7 +80,8 @@ impl HostClientBuilder {
         self
     }
 
-    /// Sets the client certificate, for `https` hubs that request one (PEM).
+    /// Sets the certificate and private key of the client (PEM), for `https` hubs that request a
+    /// client certificate.
     ///
     /// - `certificates` is the client's own certificate, followed by intermediate ones if there are
     ///   any.
@@ -146,11 +147,11 @@ impl HostClientBuilder {
     /// Sets a proxy for all requests.
     ///
     /// The URL has the form `http://proxy.example.com:3128`. It may contain `user:password@`,
-    /// percent-encoded as in any URL. The client never shows these.
+    /// percent-encoded as in any URL. Errors and `Debug` output do not show these.
     ///
     /// For an `https` hub, the client opens a tunnel (`CONNECT`), and the proxy sees only the name
-    /// and port of the hub. Requests to an `http` hub go to the proxy, which forwards them. It can
-    /// read them, including the credentials for the hub. See [`Proxy`].
+    /// and port of the hub. Requests to an `http` hub go to the proxy, which forwards them. The
+    /// proxy can read them, including the credentials for the hub. See [`Proxy`].
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;
@@ -164,20 +165,21 @@ impl HostClientBuilder {
         self
     }
 
-    /// Uses the proxy that environment variables select, or none if they select none. Without this
-    /// method, the client ignores these variables.
+    /// Uses the proxy that environment variables name, if they name one. Without this method, the
+    /// client ignores these variables.
     ///
     /// [`build`](Self::build) reads the variables:
     ///
     /// - `http_proxy` applies to `http` hubs, `https_proxy` to `https` hubs, and `all_proxy` to
-    ///   both if the specific one is not set. The names may be in upper case. But the client
-    ///   ignores `HTTP_PROXY` in a CGI program, because there a remote caller can set it.
+    ///   both if the specific one is not set. The names may also be in upper case. In a CGI
+    ///   program, the client ignores `HTTP_PROXY`, because a remote caller can set it there.
     /// - `no_proxy` or `NO_PROXY` lists the hosts to connect to directly, separated by commas or
     ///   spaces: names (`example.com` includes its subdomains, `.example.com` means only its
     ///   subdomains), addresses, and networks (`10.0.0.0/8`), each with or without a port; or `*`.
-    /// - The client always connects directly to this machine (`localhost`, `127.0.0.1`, `[::1]`).
-    /// - An invalid variable, for example with the URL of a `socks5://` proxy, is an error of every
-    ///   call that it applies to.
+    ///
+    /// The client always connects directly to this machine (`localhost`, `127.0.0.1`, `[::1]`). If
+    /// a variable is invalid, for example because it has the URL of a `socks5://` proxy, every call
+    /// that it applies to fails.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::HostClient;

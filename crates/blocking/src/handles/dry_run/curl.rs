@@ -11,14 +11,14 @@ use super::{DryRun, DryRunBody};
 /// `printf` has no such limit, because it is part of the shell.
 const LONGEST_ARGUMENT: usize = 64 << 10;
 
-/// The body size from which some versions of `curl` send `Expect: 100-continue`.
-const ASKS_FIRST: usize = 1 << 10;
+/// Above this body size, some versions of `curl` send `Expect: 100-continue`.
+const EXPECT_THRESHOLD: usize = 1 << 10;
 
 pub(super) fn write(dry_run: &DryRun, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let broken = f.alternate();
     if broken && !dry_run.hidden.is_empty() {
         f.write_str("# *** stands for what is not shown:")?;
-        // Escaped, because a line break would end the comment.
+        // Escaped, because a line break in a name would end the comment.
         dry_run
             .hidden
             .iter()
@@ -27,7 +27,7 @@ pub(super) fn write(dry_run: &DryRun, f: &mut fmt::Formatter<'_>) -> fmt::Result
     }
     let mut command = Command {
         f,
-        between: if broken { " \\\n  " } else { " " },
+        separator: if broken { " \\\n  " } else { " " },
     };
     let body = Body::of(dry_run);
     if let Body::Piped(bytes) = body {
@@ -42,7 +42,7 @@ pub(super) fn write(dry_run: &DryRun, f: &mut fmt::Formatter<'_>) -> fmt::Result
         Body::Argument(bytes) => command.option(format_args!("--data-binary {}", Word(bytes))),
         Body::Piped(_) => command.option("--data-binary @-"),
         Body::Upload(None) => command.option("-T -"),
-        // To curl, these two names are not files.
+        // `-T -` and `-T .` read the standard input.
         Body::Upload(Some(file @ ("-" | "."))) => command.option(format_args!("-T ./{file}")),
         Body::Upload(Some(file)) => command.option(format_args!("-T {}", Word(file.as_bytes()))),
     }
@@ -79,20 +79,22 @@ impl<'a> Body<'a> {
     }
 }
 
+/// The command that is being written.
 struct Command<'a, 'f> {
     f: &'a mut fmt::Formatter<'f>,
-    between: &'static str,
+    separator: &'static str,
 }
 
 impl Command<'_, '_> {
+    /// Writes an option, on a new line in the form with several lines.
     fn option(&mut self, option: impl fmt::Display) -> fmt::Result {
-        write!(self.f, "{}{option}", self.between)
+        write!(self.f, "{}{option}", self.separator)
     }
 
     fn address(&mut self, dry_run: &DryRun) -> fmt::Result {
         let url = dry_run.url.to_string();
         let globs = |text: &str| text.contains(['[', ']', '{', '}']);
-        // -g: curl does not expand brackets and braces.
+        // With `-g`, curl does not expand brackets and braces.
         let literal = if globs(&url) || dry_run.file.as_deref().is_some_and(globs) {
             "-g "
         } else {
@@ -136,7 +138,7 @@ impl Command<'_, '_> {
                 header::EXPECT,
                 match body {
                     Body::None => false,
-                    Body::Argument(bytes) | Body::Piped(bytes) => bytes.len() > ASKS_FIRST,
+                    Body::Argument(bytes) | Body::Piped(bytes) => bytes.len() > EXPECT_THRESHOLD,
                     Body::Upload(_) => true,
                 },
             ),

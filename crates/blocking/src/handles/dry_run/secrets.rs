@@ -33,12 +33,12 @@ const SHOWN_MEMBERS: [&str; 12] = [
     "timeout",
 ];
 
-/// Replaces the values of all other headers, and adds their names to `hidden`.
+/// Replaces the values of all headers except [`SHOWN_HEADERS`], and adds their names to `hidden`.
 pub(super) fn hide_in_headers(headers: &mut HeaderMap, hidden: &mut Vec<String>) {
     for (name, value) in headers.iter_mut() {
         if value.is_sensitive() || !SHOWN_HEADERS.contains(&name.as_str()) {
             note(name.as_str(), hidden);
-            // The scheme is no secret, and the command needs it.
+            // The scheme `Bearer` is not a secret, and the command needs it.
             let bearer = *name == header::AUTHORIZATION
                 && value
                     .as_bytes()
@@ -49,8 +49,8 @@ pub(super) fn hide_in_headers(headers: &mut HeaderMap, hidden: &mut Vec<String>)
     }
 }
 
-/// Returns the body with the values of all other members replaced, and adds their names to
-/// `hidden`. `None` if there is nothing to hide.
+/// Replaces the values of all members of a JSON body except [`SHOWN_MEMBERS`], and adds their names
+/// to `hidden`. Returns the new body; `None` if there is nothing to hide.
 pub(super) fn hide_in_body(body: &[u8], hidden: &mut Vec<String>) -> Option<Vec<u8>> {
     if body.is_empty() {
         return None;
@@ -58,7 +58,7 @@ pub(super) fn hide_in_body(body: &[u8], hidden: &mut Vec<String>) -> Option<Vec<
     let mut value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let members = match &mut value {
         Value::Object(members) => members,
-        // A message to an instance: its code and its members.
+        // A message to an instance: `[code, { members }]`.
         Value::Array(message) => match message.as_mut_slice() {
             [Value::Number(_), Value::Object(members)] => members,
             _ => return Some(hide_all(hidden)),

@@ -14,7 +14,9 @@ impl fmt::Display for Word<'_> {
                 .filter(|text| text.ends_with('\n'))
         };
         match printable(self.0).or_else(ends_line) {
-            Some(text) if !text.is_empty() && text.bytes().all(means_itself) => f.write_str(text),
+            Some(text) if !text.is_empty() && text.bytes().all(needs_no_quotes) => {
+                f.write_str(text)
+            }
             Some(text) => {
                 f.write_char('\'')?;
                 for (n, part) in text.split('\'').enumerate() {
@@ -53,7 +55,7 @@ impl fmt::Display for Printf<'_> {
     }
 }
 
-/// Returns the bytes as text, if a line and a terminal can show them unchanged.
+/// Returns the bytes as text, if a terminal shows them unchanged on one line.
 pub(super) fn printable(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes)
         .ok()
@@ -72,8 +74,8 @@ fn is_invisible(c: char) -> bool {
     )
 }
 
-/// Returns `true` for characters that need no quotes.
-fn means_itself(byte: u8) -> bool {
+/// Returns `true` for characters that have no special meaning in a shell.
+fn needs_no_quotes(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_./:@+,".contains(&byte)
 }
 

@@ -18,6 +18,7 @@ use crate::streams::follow::Follow;
 /// listening for events.
 const HEAD_LIMIT: Duration = Duration::from_secs(1);
 
+/// Events from and to an instance.
 impl InstanceClient {
     /// Waits for the next event with this name. The same as
     /// [`wait_next_event`](Self::wait_next_event), under the name of the TypeScript client.

@@ -19,6 +19,7 @@ use crate::streams::writer::{StreamWriter, WriteOptions};
 /// Upper bound for the status request after the hub has accepted an input.
 const STATUS_LIMIT: Duration = Duration::from_secs(2);
 
+/// Input of an instance.
 impl InstanceClient {
     /// Sends data to a stream of the instance (`POST /instance/:id/{input,stdin}`).
     ///
@@ -148,7 +149,7 @@ pub(crate) fn send(
     }
     .inspect(|_| {
         if ends {
-            client.watchdog().note_end(id, stream);
+            client.known_inputs().note_end(id, stream);
         }
     })
 }
@@ -164,7 +165,7 @@ fn send_as<O>(
 where
     O: Operation<Payload = Streamed, Decoder = Receipt>,
 {
-    if client.watchdog().has_ended(id, stream) {
+    if client.known_inputs().has_ended(id, stream) {
         // The hub would never respond.
         return Err(client.describe(operation).failed(ErrorKind::InputEnded));
     }

@@ -15,6 +15,7 @@ use crate::streams::follow::Follow;
 /// proxy may withhold the head until the first byte of the body.
 pub(crate) const HEAD_LIMIT: Duration = Duration::from_millis(500);
 
+/// Output and log of an instance.
 impl InstanceClient {
     /// Opens a stream of the instance (`GET /instance/:id/{stdout,stderr,output,log}`).
     ///

@@ -49,6 +49,7 @@ const STATUS_DELAYS: [Duration; 2] = [Duration::from_millis(450), Duration::from
 const STATUS_DELAYS_BEFORE_0_27: [Duration; 2] =
     [Duration::from_millis(100), Duration::from_millis(150)];
 
+/// Input and output of an instance at the same time.
 impl InstanceClient {
     /// Sends data to the input, and writes the output to a writer meanwhile
     /// (`POST /instance/:id/input` and `GET /instance/:id/output`).
@@ -113,7 +114,7 @@ impl InstanceClient {
                 Ok(read) => {
                     received += u64::try_from(read).unwrap_or(u64::MAX);
                     write_all(output, buf.get(..read).unwrap_or_default(), &limits)
-                        .map_err(|error| stream.unwritten(error))?;
+                        .map_err(|error| stream.write_failed(error))?;
                 }
                 Err(error) => {
                     let by_input = error.is_cancelled() && !outer.is_cancelled();
@@ -129,7 +130,7 @@ impl InstanceClient {
             }
         }
         if let Err(error) = output.flush() {
-            return Err(stream.unwritten(error));
+            return Err(stream.write_failed(error));
         }
         // An input that failed has cancelled the token.
         client.options.cancel = Some(outer);
@@ -147,6 +148,16 @@ impl InstanceClient {
             complete,
             received,
         })
+    }
+
+    /// Sends data to the input like [`transform`](Self::transform), and returns the output.
+    ///
+    /// # Errors
+    /// Like [`transform`](Self::transform).
+    pub fn transform_bytes(&self, input: impl Into<Input>) -> Result<Vec<u8>, Error> {
+        let mut output = Vec::new();
+        self.transform(input, &mut output)?;
+        Ok(output)
     }
 
     /// Sends the input on a thread. If the sending fails, cancels the token, which ends the output.
@@ -200,16 +211,6 @@ impl InstanceClient {
         let opened = client.send_and_open(&operation, data.into_upload());
         opened.map_err(|error| watch.explain(error))
     }
-
-    /// Sends data to the input like [`transform`](Self::transform), and returns the output.
-    ///
-    /// # Errors
-    /// Like [`transform`](Self::transform).
-    pub fn transform_bytes(&self, input: impl Into<Input>) -> Result<Vec<u8>, Error> {
-        let mut output = Vec::new();
-        self.transform(input, &mut output)?;
-        Ok(output)
-    }
 }
 
 /// The result of sending the input, or the panic of its reader.
@@ -259,7 +260,7 @@ fn write_all(output: &mut impl Write, mut rest: &[u8], limits: &CallLimits) -> i
 /// Fails if an instance whose output has ended did not complete.
 pub(crate) fn check_completed(client: &Client, id: &InstanceId) -> Result<(), Error> {
     let reports_end = client.dialect()?.remembers_ended_instances();
-    let (limits, call) = client.limits_of(&ReadStream {
+    let call = client.begin(&ReadStream {
         id,
         stream: OutputStream::Output,
     })?;
@@ -269,9 +270,7 @@ pub(crate) fn check_completed(client: &Client, id: &InstanceId) -> Result<(), Er
         STATUS_DELAYS_BEFORE_0_27
     };
     for delay in delays {
-        limits
-            .pause(delay)
-            .map_err(|stopped| call.stopped(stopped, Phase::Read))?;
+        call.pause(delay, Phase::Read)?;
         if let Some(ended) = ended(client, id)? {
             return match ended.exit {
                 Some(RunnerExit::Completed) => Ok(()),

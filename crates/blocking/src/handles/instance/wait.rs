@@ -20,6 +20,7 @@ use crate::transport::error::Phase;
 const MISSED_EVENT: &str = "if the event was emitted earlier without data, this hub does not \
                             report it; emit it with a string";
 
+/// Calls that wait for an event or for the end of an instance.
 impl InstanceClient {
     /// Waits for an event that may have been emitted at any time since the start of the instance.
     ///
@@ -151,7 +152,7 @@ impl InstanceClient {
         let client = self.host.client.fix_deadline();
         let call = client.describe(&GetInstance { id: &self.id });
         let endpoint = client.endpoint().clone();
-        let flow = WaitForEnd::new(endpoint, self.id.clone(), client.patience());
+        let flow = WaitForEnd::new(endpoint, self.id.clone(), client.outage_tolerance());
         let ended = client.drive(call, flow)?;
         client.notice_end(&self.id);
         Ok(ended)
@@ -178,7 +179,13 @@ impl InstanceClient {
         } else {
             client.known_endpoint()?
         };
-        let flow = WaitForEvent::new(endpoint, id.clone(), names, since, client.patience())?;
+        let flow = WaitForEvent::new(
+            endpoint,
+            id.clone(),
+            names,
+            since,
+            client.outage_tolerance(),
+        )?;
         let call = call.unwrap_or_else(|| client.describe(&GetInstance { id }));
         let hides = |dialect: Dialect| !dialect.keeps_event_data();
         let event = client.drive(call, flow).map_err(|error| {
@@ -188,7 +195,7 @@ impl InstanceClient {
                 false => error,
             }
         })?;
-        client.watchdog().note_listening(id);
+        client.known_inputs().note_listening(id);
         Ok(event)
     }
 }

@@ -24,6 +24,16 @@ use crate::platform::{MiddlewareClient, MultiManagerClient};
 /// Clones are cheap and share connections. [`HostClient::manager`], [`MultiManagerClient::manager`]
 /// and [`MiddlewareClient::manager`] also create one. It shares connections, headers and
 /// credentials with the client that created it.
+///
+/// ```no_run
+/// use scramjet_client_blocking::platform::ManagerClient;
+///
+/// let manager = ManagerClient::new("http://localhost:7000/api/v1")?;
+/// for hub in manager.list_hubs()? {
+///     println!("{} runs {}", hub.id, manager.host(&hub.id)?.version()?.version);
+/// }
+/// # Ok::<(), scramjet_client_blocking::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct ManagerClient {
     pub(crate) client: Client,
@@ -37,7 +47,8 @@ impl ManagerClient {
     /// Its requests go through the Manager.
     ///
     /// # Errors
-    /// [`RequestError::PathSegment`] if the id cannot be part of a path.
+    /// [`RequestError::PathSegment`] if the id is empty, or contains a character that hubs do not
+    /// accept in a path, such as `/` or a space.
     #[doc(alias = "getHostClient")]
     pub fn host(&self, id: impl IntoId<HubId>) -> Result<HostClient, Error> {
         let id = id.into_id()?;
@@ -61,21 +72,21 @@ impl ManagerClient {
         self.client.call(&GetManagerConfig)
     }
 
-    /// Lists the sequences on its hubs (`GET /sequences`).
+    /// Lists the sequences on the hubs of this Manager (`GET /sequences`).
     #[doc(alias = "getSequences")]
     #[inline]
     pub fn list_sequences(&self) -> Result<Vec<SequenceInfo>, Error> {
         self.client.call(&ListSequences)
     }
 
-    /// Lists the sequences on its hubs and in its store (`GET /all_sequences`).
+    /// Lists the sequences on the hubs and in the store of this Manager (`GET /all_sequences`).
     #[doc(alias = "getAllSequences")]
     #[inline]
     pub fn list_all_sequences(&self) -> Result<Vec<SequenceInfo>, Error> {
         self.client.call(&ListAllSequences)
     }
 
-    /// Lists the instances on its hubs (`GET /instances`).
+    /// Lists the instances on the hubs of this Manager (`GET /instances`).
     #[doc(alias = "getInstances")]
     #[inline]
     pub fn list_instances(&self) -> Result<Vec<InstanceInfo>, Error> {
@@ -89,7 +100,7 @@ impl ManagerClient {
         self.client.call(&ListManagerTopics)
     }
 
-    /// Lists the packages in the store (`GET /s3`).
+    /// Lists the packages in the store of this Manager (`GET /s3`).
     #[doc(alias = "getStoreItems")]
     #[inline]
     pub fn list_store_items(&self) -> Result<Vec<StoreItem>, Error> {
@@ -129,8 +140,8 @@ impl ManagerClient {
         self.client.call(&ClearStore)
     }
 
-    /// Disconnects hubs (`POST /disconnect`). Returns those that it disconnected, each with the
-    /// reason.
+    /// Disconnects hubs (`POST /disconnect`). Returns the hubs that the Manager disconnected, each
+    /// with the reason.
     #[doc(alias = "disconnectHubs")]
     pub fn disconnect_hubs(&self, hubs: &DisconnectHubs) -> Result<Disconnected, Error> {
         self.client.call(hubs)
@@ -153,7 +164,7 @@ impl HostClient {
     /// [`is_not_found`](Error::is_not_found).
     ///
     /// # Errors
-    /// Does not fail for a base URL that the builder accepted.
+    /// None in practice: the base URL was checked when this handle was created.
     #[doc(alias = "getManagerClient")]
     pub fn manager(&self) -> Result<ManagerClient, Error> {
         let manager = self.client.nested(Endpoint::manager_of_hub)?;

@@ -45,7 +45,8 @@ impl MiddlewareClient {
     /// Its requests go through the Middleware.
     ///
     /// # Errors
-    /// [`RequestError::PathSegment`] if the id cannot be part of a path.
+    /// [`RequestError::PathSegment`] if the id is empty, or contains a character that hubs do not
+    /// accept in a path, such as `/` or a space.
     #[doc(alias = "getManagerClient")]
     pub fn manager(&self, space: impl IntoId<SpaceId>) -> Result<ManagerClient, Error> {
         let space = space.into_id()?;
@@ -87,7 +88,7 @@ impl MiddlewareClient {
         })
     }
 
-    /// Revokes one access key of a space (`DELETE /space/:id/apikey`).
+    /// Revokes one access key of a space (`DELETE /space/:id/apikey`, with the key in a header).
     #[doc(alias = "revokeAccessKey")]
     pub fn revoke_access_key(&self, space: impl IntoId<SpaceId>, key: &str) -> Result<(), Error> {
         let space = space.into_id()?;

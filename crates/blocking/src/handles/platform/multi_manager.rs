@@ -29,7 +29,8 @@ impl MultiManagerClient {
     /// Its requests go through the MultiManager.
     ///
     /// # Errors
-    /// [`RequestError::PathSegment`] if the id cannot be part of a path.
+    /// [`RequestError::PathSegment`] if the id is empty, or contains a character that hubs do not
+    /// accept in a path, such as `/` or a space.
     #[doc(alias = "getManagerClient")]
     pub fn manager(&self, id: impl IntoId<ManagerId>) -> Result<ManagerClient, Error> {
         let id = id.into_id()?;
@@ -39,12 +40,12 @@ impl MultiManagerClient {
         Ok(ManagerClient::with(manager))
     }
 
-    /// Starts a Manager (`POST /start`).
+    /// Starts a Manager (`POST /start`), and returns a handle to it.
     ///
     /// `config` is a complete or partial configuration: any value that serializes to a JSON object.
     ///
     /// # Errors
-    /// [`RequestError::Option`] if the configuration is not an object. Nothing was sent then.
+    /// [`RequestError::Option`] if the configuration is not an object.
     #[doc(alias = "startManager")]
     pub fn start_manager(&self, config: impl Serialize) -> Result<ManagerClient, Error> {
         let config = serde_json::to_value(config)

@@ -28,15 +28,13 @@ impl StateLock {
     /// Waits for the lock, within the limits of the client.
     pub(super) fn acquire(state_file: &Path, client: &Client) -> Result<Self, DeployError> {
         let file = open(state_file).map_err(DeployError::state(state_file))?;
-        let mut call = CallContext::in_general("deploy if changed");
-        let limits = client.options.limits(Duration::ZERO, &mut call)?;
+        let call = CallContext::without_request("deploy if changed");
+        let call = client.options.begin(call, Duration::ZERO)?;
         while !file
             .try_lock_exclusive()
             .map_err(DeployError::state(state_file))?
         {
-            limits
-                .pause(RETRY_DELAY)
-                .map_err(|stopped| call.stopped(stopped, Phase::Connect))?;
+            call.pause(RETRY_DELAY, Phase::Connect)?;
         }
         Ok(Self(file))
     }

@@ -82,7 +82,7 @@ impl LineChannel {
 
     /// Returns the error for a request that cannot be sent.
     pub(crate) fn unsent(&self, error: RequestError) -> Error {
-        CallContext::in_general("ask").failed(error)
+        CallContext::without_request("ask").failed(error)
     }
 
     /// Returns the error for a response that cannot be decoded.

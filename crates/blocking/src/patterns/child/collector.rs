@@ -175,7 +175,7 @@ impl OutputCollector {
             }
             if !self.clock.is_active() {
                 let operation = GetInstance { id: instance.id() };
-                let (_, call) = instance.host.client.limits_of(&operation)?;
+                let call = instance.host.client.begin(&operation)?;
                 return Err(call.stopped(StopReason::Idle, Phase::Read));
             }
         }

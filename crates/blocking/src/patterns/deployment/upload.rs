@@ -75,11 +75,11 @@ impl BackgroundUpload {
 /// deletes the sequence.
 pub(super) fn send_sequence(host: &HostClient, package: Upload) -> Result<SequenceClient, Error> {
     let limited = HostClient::with(host.client.fix_deadline());
-    let (limits, call) = limited.client.limits_of(&SendSequence)?;
-    if limits.is_none() {
+    let call = limited.client.begin(&SendSequence)?;
+    if call.limits.is_none() {
         return host.send_sequence(package);
     }
-    let (sent, is_whole, token) = (package.sent(), package.whole(), CancelToken::new());
+    let (sent, is_whole, token) = (package.sent(), package.complete(), CancelToken::new());
     let upload = Arc::new(BackgroundUpload(Monitor::new(State::Running)));
     let mut unlimited = limited.clone();
     unlimited.client.options = CallOptions {
@@ -95,7 +95,7 @@ pub(super) fn send_sequence(host: &HostClient, package: Upload) -> Result<Sequen
     started.map_err(|error| call.failed(error))?;
 
     let progress = || sent.load(Ordering::Relaxed);
-    let reason = match wait_for_result(&upload, &limits, progress) {
+    let reason = match wait_for_result(&upload, &call.limits, progress) {
         Ok(result) => {
             let sequence = result.unwrap_or_else(|panic| resume_unwind(panic))?;
             return SequenceClient::new(sequence.id(), host);

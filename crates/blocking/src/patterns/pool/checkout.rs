@@ -121,21 +121,19 @@ pub(super) fn wait_for_checkout(
     pool: &Arc<Shared>,
     options: &CallOptions,
 ) -> Result<Checkout, Error> {
-    let mut call = CallContext::in_general("check out instance");
-    let limits = options.limits(Duration::ZERO, &mut call)?;
+    let call = CallContext::without_request("check out instance");
+    let call = options.begin(call, Duration::ZERO)?;
     let wake = |token: &CancelToken| {
         let pool = Arc::clone(pool);
         token.on_cancel(move || pool.available.notify())
     };
-    let _hooks = (limits.cancel.as_ref().map(wake), wake(&pool.closed));
+    let _hooks = (call.limits.cancel.as_ref().map(wake), wake(&pool.closed));
     loop {
         let count = pool.available.count();
         if pool.closed.is_cancelled() {
             return Err(call.stopped(StopReason::Cancelled, Phase::Connect));
         }
-        limits
-            .check()
-            .map_err(|reason| call.stopped(reason, Phase::Connect))?;
+        call.check(Phase::Connect)?;
         if let Some(checkout) = pool.try_checkout() {
             return Ok(checkout);
         }
@@ -146,7 +144,7 @@ pub(super) fn wait_for_checkout(
             }
         }
         let poll = Instant::now() + POLL_INTERVAL;
-        let until = limits.deadline.map_or(poll, |at| at.min(poll));
+        let until = call.limits.deadline.map_or(poll, |at| at.min(poll));
         pool.available.wait(count, until);
     }
 }

@@ -198,14 +198,18 @@ impl<R> Iterator for Map<R> {
                 if state.stopped || state.exhausted {
                     return None;
                 }
-                if let Err(reason) = runner.limits.check() {
+                if let Err(reason) = runner.call.limits.check() {
                     // No more jobs are taken. The next job gets this error.
                     state.stopped = true;
                     let error = runner.call.stopped(reason, Phase::Connect);
                     return Some((state.taken, Err(error)));
                 }
             }
-            let deadline = runner.limits.deadline.filter(|at| *at > Instant::now());
+            let deadline = runner
+                .call
+                .limits
+                .deadline
+                .filter(|at| *at > Instant::now());
             state = runner.state.wait(state, deadline);
         }
     }

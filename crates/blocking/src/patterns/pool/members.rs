@@ -7,7 +7,7 @@ use std::time::Duration;
 use scramjet_client_core::StartOptions;
 
 use crate::call::options::CallOptions;
-use crate::client::Life;
+use crate::client::life::Life;
 use crate::error::Error;
 use crate::handles::instance::InstanceClient;
 use crate::handles::sequence::SequenceClient;
@@ -63,13 +63,13 @@ impl Member {
 
     /// Returns `true` if the instance has ended or was evicted.
     pub(super) fn is_lost(&self) -> bool {
-        self.life.is_over()
+        self.life.has_ended()
     }
 
     /// Removes the instance from the pool, and claims the right to kill it. Returns `false` if
     /// another thread has claimed it, or it has ended.
     pub(super) fn claim(&self) -> bool {
-        self.life.end();
+        self.life.mark_ended();
         !self.claimed.swap(true, Ordering::Relaxed)
     }
 }

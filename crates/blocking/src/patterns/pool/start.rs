@@ -188,7 +188,7 @@ impl InstancePool {
     fn spawn(&mut self, work: impl FnOnce(&Shared) + Send + 'static) -> Result<(), Error> {
         let shared = Arc::clone(&self.shared);
         let thread = threads::spawn("scramjet-pool", move || work(&shared));
-        let call = || CallContext::in_general("start pool");
+        let call = || CallContext::without_request("start pool");
         self.threads
             .push(thread.map_err(|error| call().failed(error))?);
         Ok(())

@@ -46,7 +46,7 @@ impl LineChannel {
                     return Err(self.stop(StopReason::Idle));
                 }
                 state.may_repeat = false;
-                self.client.watchdog().note_listening(&self.id);
+                self.client.known_inputs().note_listening(&self.id);
             } else {
                 let until = until.into_iter().chain(probe_at).min();
                 state = shared.wait(state, until);

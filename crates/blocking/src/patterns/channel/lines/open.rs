@@ -26,8 +26,8 @@ impl LineChannel {
             stream: OutputStream::Output,
         };
         let may_repeat =
-            client.dialect()?.doubles_early_input() && !client.watchdog().is_listening(&id);
-        let (_, call) = client.limits_of(&operation)?;
+            client.dialect()?.doubles_early_input() && !client.known_inputs().is_listening(&id);
+        let call = client.begin(&operation)?;
         let hold = client.life.as_ref().and_then(|life| life.hold());
         let idle = client.options.idle;
         let outer = client.options.cancel.take().unwrap_or_default();

@@ -10,7 +10,6 @@ use scramjet_client_core::ReplyError;
 use crate::call::context::CallContext;
 use crate::call::options::CallOptions;
 use crate::error::Error;
-use crate::limits::call_limits::CallLimits;
 use crate::limits::cancel::CancelToken;
 use crate::patterns::channel::codec::Format;
 use crate::patterns::pool::map::options::{MapOptions, MapProgress, OnProgress};
@@ -34,8 +33,7 @@ pub(super) struct JobRunner<R> {
     pub(super) window: usize,
     /// Number of worker threads at the start.
     pub(super) workers: usize,
-    /// Limits of the map as a whole.
-    pub(super) limits: CallLimits,
+    /// The map as a whole, with its limits.
     pub(super) call: CallContext,
     /// Cancels all work in progress.
     pub(super) cancel: CancelToken,
@@ -99,11 +97,11 @@ impl<R> JobRunner<R> {
         options: MapOptions,
         total: Option<usize>,
     ) -> Result<Self, Error> {
-        let mut call = CallContext::in_general("map jobs");
+        let call = CallContext::without_request("map jobs");
         let mut checkout_limits = pool.limits();
         let cancel = checkout_limits.cancel.take().unwrap_or_default().child();
         checkout_limits.cancel = Some(cancel.clone());
-        let limits = checkout_limits.limits(Duration::ZERO, &mut call)?;
+        let call = checkout_limits.begin(call, Duration::ZERO)?;
         let finished = cancel.child();
         checkout_limits.cancel = Some(finished.clone());
         let depth = options.depth.unwrap_or(1);
@@ -117,7 +115,6 @@ impl<R> JobRunner<R> {
             in_order: options.in_order,
             window: workers.saturating_mul(depth).saturating_mul(WINDOW),
             workers,
-            limits,
             call,
             cancel,
             checkout_limits,

@@ -23,7 +23,7 @@ impl<R> JobRunner<R> {
             (state.taken.saturating_sub(state.handed_out) < self.window).then_some(())
         };
         loop {
-            if self.wait_for(has_space).is_none() || self.limits.check().is_err() {
+            if self.wait_for(has_space).is_none() || self.call.limits.check().is_err() {
                 return false;
             }
             let Some(line) = next() else { return true };
@@ -87,7 +87,7 @@ impl<R> JobRunner<R> {
 
     /// Returns the error of a job for which there is no instance.
     fn no_instance(&self) -> Error {
-        match self.limits.check() {
+        match self.call.limits.check() {
             Err(reason) => self.call.stopped(reason, Phase::Connect),
             Ok(()) => {
                 let reason = self.state.lock().no_instance.clone().flatten();

@@ -1,0 +1,83 @@
+//! The calls and streams that the watchdog watches.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use scramjet_client_core::flow::WatchInstances;
+use scramjet_client_core::{Ended, InstanceId};
+
+use crate::limits::cancel::CancelToken;
+use crate::support::sync::lock;
+
+/// The state that the watchdog shares with its thread.
+#[derive(Default)]
+pub(super) struct State {
+    /// `Some` while the thread runs.
+    pub(super) flow: Option<WatchInstances>,
+    /// Number of threads so far.
+    pub(super) runs: u64,
+    /// Calls and streams of running instances, by their keys.
+    pub(super) instances: BTreeMap<InstanceId, BTreeMap<u64, Watched>>,
+    last_key: u64,
+    /// Instances that the flow does not know yet.
+    pub(super) added: Vec<InstanceId>,
+    /// Time since which nothing is watched.
+    pub(super) idle_since: Option<Instant>,
+    /// Calls and streams of ended instances, with the time at which the client noticed the end.
+    pub(super) ended: BTreeMap<u64, (Instant, Watched)>,
+}
+
+/// A call or stream that ends with its instance. Clones share its state.
+#[derive(Clone)]
+pub(super) struct Watched {
+    pub(super) token: CancelToken,
+    /// Set when the instance has ended.
+    pub(super) ended: Arc<OnceLock<Ended>>,
+    /// Only for streams. A stream is cancelled after its last data was read.
+    pub(super) reader_wait: Option<Arc<ReaderWait>>,
+}
+
+/// The time since which the reader of a stream is waiting. `None` if it is not.
+#[derive(Default)]
+pub(crate) struct ReaderWait(Mutex<Option<Instant>>);
+
+impl ReaderWait {
+    pub(super) fn set(&self, since: Option<Instant>) {
+        *lock(&self.0) = since;
+    }
+
+    pub(super) fn has_lasted(&self, time: Duration) -> bool {
+        let since = *lock(&self.0);
+        since.is_some_and(|since| since.elapsed() >= time)
+    }
+}
+
+impl State {
+    /// Adds a call or stream, and returns its key.
+    pub(super) fn insert(&mut self, id: &InstanceId, watched: Watched) -> u64 {
+        self.last_key += 1;
+        let of_instance = self.instances.entry(id.clone()).or_default();
+        of_instance.insert(self.last_key, watched);
+        self.added.push(id.clone());
+        self.last_key
+    }
+
+    /// Removes a call or stream. Stops watching the instance if it has no others.
+    ///
+    /// The caller must keep a clone of the call, because dropping the last clone of a token drops
+    /// its hooks, which may lock this state.
+    pub(super) fn remove(&mut self, id: &InstanceId, key: u64) {
+        self.ended.remove(&key);
+        let Some(of_instance) = self.instances.get_mut(id) else {
+            return;
+        };
+        of_instance.remove(&key);
+        if of_instance.is_empty() {
+            self.instances.remove(id);
+            if let Some(flow) = &mut self.flow {
+                flow.forget(id);
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Messages from other threads to the thread that runs a flow.
+
+use std::any::Any;
+use std::marker;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use http::response::Parts;
+use scramjet_client_core::flow::ExchangeId;
+
+use crate::call::context::CallContext;
+use crate::error::Error;
+use crate::limits::cancel::CancelToken;
+use crate::support::sync::lock;
+
+/// A message to the caller's thread.
+pub(super) enum Message {
+    /// The caller has cancelled the flow.
+    Wake,
+    Exchange(ExchangeId, Event),
+}
+
+/// An event of an exchange that has its own thread.
+pub(super) enum Event {
+    Head(Box<(CallContext, Parts)>),
+    Body(Vec<u8>),
+    /// The end of the body, with the number of its bytes.
+    End(u64),
+    Failed(Box<Error>),
+    /// The observer or the transport has panicked.
+    Panicked(Box<dyn Any + marker::Send>),
+}
+
+/// Access to the caller's thread from other threads.
+#[derive(Clone)]
+pub(super) struct CallerThread {
+    sender: SyncSender<Message>,
+    /// The request that the caller's thread is sending.
+    request: Arc<Mutex<Option<CallerRequest>>>,
+}
+
+/// A request on the caller's thread.
+pub(super) struct CallerRequest {
+    pub(super) token: CancelToken,
+    /// It changes nothing on the hub, so it can be interrupted and sent again.
+    pub(super) is_read_only: bool,
+}
+
+impl CallerThread {
+    pub(super) fn new(sender: SyncSender<Message>) -> Self {
+        Self {
+            sender,
+            request: Arc::default(),
+        }
+    }
+
+    /// Returns the request that the caller's thread is sending.
+    pub(super) fn request(&self) -> MutexGuard<'_, Option<CallerRequest>> {
+        lock(&self.request)
+    }
+
+    /// Cancels the request on the caller's thread, if it satisfies the condition.
+    fn interrupt(&self, condition: impl FnOnce(&mut CallerRequest) -> bool) {
+        let request = self.request().take_if(condition);
+        if let Some(request) = request {
+            request.token.cancel();
+        }
+    }
+
+    /// Wakes the caller's thread.
+    pub(super) fn wake(&self) {
+        self.interrupt(|_| true);
+        // If the channel is full, the thread is awake.
+        let _ = self.sender.try_send(Message::Wake);
+    }
+
+    /// Sends an event. Blocks while the caller's thread does not receive messages.
+    pub(super) fn send(&self, id: ExchangeId, event: Event) {
+        self.interrupt(|request| request.is_read_only);
+        // The flow may have ended.
+        let _ = self.sender.send(Message::Exchange(id, event));
+    }
+}

@@ -1,0 +1,251 @@
+//! The exchanges of a flow.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use scramjet_client_core::BodyLength;
+use scramjet_client_core::flow::{ExchangeId, FlowError, Send};
+
+use crate::call::context::CallContext;
+use crate::client::Client;
+use crate::client::flow_driver::caller_thread::{CallerThread, Event, Message};
+use crate::client::flow_driver::exchange::ExchangeThread;
+use crate::error::{Error, ErrorKind};
+use crate::limits::call_limits::{CallLimits, StopReason};
+use crate::limits::cancel::CancelToken;
+use crate::support::panics::in_drop;
+use crate::support::threads;
+use crate::transport::error::{Phase, TransportError};
+
+/// Number of messages that may wait for the caller's thread. If there are more, the threads of the
+/// exchanges block, and stop reading from their connections.
+const CHANNEL_CAPACITY: usize = 16;
+
+/// Number of closed exchanges that are kept for the errors of the flow.
+const HISTORY_LENGTH: usize = 64;
+
+/// The exchanges of a flow, and their contexts and errors.
+pub(super) struct Exchanges {
+    pub(super) client: Client,
+    /// Describes the flow in errors. Its limits are those of the caller.
+    pub(super) call: CallContext,
+    /// Describes the last request without a timeout, if the flow changes something on the hub. For
+    /// a start, this is the request that waits until the instance is ready.
+    waiting_call: Option<CallContext>,
+    open: BTreeMap<ExchangeId, OpenExchange>,
+    closed: History,
+    pub(super) caller: CallerThread,
+    messages: Receiver<Message>,
+    /// Time of the last progress, for the idle timeout.
+    pub(super) quiet_since: Instant,
+}
+
+/// An open exchange. Dropping this cancels it.
+struct OpenExchange {
+    token: CancelToken,
+    /// `None` before the head of the response.
+    call: Option<CallContext>,
+}
+
+impl Drop for OpenExchange {
+    fn drop(&mut self) {
+        in_drop(|| self.token.cancel());
+    }
+}
+
+/// The contexts and the errors of the last closed exchanges.
+#[derive(Default)]
+struct History {
+    calls: BTreeMap<ExchangeId, CallContext>,
+    errors: BTreeMap<ExchangeId, Error>,
+}
+
+impl Exchanges {
+    pub(super) fn new(client: &Client, call: CallContext) -> Result<Self, Error> {
+        let client = client.fix_deadline();
+        let call = client.options.begin(call, Duration::ZERO)?;
+        let (sender, receiver) = sync_channel(CHANNEL_CAPACITY);
+        Ok(Self {
+            client,
+            call,
+            waiting_call: None,
+            open: BTreeMap::new(),
+            closed: History::default(),
+            caller: CallerThread::new(sender),
+            messages: receiver,
+            quiet_since: Instant::now(),
+        })
+    }
+
+    /// Opens an exchange. Returns its limits and the token in them.
+    pub(super) fn open(&mut self, send: &Send) -> (CallLimits, CancelToken) {
+        // Not a child of the caller's token: after a cancellation, the flow decides which exchanges
+        // end.
+        let token = CancelToken::new();
+        let open = OpenExchange {
+            token: token.clone(),
+            call: None,
+        };
+        self.open.insert(send.id, open);
+        let mut limits = CallLimits {
+            cancel: Some(token.clone()),
+            ..CallLimits::default()
+        };
+        if let Some(timeout) = send.timeout {
+            let end = Instant::now().checked_add(timeout);
+            limits.deadline = end.into_iter().chain(self.call.limits.deadline).min();
+            limits.idle = self.call.limits.idle;
+            limits.time_limit = timeout;
+        }
+        (limits, token)
+    }
+
+    /// Sends a request on its own thread.
+    pub(super) fn send_on_thread(&mut self, send: Box<Send>) -> Result<(), Error> {
+        let (id, (limits, _)) = (send.id, self.open(&send));
+        let exchange = ExchangeThread {
+            client: self.client.clone(),
+            caller: self.caller.clone(),
+            id,
+            limits,
+        };
+        let work = move || {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| exchange.run(*send))) {
+                exchange.report(Event::Panicked(panic));
+            }
+        };
+        threads::start("scramjet-exchange", work).map_err(|error| {
+            self.close(id);
+            self.call.failed(error)
+        })
+    }
+
+    /// Remembers a request without a timeout, for errors.
+    pub(super) fn set_waiting(&mut self, send: &Send) {
+        if !self.call.is_read_only() {
+            let (method, uri) = (send.request.method(), send.request.uri());
+            self.waiting_call = Some(self.call.with_request(send.operation, method, uri));
+        }
+    }
+
+    pub(super) fn is_open(&self, id: ExchangeId) -> bool {
+        self.open.contains_key(&id)
+    }
+
+    /// Records that the head of the response was received.
+    pub(super) fn head_received(&mut self, id: ExchangeId, call: CallContext) {
+        self.quiet_since = Instant::now();
+        if let Some(open) = self.open.get_mut(&id) {
+            open.call = Some(call);
+        }
+    }
+
+    /// Closes an exchange. Returns its context if the head of the response was received.
+    pub(super) fn close(&mut self, id: ExchangeId) -> Option<CallContext> {
+        self.open.remove(&id)?.call.take()
+    }
+
+    /// Closes an exchange, and keeps its context and its error.
+    pub(super) fn finish(&mut self, id: ExchangeId, call: CallContext, error: Option<Error>) {
+        self.close(id);
+        let History { calls, errors } = &mut self.closed;
+        calls.insert(id, call);
+        errors.extend(error.map(|error| (id, error)));
+        if calls.len() > HISTORY_LENGTH {
+            if let Some((oldest, _)) = calls.pop_first() {
+                errors.remove(&oldest);
+            }
+        }
+    }
+
+    /// Waits for a message, until `until` or until a limit of the caller is reached.
+    pub(super) fn receive(
+        &mut self,
+        until: Option<Instant>,
+    ) -> Result<Option<Message>, StopReason> {
+        if let Ok(message) = self.messages.try_recv() {
+            return Ok(Some(message));
+        }
+        let limit = self.call.limits.end_of_wait(self.quiet_since);
+        let end = until.into_iter().chain(limit.map(|(end, _)| end)).min();
+        let received = match end {
+            None => self
+                .messages
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected),
+            Some(end) => self
+                .messages
+                .recv_timeout(end.saturating_duration_since(Instant::now())),
+        };
+        if let Ok(message) = received {
+            return Ok(Some(message));
+        }
+        self.call.limits.check()?;
+        match self.call.limits.end_of_wait(self.quiet_since) {
+            Some((end, reason)) if end <= Instant::now() => Err(reason),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns the phase for an error of a stream that a limit has stopped.
+    pub(super) fn phase(&self) -> Phase {
+        match self.open.values().next() {
+            None => Phase::Connect,
+            Some(open) if open.call.is_none() => Phase::Wait,
+            Some(_) => Phase::Read,
+        }
+    }
+
+    /// Returns the context for an error of a flow that a limit has stopped.
+    pub(super) fn waiting_call(&self) -> &CallContext {
+        self.waiting_call.as_ref().unwrap_or(&self.call)
+    }
+
+    /// Makes the error for a caller that continues after a panic.
+    pub(super) fn panicked(&self) -> Error {
+        let error = io::Error::other("an earlier call panicked");
+        self.call
+            .transport_failed(TransportError::new(Phase::Read, error))
+    }
+
+    /// Makes the error for an error of the flow.
+    pub(super) fn error(&mut self, error: FlowError) -> Error {
+        let call = &self.call;
+        match error {
+            FlowError::Failed(id) => match self.closed.errors.remove(&id) {
+                Some(error) => error,
+                None => call.failed(BodyLength::default().cut_off()),
+            },
+            FlowError::Reply(id, error) => {
+                self.closed.calls.get(&id).unwrap_or(call).failed(*error)
+            }
+            FlowError::Request(error) => call.failed(error),
+            FlowError::Ended(ended) => call.failed(ErrorKind::Ended(ended)),
+            FlowError::FailedEvent(event) => call.failed(ErrorKind::Failed(event)),
+            FlowError::TimedOut(limit) => self.waiting_call().failed(ErrorKind::Deadline {
+                phase: Phase::Wait,
+                limit,
+            }),
+            FlowError::Attempts(errors) => self.attempts_error(errors, None),
+            // Unreachable: `Driver::stop` handles the result of a cancelled flow.
+            FlowError::Cancelled | _ => call.stopped(StopReason::Cancelled, Phase::Wait),
+        }
+    }
+
+    /// Makes the error for several attempts. `stopped` replaces the error of the cancelled attempt.
+    pub(super) fn attempts_error(
+        &mut self,
+        errors: Vec<FlowError>,
+        mut stopped: Option<Error>,
+    ) -> Error {
+        let errors = errors.into_iter().filter_map(|error| match error {
+            FlowError::Cancelled if stopped.is_some() => stopped.take(),
+            error => Some(self.error(error)),
+        });
+        let errors = errors.collect();
+        self.call.of_attempts(errors)
+    }
+}
