@@ -42,7 +42,8 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// The output streams are open from the start and end with the instance. If the instance fails and
 /// the hub keeps its streams open, reads return everything that was written, and then fail with
-/// [`ErrorKind::Ended`], at most three seconds after the end of the instance.
+/// [`ErrorKind::Ended`], at most three seconds after the end of the instance. A stream is `None` if
+/// you have taken it out, or if the instance ended before the stream could be opened.
 ///
 /// Read each stream, or take it out and drop it: a stream that is open but not read blocks the
 /// instance after a few kB. [`input`](Self::input) opens the input. A sequence that reads its input
@@ -200,7 +201,8 @@ impl Child {
     }
 
     /// Asks the instance to stop within `grace` (`POST /instance/:id/_stop`), and waits until it
-    /// has ended. Kills it if it is still running 3 seconds after that time.
+    /// has ended. If it is still running 3 seconds after that time, kills it and waits up to 30
+    /// seconds for its end.
     ///
     /// Takes at least `grace` if the instance is running, because the hub responds only after that
     /// time, even if the instance ends earlier.
