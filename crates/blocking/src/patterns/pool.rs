@@ -110,8 +110,8 @@ impl InstancePool {
     /// it does not. Returns for each how it has ended, or the error. The result does not contain
     /// instances that the pool already knew to have ended.
     ///
-    /// Takes a little longer than `grace`, because up to 32 instances stop at the same time, each
-    /// on a thread. With more instances, or if threads cannot be created, it takes a multiple of
+    /// Up to 32 instances stop at the same time, each on a thread, so this takes a little longer
+    /// than `grace`. With more instances, or if threads cannot be created, it takes a multiple of
     /// that.
     #[must_use = "it contains the errors of instances that could not be stopped"]
     pub fn shutdown(mut self, grace: Duration) -> Vec<(InstanceId, Result<Ended, Error>)> {

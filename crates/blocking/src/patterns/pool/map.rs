@@ -31,7 +31,9 @@ use crate::transport::error::Phase;
 /// [`InstancePool::map`].
 ///
 /// Each job has exactly one result: a value or an error. After a deadline or a cancellation, the
-/// client takes no more jobs: the unfinished jobs and the next one fail, and the iterator ends.
+/// client takes no more jobs. The unfinished jobs fail. If the jobs had not ended, there is one
+/// more error, with the index of the next job. Then the iterator ends.
+///
 /// Dropping the iterator cancels all jobs in progress. The pool does not use an instance again if
 /// its response to a job is outstanding.
 ///
