@@ -1,16 +1,22 @@
 //! The events that an `Observer` gets.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scramjet_client_blocking::transport::Timings;
 use scramjet_client_blocking::{
-    HostClient, HostClientBuilder, RequestEvent, RequestInfo, RetryPolicy, Upload,
+    HostClient, HostClientBuilder, RequestEvent, RequestInfo, RetryPolicy, StartOptions, Upload,
 };
+use scramjet_client_testing::fake_hub::Fault;
+use scramjet_client_tests::package;
+use scramjet_client_tests::programs::fake_hub;
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 
 use crate::helpers::{serving, within};
+use crate::outages::{GENERATIONS, in_parallel};
+use crate::stub_hub::until;
 
 const SECRET: &str = "a-very-secret-token";
 
@@ -270,5 +276,74 @@ fn observer_gets_request_numbers_and_timings() {
                 .all(|timings| timings.send.is_some() && timings.wait.is_some()),
             "{timings:?}"
         );
+    });
+}
+
+/// The events of each request, by its number.
+#[derive(Clone, Default)]
+struct Requests(Arc<Mutex<BTreeMap<u64, Vec<String>>>>);
+
+impl Requests {
+    fn record(&self, request: &RequestInfo<'_>, event: &RequestEvent<'_>) {
+        let text = match event {
+            RequestEvent::Built => request.url.to_owned(),
+            RequestEvent::Attempt { .. } => "attempt".into(),
+            RequestEvent::Head { .. } => "head".into(),
+            RequestEvent::Body { complete, .. } => format!("body {complete}"),
+            RequestEvent::Failed { error, .. } => format!("failed {}", error.code()),
+            other => format!("{other:?}"),
+        };
+        let mut requests = self.0.lock().unwrap();
+        requests.entry(request.number).or_default().push(text);
+    }
+
+    /// Returns the events after `Built` and `Attempt` of each request whose URL contains this.
+    ///
+    /// Waits until all requests have ended.
+    fn ended(&self, path: &str) -> Vec<String> {
+        let has_ended = |events: &Vec<String>| {
+            let last = events.last().unwrap();
+            last.starts_with("body") || last.starts_with("failed")
+        };
+        until("each request has ended", || {
+            self.0.lock().unwrap().values().all(has_ended)
+        });
+        let requests = self.0.lock().unwrap();
+        let of_path = requests
+            .values()
+            .filter(|events| events[0].contains(path) && events[1] == "attempt");
+        of_path.map(|events| events[2..].join(", ")).collect()
+    }
+}
+
+#[test]
+fn observer_sees_the_end_of_each_request_of_wait_event() {
+    within("observing", || {
+        in_parallel(GENERATIONS, |generation| {
+            let (hub, requests) = (fake_hub(generation), Requests::default());
+            let observer = {
+                let requests = requests.clone();
+                move |request: &RequestInfo<'_>, event: &RequestEvent<'_>| {
+                    requests.record(request, event)
+                }
+            };
+            let host = hub.client_builder().observer(observer).build().unwrap();
+            let sequence = host.send_sequence(package::sequence("stays")).unwrap();
+            let instance = sequence.start(&StartOptions::new()).unwrap();
+
+            hub.fault(Fault::lose_request().on("GET", "instance/*/event/*"));
+            instance.wait_event("ready").unwrap();
+            let ends = requests.ended("/event/");
+            assert_eq!(ends[0], "failed CANNOT_CONNECT", "{ends:?}");
+
+            let short = instance.with_deadline(Duration::from_millis(200));
+            assert!(short.wait_event("never").unwrap_err().is_timeout());
+            let ends = requests.ended("/event/never");
+            assert_eq!(
+                ends,
+                ["body false"],
+                "the request was aborted before its head"
+            );
+        });
     });
 }

@@ -12,8 +12,8 @@ use crate::transport::Timings;
 /// Receives events for every request of a client, for logs, metrics and traces. Pass it to
 /// [`HostClientBuilder::observer`](crate::HostClientBuilder::observer). Functions are observers.
 ///
-/// The thread that makes the call or reads the stream calls the observer and waits for it, so it
-/// should be quick. Events contain neither headers nor bodies, so that no secrets get into logs.
+/// The observer runs on the thread that sends the request or reads its response, and delays it, so
+/// it should be quick. Events contain neither headers nor bodies, so that no secrets get into logs.
 /// For panics and blocking see [`guide::your_code`](crate::guide::your_code).
 ///
 /// The events of a request are:
@@ -25,6 +25,11 @@ use crate::transport::Timings;
 ///    when the stream ends or is dropped.
 ///
 /// There are no events for invalid arguments, because no request is built.
+///
+/// A call that waits, such as [`wait_event`](crate::InstanceClient::wait_event), sends several
+/// requests, some of them on other threads. It closes those that it no longer needs. They end with
+/// `Body`, in which `complete` is `false`, even without a `Head`. This event may come after the call
+/// has returned.
 ///
 /// ```no_run
 /// use scramjet_client_blocking::{HostClient, RequestEvent, RequestInfo};
@@ -62,7 +67,7 @@ pub struct RequestInfo<'a> {
     pub operation: &'static str,
     /// HTTP method.
     pub method: &'a Method,
-    /// The URL. URLs of this library's operations contain no secrets.
+    /// URL. URLs of this library's operations contain no secrets.
     pub url: &'a str,
     /// Time since the request was built.
     pub elapsed: Duration,
@@ -102,19 +107,19 @@ pub enum RequestEvent<'a> {
         /// Delay before the next attempt.
         delay: Duration,
     },
-    /// The body of a successful response was read. This is the last event, unless the call still
-    /// fails.
+    /// The body of the response was read, or the client closed the connection without an error
+    /// because it does not need the rest. This is the last event.
     #[non_exhaustive]
     Body {
-        /// Number of bytes read.
+        /// Number of body bytes received.
         bytes: u64,
-        /// `true` if the body was read to its end, `false` if it was dropped before.
+        /// `true` if the body was read to its end.
         complete: bool,
     },
-    /// The call or the stream failed. This is the last event.
+    /// The request or the stream failed. This is the last event.
     #[non_exhaustive]
     Failed {
-        /// Error of the call or stream.
+        /// Error of the request or stream.
         error: &'a Error,
     },
 }

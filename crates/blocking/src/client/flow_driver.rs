@@ -13,7 +13,6 @@ use http::Method;
 use scramjet_client_core::flow::{Command, ExchangeId, Flow, FlowError, Input, Progress, Send};
 
 use crate::call::context::CallContext;
-use crate::call::observer::RequestEvent;
 use crate::client::Client;
 use crate::client::flow_driver::caller_thread::{CallerRequest, Event, Message};
 use crate::client::flow_driver::exchange::{Part, exchange, head_input, progress};
@@ -173,7 +172,7 @@ where
         };
         let mut buffer = [0; 4 << 10];
         let result = exchange(&self.exchanges.client, *send, limits, &mut buffer, receive)
-            .map(|(call, bytes)| self.completed(id, call, bytes));
+            .map(|call| self.completed(id, call));
         let interrupted = self.exchanges.caller.request().take().is_none();
         let Err(failed) = result else {
             return Ok(());
@@ -209,31 +208,25 @@ where
                 self.exchanges.quiet_since = Instant::now();
                 self.handle(Input::Body { id, bytes: &bytes });
             }
-            Event::End(bytes) => {
+            Event::End => {
                 if let Some(call) = self.exchanges.close(id) {
-                    self.completed(id, call, bytes);
+                    self.completed(id, call);
                 }
             }
-            Event::Failed(error) => {
-                let call = self.exchanges.close(id);
-                let call = call.unwrap_or_else(|| self.exchanges.call.clone());
-                self.failed(id, call, *error);
+            Event::Failed(failed) => {
+                let (call, error) = *failed;
+                self.failed(id, call, error);
             }
             Event::Panicked(panic) => resume_unwind(panic),
         }
     }
 
-    fn completed(&mut self, id: ExchangeId, call: CallContext, bytes: u64) {
-        call.observe(&RequestEvent::Body {
-            bytes,
-            complete: true,
-        });
+    fn completed(&mut self, id: ExchangeId, call: CallContext) {
         self.exchanges.finish(id, call, None);
         self.handle(Input::End { id });
     }
 
     fn failed(&mut self, id: ExchangeId, call: CallContext, error: Error) {
-        call.observe(&RequestEvent::Failed { error: &error });
         let (progress, transient) = (progress(&error), error.may_be_transient());
         self.exchanges.finish(id, call, Some(error));
         self.handle(Input::Failed {

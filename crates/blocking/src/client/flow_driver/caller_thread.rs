@@ -9,7 +9,7 @@ use http::response::Parts;
 use scramjet_client_core::flow::ExchangeId;
 
 use crate::call::context::CallContext;
-use crate::error::Error;
+use crate::client::flow_driver::exchange::FailedExchange;
 use crate::limits::cancel::CancelToken;
 use crate::support::sync::lock;
 
@@ -24,9 +24,9 @@ pub(super) enum Message {
 pub(super) enum Event {
     Head(Box<(CallContext, Parts)>),
     Body(Vec<u8>),
-    /// The end of the body, with the number of its bytes.
-    End(u64),
-    Failed(Box<Error>),
+    /// The end of the body.
+    End,
+    Failed(FailedExchange),
     /// The observer or the transport has panicked.
     Panicked(Box<dyn Any + marker::Send>),
 }

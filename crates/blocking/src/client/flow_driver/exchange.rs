@@ -6,11 +6,13 @@ use http::response::Parts;
 use scramjet_client_core::BodyLength;
 use scramjet_client_core::flow::{ExchangeId, Input, Progress, Send};
 
+use crate::body::user_reader::UserReader;
 use crate::call::context::CallContext;
+use crate::call::observer::RequestEvent;
 use crate::client::Client;
 use crate::client::flow_driver::caller_thread::{CallerThread, Event};
 use crate::error::Error;
-use crate::limits::call_limits::CallLimits;
+use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::limits::cancel::CancelToken;
 use crate::transport::ReasonPhrase;
 use crate::transport::error::{Phase, TransportError};
@@ -24,33 +26,57 @@ pub(super) enum Part<'a> {
 /// The context of a failed exchange, and its error.
 pub(super) type FailedExchange = Box<(CallContext, Error)>;
 
-/// Sends a request, and passes the parts of the response to `receive`. Returns the context and the
-/// number of body bytes.
+/// Sends a request, and passes the parts of the response to `receive`. Reports the last event to
+/// the observer: `Body { complete: false }` if the exchange was cancelled, because the flow does not
+/// need the response.
 pub(super) fn exchange(
     client: &Client,
     send: Send,
     limits: CallLimits,
     buffer: &mut [u8],
-    mut receive: impl FnMut(Part<'_>),
-) -> Result<(CallContext, u64), FailedExchange> {
+    receive: impl FnMut(Part<'_>),
+) -> Result<CallContext, FailedExchange> {
     let (call, response) = client.send_once(send, limits);
-    let (head, mut body) = match response {
-        Ok(response) => response.into_parts(),
-        Err(error) => return Err(Box::new((call, error))),
-    };
-    let mut length = BodyLength::new(head.status, &head.headers);
-    receive(Part::Head(&call, head));
+    let mut length = BodyLength::default();
+    let result = response.and_then(|response| {
+        let (head, body) = response.into_parts();
+        length = BodyLength::new(head.status, &head.headers);
+        read_response(&call, head, body, &mut length, buffer, receive)
+    });
+    let cancelled = call.limits.check() == Err(StopReason::Cancelled);
+    call.observe(&match &result {
+        Err(error) if !cancelled => RequestEvent::Failed { error },
+        _ => RequestEvent::Body {
+            bytes: length.received(),
+            complete: result.is_ok(),
+        },
+    });
+    match result {
+        Ok(()) => Ok(call),
+        Err(error) => Err(Box::new((call, error))),
+    }
+}
+
+/// Reads the body of a response to its end, and adds its bytes to `length`.
+fn read_response(
+    call: &CallContext,
+    head: Parts,
+    mut body: UserReader,
+    length: &mut BodyLength,
+    buffer: &mut [u8],
+    mut receive: impl FnMut(Part<'_>),
+) -> Result<(), Error> {
+    receive(Part::Head(call, head));
     loop {
         match body.read(buffer) {
-            Ok(0) => return Ok((call, length.received())),
+            Ok(0) => return Ok(()),
             Ok(read) => {
                 length.add(read);
                 receive(Part::Body(buffer.get(..read).unwrap_or_default()));
             }
             Err(error) => {
                 let error = TransportError::new(Phase::Read, error);
-                let error = call.body_failed(error, length);
-                return Err(Box::new((call, error)));
+                return Err(call.body_failed(error, *length));
             }
         }
     }
@@ -95,8 +121,8 @@ impl ExchangeThread {
         let limits = self.limits.clone();
         self.report(
             match exchange(&self.client, send, limits, &mut buffer, receive) {
-                Ok((_, bytes)) => Event::End(bytes),
-                Err(failed) => Event::Failed(failed.1.into()),
+                Ok(_) => Event::End,
+                Err(failed) => Event::Failed(failed),
             },
         );
     }
