@@ -64,8 +64,8 @@ impl Client {
         }
     }
 
-    /// Returns a client for an endpoint behind this one. It has the same transport, observer and
-    /// options, but its own dialect.
+    /// Returns a client for an endpoint that this one forwards to, such as a hub of a manager. It
+    /// has the same transport, observer and options, but its own dialect.
     pub(crate) fn nested(
         &self,
         endpoint: impl FnOnce(&Endpoint) -> Result<Endpoint, RequestError>,
@@ -120,14 +120,14 @@ impl Client {
         }
     }
 
-    /// Records the end of the instance in its pool, if there is one and the error means this end.
+    /// If the error means that the instance of a pool has ended, records this for the pool.
     pub(crate) fn notice(&self, error: &Error) {
         if let Some(life) = self.life.as_ref().filter(|life| life.is_ended_by(error)) {
             life.mark_ended();
         }
     }
 
-    /// Records the end of the instance in its pool, if there is one.
+    /// If this is the instance of a pool, records for the pool that it has ended.
     pub(crate) fn notice_end(&self, id: &InstanceId) {
         if let Some(life) = self.life.as_ref().filter(|life| life.is_of(id)) {
             life.mark_ended();

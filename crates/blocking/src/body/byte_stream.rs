@@ -53,10 +53,9 @@ impl ByteStream {
         self.body
     }
 
-    /// Sets a callback for progress. It is called before the first read and after each chunk. The
-    /// total is known only if the hub announces it, which it does not for streams of instances. If
-    /// the callback returns `Break`, the stream fails with an error that
-    /// [`is_cancelled`](Error::is_cancelled).
+    /// Sets a callback for progress. The thread that reads calls it before the first read and after
+    /// each chunk. Hubs do not announce the total of a stream of an instance. If the callback
+    /// returns `Break`, the stream fails with an error that [`is_cancelled`](Error::is_cancelled).
     ///
     /// ```no_run
     /// # use std::ops::ControlFlow;
@@ -88,7 +87,7 @@ impl ByteStream {
         self.items(TextLines::default())
     }
 
-    /// Returns an iterator over lines of bytes.
+    /// Returns an iterator over lines of bytes, without line terminators (`\n` or `\r\n`).
     ///
     /// If a line is longer than 1 MiB, the iterator returns an error and then continues with the
     /// next line.

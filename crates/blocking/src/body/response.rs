@@ -29,9 +29,9 @@ pub(crate) struct Body {
     reporter: Reporter,
     /// Copy of the reply's length, for errors and events.
     length: BodyLength,
-    /// The observer must still get the event for the end of the body.
+    /// The observer must still get an event for the end of the body.
     reports_end: bool,
-    /// `Some` until the head of the response was received.
+    /// `Some` until [`await_head`](Self::await_head) has received the head of the response.
     opening: Option<Opening>,
     /// Ends the body when its instance ends.
     watch: Option<Watch>,
@@ -46,7 +46,7 @@ struct Opening {
 /// The result of a thread that opens a stream: the body, an error, or a panic.
 type OpenResult = thread::Result<Result<Body, Error>>;
 
-/// The reason for which all further reads fail.
+/// The reason why all further reads fail.
 #[derive(Clone, Copy)]
 enum Failure {
     Stopped(StopReason),
@@ -68,8 +68,8 @@ impl Body {
     }
 
     /// Creates the body of a stream that a thread is opening, because a proxy may delay the head of
-    /// a response until the body has data. Errors before the head contain `call`. Dropping the body
-    /// cancels `token`.
+    /// a response until the body has data. `call` describes the stream in errors before the head.
+    /// Dropping the body before the head cancels `token`.
     pub(crate) fn opening(
         call: CallContext,
         result: Receiver<OpenResult>,
@@ -98,7 +98,6 @@ impl Body {
                 swap(&mut self.bytes, &mut opened.bytes);
                 swap(&mut self.call, &mut opened.call);
                 self.reports_end = take(&mut opened.reports_end);
-                // From now on, dropping the body does not cancel the token.
                 self.opening = None;
                 Ok(())
             }
@@ -135,7 +134,7 @@ impl Body {
         result
     }
 
-    /// Makes the body report its end to the observer, because the call ends before the body.
+    /// Makes the body report its end to the observer. For streams, whose call ends before the body.
     pub(crate) fn reporting_end(mut self) -> Self {
         self.reports_end = true;
         self

@@ -89,11 +89,11 @@ impl Upload {
         ))
     }
 
-    /// Sends `Expect: 100-continue` and waits for the hub's permission before it sends the data,
-    /// for at most a second.
+    /// Sends `Expect: 100-continue`, and waits up to a second for the `100 Continue` of the hub
+    /// before it sends the data.
     ///
-    /// The hub refuses uploads early even without this, and the client stops sending then. So this
-    /// is useful only if sending data is expensive. It costs a round trip.
+    /// Even without this, the client stops sending as soon as the hub refuses an upload. So this is
+    /// useful only if sending data is expensive. It costs a round trip.
     #[must_use]
     pub fn expect_continue(self) -> Self {
         Self {
@@ -102,8 +102,8 @@ impl Upload {
         }
     }
 
-    /// Sets a callback for progress. The thread that sends calls it before the first byte and after
-    /// each chunk. If the callback returns `Break`, the upload fails with an error that
+    /// Sets a callback for progress. The thread that sends the data calls it before the first byte
+    /// and after each chunk. If the callback returns `Break`, the upload fails with an error that
     /// [`is_cancelled`](crate::Error::is_cancelled).
     ///
     /// ```no_run

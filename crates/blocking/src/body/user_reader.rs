@@ -12,7 +12,7 @@ pub(crate) struct UserReader {
     reader: Box<dyn Read + Send>,
     /// A read is running, or it has panicked.
     reading: bool,
-    /// The limits of the call, if interrupted reads are retried.
+    /// The limits of the call, if reads that fail with `Interrupted` are retried.
     limits: Option<CallLimits>,
 }
 
@@ -25,7 +25,7 @@ impl UserReader {
         }
     }
 
-    /// Retries interrupted reads, within these limits.
+    /// Retries reads that fail with `Interrupted`, within these limits.
     pub(crate) fn retrying(mut self, limits: CallLimits) -> Self {
         self.limits = Some(limits);
         self
@@ -58,7 +58,7 @@ impl Drop for UserReader {
     }
 }
 
-/// Reads, and retries interrupted reads within the limits of the call.
+/// Reads, and retries within the limits of the call if the reader returns `Interrupted`.
 pub(crate) fn read_retrying(
     reader: &mut (impl Read + ?Sized),
     buf: &mut [u8],

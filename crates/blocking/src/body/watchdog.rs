@@ -23,7 +23,7 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Adds a call, or a stream with the wait of its reader. The returned token is cancelled
+    /// Adds a call, or a stream if there is a `reader_wait`. The returned token is cancelled
     /// together with `caller_token`, and when the instance has ended. If a flow is returned, the
     /// caller must run it on a thread.
     pub(crate) fn add(
@@ -71,7 +71,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Replaces the error of a call that the watchdog has cancelled by the end of the instance.
+    /// Converts the error of a call that the watchdog has cancelled to [`ErrorKind::Ended`].
     pub(crate) fn explain(&self, error: Error) -> Error {
         let by_caller = self
             .caller_token
@@ -85,7 +85,7 @@ impl Watch {
         }
     }
 
-    /// Records that a reader of the stream begins or ends to wait.
+    /// Records that the reader of the stream starts or stops waiting.
     pub(crate) fn set_reading(&self, reading: bool) {
         if let Some(wait) = &self.watched.reader_wait {
             wait.set(reading.then(Instant::now));

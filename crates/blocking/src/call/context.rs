@@ -24,7 +24,7 @@ pub(crate) struct CallContext {
     pub(crate) began: Instant,
     /// Number of times that the transport got the request.
     pub(crate) attempts: u32,
-    /// Phase of the failed attempt that got furthest.
+    /// The latest phase that a failed attempt has reached.
     pub(crate) reached: Phase,
     pub(crate) limits: CallLimits,
     pub(crate) observer: Option<RequestObserver>,
@@ -132,7 +132,7 @@ impl CallContext {
 
     /// Makes the error for a limit that ended the call.
     pub(crate) fn stopped(&self, reason: StopReason, phase: Phase) -> Error {
-        // An earlier attempt may have got further, and the hub may have what it sent.
+        // An earlier attempt may have reached a later phase, so the hub may have its data.
         let phase = phase.max(self.reached);
         self.failed(match reason {
             StopReason::Deadline => ErrorKind::Deadline {

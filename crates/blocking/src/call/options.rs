@@ -16,11 +16,11 @@ pub(crate) struct CallOptions {
     pub(crate) deadline: Option<Deadline>,
     pub(crate) idle: Option<Duration>,
     pub(crate) cancel: Option<CancelToken>,
-    /// Replaces the retry policy of the client.
+    /// Policy for retries. `None` disables them.
     pub(crate) retry: Option<RetryPolicy>,
 }
 
-/// The default retry policy. Two seconds suffice to replace lost connections.
+/// The default retry policy. Two seconds are enough to replace lost connections.
 pub(crate) const DEFAULT_RETRY: RetryPolicy =
     RetryPolicy::exponential(Duration::from_millis(50)).max_elapsed(Duration::from_secs(2));
 
@@ -29,7 +29,7 @@ pub(crate) const DEFAULT_RETRY: RetryPolicy =
 pub(crate) struct Deadline {
     /// Time that a call may take.
     limit: Duration,
-    /// End of this time. `None` if each call has its own.
+    /// End of this time. `None` if it starts anew for each call.
     at: Option<Instant>,
 }
 

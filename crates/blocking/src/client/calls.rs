@@ -144,13 +144,13 @@ impl Client {
             },
         );
         let sent = sent.map_err(|error| self.explain(error))?;
-        // The error is unreachable: `run` has called `finish`.
+        // The error is unreachable: `RequestSender::run` succeeds only if `finish` did.
         value
             .map(|value| (value, sent))
             .ok_or_else(|| CallContext::unbuilt::<O>().failed(BodyLength::default().cut_off()))
     }
 
-    /// Sends a request of a flow once, within these limits.
+    /// Sends a request of a flow once, within these limits. Also returns its context.
     pub(crate) fn send_once(
         &self,
         send: flow::Send,

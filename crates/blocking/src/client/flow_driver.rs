@@ -29,9 +29,10 @@ pub(crate) const FOREGROUND_LIMIT: Duration = Duration::from_secs(1);
 /// Drives a flow within the limits of a client.
 ///
 /// Requests with a timeout are sent on the caller's thread. A request without one waits for an
-/// event or data, and has its own thread. A read-only request on the caller's thread is interrupted
-/// when another exchange makes progress, and then sent again on its own thread. If a limit of the
-/// caller is reached, the flow is cancelled, and its clean-up may continue in the background.
+/// event or data, and has its own thread. If another exchange makes progress while the caller's
+/// thread waits for the response to a read-only request, the driver interrupts this request and
+/// sends it again on its own thread. If a limit of the caller is reached, the driver cancels the
+/// flow, whose clean-up may continue in the background.
 pub(crate) struct Driver<F> {
     flow: F,
     exchanges: Exchanges,
@@ -42,7 +43,7 @@ pub(crate) struct Driver<F> {
     advancing: bool,
 }
 
-/// The reason for which the driver ends a flow that has no result.
+/// The reason why the driver stops a flow before its result.
 enum Interruption {
     Stopped(StopReason),
     Failed(Box<Error>),
@@ -94,7 +95,7 @@ impl<F> Driver<F> {
         }
     }
 
-    /// Makes the error for an error of the flow.
+    /// Converts an error of the flow.
     pub(crate) fn error(&mut self, error: FlowError) -> Error {
         self.exchanges.error(error)
     }
@@ -107,7 +108,7 @@ where
     /// Drives a flow that has several results to the next one.
     pub(crate) fn next(&mut self) -> Result<T, Error> {
         if replace(&mut self.advancing, true) {
-            // The response that the flow waits for was lost in the panic.
+            // The panic may have lost a response that the flow waits for.
             return Err(self.exchanges.panicked());
         }
         self.exchanges.quiet_since = Instant::now();
@@ -180,7 +181,7 @@ where
         let (call, error) = *failed;
         let stopped = interrupted || self.exchanges.call.limits.check().is_err();
         match copy {
-            // On this thread, streams that never pause would interrupt the request each time.
+            // On this thread, a stream that never pauses would interrupt the request each time.
             Some(copy) if stopped && progress(&error) < Progress::Answered => {
                 self.exchanges.send_on_thread(copy)
             }

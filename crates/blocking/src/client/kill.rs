@@ -41,8 +41,8 @@ fn kill_within_limits(client: &Client, id: &InstanceId) -> Result<(), Error> {
     client.drive(call, flow)
 }
 
-/// Like [`kill`]. If the limits of the client are reached, waits for at most [`FOREGROUND_LIMIT`],
-/// and then continues in the background.
+/// Like [`kill`]. If a limit of the client is already reached, waits for at most
+/// [`FOREGROUND_LIMIT`], and then continues in the background.
 pub(crate) fn kill_or_detach(client: &Client, id: &InstanceId) -> Result<(), Error> {
     let options = &KillOptions::new();
     if client.begin(&KillInstance { id, options }).is_ok() {
@@ -62,8 +62,8 @@ pub(crate) fn delete_by_force(client: &Client, id: &SequenceId) -> Result<(), Er
 }
 
 /// Deletes a sequence with its instances within [`CLEANUP_LIMIT`]. Ignores the limits of the
-/// client. If the hub can continue alone, does not wait until it has finished. A sequence that is
-/// already gone counts as deleted.
+/// client. If the hub can finish the deletion without the client, does not wait for that. A
+/// sequence that is already gone counts as deleted.
 pub(crate) fn delete_or_hand_over(client: &Client, id: &SequenceId) -> Result<Deleted, Error> {
     let client = client.detached(CLEANUP_LIMIT);
     match delete(&client, id, DeleteByForce::hand_over) {

@@ -14,7 +14,7 @@ use crate::error::Error;
 pub(crate) struct Life {
     id: InstanceId,
     ended: Arc<AtomicBool>,
-    /// Keeps the instance checked out of its pool.
+    /// An upgrade of this keeps the instance checked out of its pool.
     hold: Option<Weak<dyn Any + Send + Sync>>,
 }
 
@@ -57,7 +57,7 @@ impl Life {
         if let Some(ended) = error.ended() {
             return self.is_of(&ended.id);
         }
-        // A 404 in response to these may be the data of an event.
+        // Hubs of 1.x respond with the status 404 if the data of an event has `opStatus: 404`.
         let event_requests = [NextEvent::NAME, LastEvent::NAME, ReadEvents::NAME];
         let path = format!("/instance/{}", self.id);
         let is_of_instance = |url: &str| {

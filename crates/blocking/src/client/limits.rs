@@ -46,7 +46,8 @@ impl Client {
         }
     }
 
-    /// Returns the limits of a call that begins now, for its parts that are not requests.
+    /// Returns the limits of a call that begins now, for a part that is not a request, such as a
+    /// pipe.
     pub(crate) fn limits<O: Operation>(&self) -> Result<CallLimits, Error> {
         let call = CallContext::unbuilt::<O>();
         Ok(self.options.begin(call, Duration::ZERO)?.limits)

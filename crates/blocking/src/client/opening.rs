@@ -1,4 +1,4 @@
-//! Streams that a thread opens.
+//! Opens streams on their own threads.
 
 use http::{HeaderMap, StatusCode};
 use scramjet_client_core::GetVersion;
@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::support::threads;
 
 impl Client {
-    /// Opens a stream on its own thread, see [`Body::opening`].
+    /// Opens a stream on its own thread, without waiting for it. See [`Body::opening`].
     pub(crate) fn open_on_thread(
         &self,
         call: CallContext,
@@ -22,8 +22,8 @@ impl Client {
         client.options.cancel = Some(token.clone());
         let result = threads::start_with_result("scramjet-stream", move || open(&client))
             .map_err(|error| call.failed(error))?;
-        // Stands for any successful reply, because the stream only counts its bytes. `open` fails
-        // if the response is an error.
+        // A placeholder: the stream only needs a successful reply that counts its bytes. `open`
+        // fails if the response is an error.
         let reply = self
             .endpoint()
             .reply(&GetVersion, StatusCode::OK, "", &HeaderMap::new());

@@ -28,8 +28,8 @@ pub(super) struct RequestSender<'a> {
 pub(super) type UnreadResponse = Response<UserReader>;
 
 impl RequestSender<'_> {
-    /// Passes the response to `finish`, and returns the number of bytes sent. `rebuild` builds the
-    /// request for the next attempt.
+    /// Sends the request, and passes the response to `finish`. If either fails, may retry both.
+    /// `rebuild` builds the request for the next attempt. Returns the number of bytes sent.
     pub(super) fn run(
         mut self,
         request: Request<()>,
@@ -42,7 +42,7 @@ impl RequestSender<'_> {
             .inspect_err(|error| self.call.observe(&RequestEvent::Failed { error }))
     }
 
-    /// Sends the request once. Also returns the context, for errors of the body.
+    /// Sends the request once. Also returns the context, for errors and events of the body.
     pub(super) fn run_once(
         mut self,
         request: Request<()>,
@@ -117,7 +117,7 @@ impl RequestSender<'_> {
             .map_err(|error| self.call.transport_failed(error));
         if let Payload::Upload(upload) = payload {
             match upload.take_error() {
-                // The data may come from a stream that the same token has cancelled.
+                // The token may have cancelled the reader of the data as well.
                 Some(_) if self.call.limits.check() == Err(StopReason::Cancelled) => {
                     return Err(self.call.stopped(StopReason::Cancelled, Phase::Send));
                 }
@@ -152,7 +152,8 @@ impl RequestSender<'_> {
     }
 }
 
-/// Returns the error for a success that came before the transport has read all of the upload.
+/// Returns the error for a success that the hub reported before the transport had read the whole
+/// upload.
 fn incomplete_upload() -> TransportError {
     let problem = "the hub reported success before the upload was complete";
     let error = io::Error::new(io::ErrorKind::UnexpectedEof, problem);

@@ -22,8 +22,8 @@ impl Client {
         self.watch(id, None)
     }
 
-    /// Like [`watching`](Self::watching), for reading a stream. It is cancelled when the instance
-    /// has ended and no more data arrives.
+    /// Like [`watching`](Self::watching), but for reading a stream. It is cancelled when the
+    /// instance has ended and no more data arrives.
     pub(crate) fn watching_stream(&self, id: &InstanceId) -> Result<(Self, Watch), Error> {
         self.watch(id, Some(Arc::default()))
     }

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::limits::cancel::CancelToken;
 
-/// Limits of one exchange: deadline, idle timeout and cancel token. If there is a limit, the client
-/// passes them to the [`Transport`](crate::transport::Transport) in the request's extensions.
+/// Limits of one exchange: deadline, idle timeout and cancel token.
+///
+/// The client passes them to the [`Transport`](crate::transport::Transport) in the extensions of
+/// the request, unless there are none.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct CallLimits {

@@ -155,8 +155,8 @@ impl CancelToken {
     }
 
     /// Registers a hook that runs when the token is cancelled, on the thread that cancels it. If
-    /// the token is already cancelled, the hook runs immediately. Transports use hooks to wake
-    /// blocked threads. A hook must be quick.
+    /// the token is already cancelled, the hook runs before this method returns. Transports use
+    /// hooks to wake blocked threads. A hook must be quick.
     ///
     /// Dropping the returned guard removes the hook, and waits for it if it is running on another
     /// thread.

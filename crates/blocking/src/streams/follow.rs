@@ -16,13 +16,13 @@ use crate::error::Error;
 ///
 /// The iterator ends when the instance or the topic has ended, at most some seconds after the last
 /// item. The handle's deadline limits its whole duration, and the handle's token cancels it.
-/// Without them it tries to reconnect every 5 seconds, forever. After an error response of the
-/// hub, the iterator returns the error and ends. An item that cannot be decoded is an error,
+/// Without them it tries to reconnect forever, at intervals of up to 5 seconds. If the hub refuses
+/// the stream, the iterator returns the error and ends. An item that cannot be decoded is an error,
 /// after which the iterator continues, as in [`Items`](crate::stream::Items).
 ///
-/// To detect dead connections, the client sends a request during silence: after 2 seconds for the
-/// state of the instance, or after 15 seconds for the version of the hub if the stream is a topic
-/// or the log of a hub. If the hub does not respond, the client reconnects.
+/// To detect dead connections, the client sends a request when no data arrives: after 2 seconds for
+/// the state of the instance, or after 15 seconds for the version of the hub if the stream is a
+/// topic or the log of a hub. If the hub does not respond, the client reconnects.
 ///
 /// ```no_run
 /// use scramjet_client_blocking::Followed;
@@ -169,8 +169,8 @@ impl<D: Decode> fmt::Debug for Follow<D> {
     }
 }
 
-/// The merged logs of many instances. It reconnects, and is an iterator over lines, each with the
-/// id of its instance, and gaps.
+/// The merged logs of many instances, as a stream that reconnects. It is an iterator over gaps and
+/// over lines with the ids of their instances.
 ///
 /// [`HostClient::follow_logs`](crate::HostClient::follow_logs) follows all instances of a hub,
 /// including those that start later. It does not end.

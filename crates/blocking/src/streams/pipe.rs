@@ -71,7 +71,7 @@ impl Shared {
     }
 }
 
-/// Creates a pipe. The limits apply to reading.
+/// Creates a pipe. The deadline and the cancel token apply to reading.
 pub(crate) fn pipe(limits: &CallLimits) -> (PipeWriter, PipeReader) {
     let shared = Arc::<Shared>::default();
     let cancelling = limits.cancel.as_ref().map(|token| {
@@ -172,7 +172,7 @@ impl Read for PipeReader {
             return Err(io::Error::other("the writer was aborted"));
         }
         let read = state.bytes.as_slice().read(buf)?;
-        // Wakes a `write` that waits for space. A `flush` waits for the next call of `read`.
+        // Only a `write` can continue now. A `flush` waits for the next call of `read`.
         let was_full = state.bytes.len() >= CAPACITY;
         state.bytes.drain(..read);
         state.reader_waits = false;

@@ -55,11 +55,12 @@ impl From<ContentType> for WriteOptions {
     }
 }
 
-/// Writes to the input of an instance or to a topic. Each `write` is sent as a chunk without delay.
+/// Writes to the input of an instance or to a topic.
 ///
-/// `write` blocks while the hub accepts no more data. `flush` returns when the data was sent. When
-/// the hub has ended the request, writing fails with `BrokenPipe`, and [`finish`](Self::finish)
-/// returns the reason.
+/// A thread sends the data without delay. The thread ends with the writer or the instance. `write`
+/// blocks while the hub accepts no more data. `flush` returns when the data was sent. Writes
+/// without a `flush` between them may arrive as one chunk. When the hub has ended the request,
+/// writing fails with `BrokenPipe`, and [`finish`](Self::finish) returns the reason.
 ///
 /// Call `finish` at the end. Dropping the writer, for example by an early return with `?`, also
 /// ends the data: the instance gets the data written so far as if it were complete. Dropping waits
@@ -68,8 +69,7 @@ impl From<ContentType> for WriteOptions {
 /// [`abort`](Self::abort) closes the connection instead: the input stays open, and the instance
 /// gets what was sent. Dropping the writer during a panic does the same.
 ///
-/// If the instance ends, writing fails within three seconds, and `finish` returns how it ended. A
-/// thread sends the data. The thread ends with the writer or the instance.
+/// If the instance ends, writing fails within three seconds, and `finish` returns how it ended.
 ///
 /// ```no_run
 /// use std::io::Write;
@@ -138,7 +138,7 @@ impl StreamWriter {
     pub fn abort(mut self) {
         if let Some(pipe) = self.pipe.take() {
             pipe.abort();
-            // Ignores the result of the aborted request. The timeout is for hubs that hang.
+            // Waits until the connection is closed. The timeout is for transports that hang.
             let _ = self.sent.recv_timeout(DROP_TIMEOUT);
         }
     }
@@ -195,8 +195,7 @@ impl fmt::Debug for StreamWriter {
     }
 }
 
-/// Writes values as lines of JSON. Each is sent without delay. Made by
-/// [`StreamWriter::json_lines`].
+/// Writes values as lines of JSON, and sends each without delay. See [`StreamWriter::json_lines`].
 #[derive(Debug)]
 #[must_use = "dropping a writer loses the hub's response; call finish()"]
 pub struct JsonLinesWriter {
@@ -208,8 +207,8 @@ impl JsonLinesWriter {
     ///
     /// # Errors
     /// - `InvalidInput`: the value cannot be serialized to JSON, or is `null`. A line with `null`
-    ///   would end the input of an instance, and later lines would be lost. The next value can be
-    ///   written.
+    ///   would end the input of an instance, and later lines would be lost. Nothing was written,
+    ///   and the writer can be used further.
     /// - `BrokenPipe`: the request has ended, and [`finish`](Self::finish) returns the reason.
     pub fn send(&mut self, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
         let mut line = serde_json::to_vec(value)

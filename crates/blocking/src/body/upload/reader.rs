@@ -8,8 +8,9 @@ use crate::body::progress::Reporter;
 use crate::body::user_reader::read_retrying;
 use crate::limits::call_limits::CallLimits;
 
-/// The data of an upload. It returns exactly the announced number of bytes, or fails. It stores its
-/// error, because a transport cannot tell it from errors of the connection.
+/// The data of an upload. It returns exactly the announced number of bytes, or fails. It keeps its
+/// error for the client, because the error of the transport does not tell if the data or the
+/// connection failed.
 pub(crate) struct UploadReader {
     pub(super) reader: Box<dyn Read + Send>,
     pub(super) length: Option<u64>,
@@ -59,7 +60,7 @@ impl UploadReader {
         self.error.take()
     }
 
-    /// Stores the error. Returns one of the same kind for the transport.
+    /// Keeps the error. Returns another one of the same kind for the transport.
     fn fail(&mut self, error: io::Error) -> io::Error {
         let other = io::Error::new(error.kind(), "cannot upload the data");
         self.error = Some(error);

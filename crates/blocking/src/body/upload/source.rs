@@ -10,7 +10,7 @@ use crate::limits::call_limits::CallLimits;
 
 type BoxRead = Box<dyn Read + Send>;
 
-/// The source of the data. A reader has a length if it is known.
+/// The source of the data. The length of a reader is `None` if it is unknown.
 pub(super) enum Source {
     Bytes(Vec<u8>),
     Path(PathBuf),

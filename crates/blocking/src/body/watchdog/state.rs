@@ -34,7 +34,7 @@ pub(super) struct Watched {
     pub(super) token: CancelToken,
     /// Set when the instance has ended.
     pub(super) ended: Arc<OnceLock<Ended>>,
-    /// Only for streams. A stream is cancelled after its last data was read.
+    /// Only for streams. A stream is cancelled only when its reader waits and no data arrives.
     pub(super) reader_wait: Option<Arc<ReaderWait>>,
 }
 
@@ -65,8 +65,8 @@ impl State {
 
     /// Removes a call or stream. Stops watching the instance if it has no others.
     ///
-    /// The caller must keep a clone of the call, because dropping the last clone of a token drops
-    /// its hooks, which may lock this state.
+    /// The caller must keep a clone of the removed [`Watched`], because dropping the last clone of
+    /// a token drops its hooks, which may lock this state.
     pub(super) fn remove(&mut self, id: &InstanceId, key: u64) {
         self.ended.remove(&key);
         let Some(of_instance) = self.instances.get_mut(id) else {

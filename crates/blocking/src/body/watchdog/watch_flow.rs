@@ -131,7 +131,7 @@ impl Flow for WatchFlow {
 }
 
 impl Drop for WatchFlow {
-    /// Lets another thread continue. This one may have ended because an observer panicked.
+    /// Lets another thread continue, if this one ends early because of a panic.
     fn drop(&mut self) {
         let mut state = lock(&self.state);
         if state.runs == self.run {

@@ -1,4 +1,4 @@
-//! Messages from other threads to the thread that runs a flow.
+//! Messages from other threads to the caller's thread, which runs the flow.
 
 use std::any::Any;
 use std::marker;
@@ -15,7 +15,7 @@ use crate::support::sync::lock;
 
 /// A message to the caller's thread.
 pub(super) enum Message {
-    /// The caller has cancelled the flow.
+    /// The caller's token was cancelled.
     Wake,
     Exchange(ExchangeId, Event),
 }
@@ -42,7 +42,7 @@ pub(super) struct CallerThread {
 /// A request on the caller's thread.
 pub(super) struct CallerRequest {
     pub(super) token: CancelToken,
-    /// It changes nothing on the hub, so it can be interrupted and sent again.
+    /// The request changes nothing on the hub, so it can be interrupted and sent again.
     pub(super) is_read_only: bool,
 }
 
@@ -59,7 +59,7 @@ impl CallerThread {
         lock(&self.request)
     }
 
-    /// Cancels the request on the caller's thread, if it satisfies the condition.
+    /// Cancels the request on the caller's thread, if there is one that satisfies the condition.
     fn interrupt(&self, condition: impl FnOnce(&mut CallerRequest) -> bool) {
         let request = self.request().take_if(condition);
         if let Some(request) = request {
@@ -74,7 +74,7 @@ impl CallerThread {
         let _ = self.sender.try_send(Message::Wake);
     }
 
-    /// Sends an event. Blocks while the caller's thread does not receive messages.
+    /// Sends an event. Blocks while the channel is full.
     pub(super) fn send(&self, id: ExchangeId, event: Event) {
         self.interrupt(|request| request.is_read_only);
         // The flow may have ended.

@@ -24,7 +24,7 @@ use crate::transport::error::{Phase, TransportError};
 /// exchanges block, and stop reading from their connections.
 const CHANNEL_CAPACITY: usize = 16;
 
-/// Number of closed exchanges that are kept for the errors of the flow.
+/// Number of closed exchanges whose contexts and errors are kept, for the errors of the flow.
 const HISTORY_LENGTH: usize = 64;
 
 /// The exchanges of a flow, and their contexts and errors.
@@ -32,8 +32,9 @@ pub(super) struct Exchanges {
     pub(super) client: Client,
     /// Describes the flow in errors. Its limits are those of the caller.
     pub(super) call: CallContext,
-    /// Describes the last request without a timeout, if the flow changes something on the hub. For
-    /// a start, this is the request that waits until the instance is ready.
+    /// Describes the last request without a timeout, for the error when a limit stops the flow. A
+    /// start, for example, is stopped while it waits for the event of a ready instance. `None` for
+    /// flows that change nothing on the hub.
     waiting_call: Option<CallContext>,
     open: BTreeMap<ExchangeId, OpenExchange>,
     closed: History,
@@ -123,7 +124,7 @@ impl Exchanges {
         })
     }
 
-    /// Remembers a request without a timeout, for errors.
+    /// Sets [`waiting_call`](Self::waiting_call) to a request without a timeout.
     pub(super) fn set_waiting(&mut self, send: &Send) {
         if !self.call.is_read_only() {
             let (method, uri) = (send.request.method(), send.request.uri());
@@ -161,7 +162,8 @@ impl Exchanges {
         }
     }
 
-    /// Waits for a message, until `until` or until a limit of the caller is reached.
+    /// Waits for a message. Returns `None` at the time `until`, and an error if a limit of the
+    /// caller is reached.
     pub(super) fn receive(
         &mut self,
         until: Option<Instant>,
@@ -190,7 +192,7 @@ impl Exchanges {
         }
     }
 
-    /// Returns the phase for an error of a stream that a limit has stopped.
+    /// Returns the phase for the error of a stream that a limit has stopped.
     pub(super) fn phase(&self) -> Phase {
         match self.open.values().next() {
             None => Phase::Connect,
@@ -211,7 +213,7 @@ impl Exchanges {
             .transport_failed(TransportError::new(Phase::Read, error))
     }
 
-    /// Makes the error for an error of the flow.
+    /// Converts an error of the flow.
     pub(super) fn error(&mut self, error: FlowError) -> Error {
         let call = &self.call;
         match error {
