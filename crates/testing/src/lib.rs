@@ -55,6 +55,7 @@ pub mod server;
 mod sync;
 
 pub use request::{IncomingRequest, ReceivedRequest};
+pub use {http, serde_json};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

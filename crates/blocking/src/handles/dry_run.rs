@@ -78,6 +78,7 @@ pub struct DryRun {
 
 /// The body of a [`DryRun`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DryRunBody {
     /// The bytes of the body; empty if the request has no body.
     Bytes(Vec<u8>),

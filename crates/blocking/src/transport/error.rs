@@ -8,6 +8,7 @@ use crate::support::threads::NoThread;
 
 /// The error of an exchange: no response was received, or reading its body failed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct TransportError {
     /// Part of the exchange that failed. It says how far the request got.
     pub phase: Phase,
