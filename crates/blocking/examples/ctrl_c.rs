@@ -5,7 +5,7 @@
 //! Prints the health of the instance every second, and at the end how long the clean-up took.
 //! Without `--hub` or `SCRAMJET_HUB_URL`, it starts a hub on this machine.
 
-#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+#![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
 use std::error::Error;
 use std::time::{Duration, Instant};

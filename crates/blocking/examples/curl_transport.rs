@@ -11,7 +11,7 @@
 //! `tests/transports`). It does not reuse connections. If a server sent trailers, they would appear
 //! after the body; hubs send none.
 
-#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+#![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
 use std::error::Error;
 use std::fs::{self, File, OpenOptions};

@@ -9,7 +9,7 @@
 //! `SCRAMJET_HUB_URL`, it starts a hub on this machine. It deletes everything it created, even if a
 //! step fails.
 
-#![allow(clippy::print_stderr, reason = "an example talks to a person")]
+#![allow(clippy::print_stderr, reason = "examples print to the terminal")]
 
 use std::error::Error;
 use std::path::PathBuf;

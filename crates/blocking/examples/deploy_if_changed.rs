@@ -10,7 +10,7 @@
 //! `target/deployed.json`. Without `--hub` or `SCRAMJET_HUB_URL`, it starts a hub on this machine
 //! and deploys twice.
 
-#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+#![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
 use std::error::Error;
 use std::time::Instant;

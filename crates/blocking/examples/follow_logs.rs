@@ -5,7 +5,7 @@
 //! Prints each log line with the id of its instance, and a message for each gap. Without `--hub` or
 //! `SCRAMJET_HUB_URL`, it starts a hub and some instances on this machine, and ends with them.
 
-#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+#![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
 use std::env;
 use std::error::Error;

@@ -4,7 +4,7 @@
 //!
 //! Prints the URL of the hub. Ctrl-C or the end of standard input stops the hub and its instances.
 
-#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+#![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
 use std::error::Error;
 use std::io;

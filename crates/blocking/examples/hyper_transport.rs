@@ -4,7 +4,7 @@
 //!
 //! Prints the version. Without a URL, it uses `SCRAMJET_HUB_URL`, or starts a hub on this machine.
 
-#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+#![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
 #[path = "../src/docs/guide/hyper_transport.rs"]
 mod transport;

@@ -9,7 +9,7 @@
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "an example talks to a person"
+    reason = "examples print to the terminal"
 )]
 
 use std::error::Error;

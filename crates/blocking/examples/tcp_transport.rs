@@ -11,7 +11,7 @@
 //! Windows: there, a socket may lose data after a timeout, and `shutdown` need not wake a blocked
 //! read.
 
-#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+#![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};

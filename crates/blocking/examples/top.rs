@@ -6,7 +6,7 @@
 //! Ctrl-C quits. If the output is not a terminal, it prints the table once. Without `--hub` or
 //! `SCRAMJET_HUB_URL`, it starts a hub on this machine with three instances.
 
-#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+#![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;

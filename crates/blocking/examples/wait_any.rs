@@ -6,7 +6,7 @@
 //! `SCRAMJET_HUB_URL`, it starts a hub on this machine. It deletes everything it created, even if a
 //! step fails.
 
-#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+#![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
 use std::error::Error;
 use std::time::Duration;

@@ -23,9 +23,10 @@
 //!
 //! # Items
 //!
-//! The root has the items that most programs name. The modules have all items by topic: [`error`],
-//! [`stream`], [`patterns`], [`types`], [`transport`], [`platform`], [`config`], and `pack` (with
-//! the feature of this name).
+//! The root has the handles and the other items that most programs name. The modules have the items
+//! of a topic: [`error`], [`stream`], [`patterns`], [`types`], [`transport`] (with the errors of
+//! connections, TLS and proxies), [`platform`], [`config`], and `pack` (with the feature of this
+//! name).
 //!
 //! # Limits
 //!
@@ -70,8 +71,8 @@
 //!
 //! Hubs from 0.18 to 1.x differ in their requests and responses. The client asks for the version of
 //! the hub before the first operation that depends on it, unless the program has set it with
-//! [`HostClientBuilder::hub_version`]. If the hub is too old for an operation, the call fails
-//! before anything is sent ([`Error::is_unsupported`]). See [`guide::hubs`].
+//! [`HostClientBuilder::hub_version`]. If the hub is known to be too old for an operation, the call
+//! fails before anything is sent ([`Error::is_unsupported`]). See [`guide::hubs`].
 //!
 //! # Features
 //!

@@ -3,7 +3,7 @@
 //!
 //! `cargo run --example core_reqwest -- [HUB-URL]`
 
-#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+#![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example core_small_transport -- [HUB-URL]`
 
-#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+#![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;

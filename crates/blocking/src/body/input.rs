@@ -15,7 +15,8 @@ pub enum InputStream {
 /// Data for the input of an instance, with its content type.
 ///
 /// Text (`&str`, `String`) is sent as `text/plain`, and bytes, files and readers are sent as
-/// `application/octet-stream`. [`content_type`](Self::content_type) changes that.
+/// `application/octet-stream`. [`content_type`](Self::content_type) changes that. An [`Upload`]
+/// converts into an input, for example `Upload::reader(…)`.
 ///
 /// ```
 /// # use scramjet_client_blocking::Input;

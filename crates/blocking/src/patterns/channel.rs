@@ -66,6 +66,10 @@ use crate::patterns::channel::lines::LineChannel;
 /// than a second, the client sends an empty `POST /instance/:id/input` to find out if the hub
 /// refuses the input.
 ///
+/// For an instance of [`spawn`](crate::SequenceClient::spawn), drop the
+/// [`output`](crate::Child::output) of the `Child` first: an output stream that nobody reads blocks
+/// the channel after some kB.
+///
 /// # Dropping
 /// Dropping a channel leaves the input open, so the instance can go on. An instance of a pool is
 /// not used again if responses are outstanding or the channel is broken.
