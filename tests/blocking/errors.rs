@@ -540,8 +540,8 @@ fn snapshots() -> Vec<(Error, &'static str)> {
             client_with(|| Ok(Response::new(Box::new(io::repeat(b' ')))))
                 .list_sequences()
                 .unwrap_err(),
-            "list sequences (GET http://hub:8000/api/v1/sequences): the response or a line of it is longer than \
-             4194304 bytes, \
+            "list sequences (GET http://hub:8000/api/v1/sequences): the response or a line of \
+                 it is longer than 4194304 bytes, \
              more than a hub sends here; the rest was not read",
         ),
         (

@@ -461,8 +461,8 @@ fn send_input_and_send_topic_with_expect_continue_deliver_all_data(host: HostCli
     );
 
     // The hub refuses these requests before the data is sent.
-    let nobody = unknown_instance(&host);
-    assert!(nobody.send_input(data()).unwrap_err().is_not_found());
+    let unknown = unknown_instance(&host);
+    assert!(unknown.send_input(data()).unwrap_err().is_not_found());
     let error = host
         .send(&SendSequence, Upload::bytes("no package").expect_continue())
         .unwrap_err();

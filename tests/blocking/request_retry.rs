@@ -469,7 +469,8 @@ fn retry_makes_three_attempts_by_default() {
     );
     let text = error.to_string();
     let times = text.strip_prefix(
-        "get version (GET http://hub:8000/api/v1/version): could not connect; is the hub running at this address? (3 attempts in ",
+        "get version (GET http://hub:8000/api/v1/version): could not connect; is the hub \
+             running at this address? (3 attempts in ",
     );
     assert!(
         times.is_some_and(|times| times.ends_with("ms)") || times.ends_with("s)")),

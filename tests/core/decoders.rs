@@ -350,7 +350,8 @@ fn types_keep_unknown_members() {
             .unwrap_or_else(|error| panic!("{sent}: {error:?}"));
         assert_eq!(serde_json::to_value(&value).expect("JSON"), sent);
     }
-    let config = json!({ "name": "n", "version": "1", "engines": { "node": 18, "new": [1] }, "new": { "a": null }, "type": "docker" });
+    let config = json!({ "name": "n", "version": "1", "engines": { "node": 18, "new": [1] },
+        "new": { "a": null }, "type": "docker" });
     let sequence = json!({ "id": "s", "config": config, "instances": ["i"], "new": [1.5, "x"] });
     kept::<SequenceInfo>(sequence.clone());
     kept::<InstanceInfo>(json!({

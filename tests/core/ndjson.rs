@@ -226,6 +226,7 @@ fn null_line_display_names_a_remedy() {
         .expect_err("the third line");
     assert_eq!(
         refused.to_string(),
-        "line 3 is `null`, which ends the input of an instance, so nothing after it would arrive; leave it out, or wrap it in an object"
+        "line 3 is `null`, which ends the input of an instance, so nothing after it would \
+             arrive; leave it out, or wrap it in an object"
     );
 }

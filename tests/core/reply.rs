@@ -25,7 +25,8 @@ fn body_shorter_than_its_content_length_is_truncated() {
             u64::try_from(whole.len()).expect("small"),
         );
         assert!(
-            matches!(error, ReplyError::Truncated { got, expected, .. } if (got, expected) == (sent, Some(announced))),
+            matches!(error, ReplyError::Truncated { got, expected, .. } if (got, expected) == (sent,
+                Some(announced))),
             "{error:?}"
         );
         assert!(

@@ -101,6 +101,7 @@ fn core_has_only_known_dependencies() {
         .unwrap_or_else(|error| panic!("{}: {error}; BLESS=1 writes it", file.display()));
     assert_eq!(
         names, committed,
-        "left: the tree, right: core/deps.txt; BLESS=1 takes the new one, if it is right that core needs it"
+        "left: the tree, right: core/deps.txt; BLESS=1 takes the new one, if it is right that \
+             core needs it"
     );
 }

@@ -17,12 +17,20 @@ fn survives<T: DeserializeOwned + Serialize + Debug>(sent: Value) {
 
 #[test]
 fn types_round_trip_unknown_members() {
-    let config = || json!({ "name": "n", "version": "1", "engines": { "node": ">=16" }, "type": "wasm", "entrypointPath": "x", "later": [1] });
-    let sequence = || json!({ "id": "s", "config": config(), "instances": ["i"], "location": "STH", "later": {} });
+    let config = || {
+        json!({ "name": "n", "version": "1", "engines": { "node": ">=16" },
+        "type": "wasm", "entrypointPath": "x", "later": [1] })
+    };
+    let sequence = || {
+        json!({ "id": "s", "config": config(), "instances": ["i"], "location": "STH",
+        "later": {} })
+    };
     let time = "2026-11-23T19:31:57.434Z";
     let instance = || {
-        json!({ "id": "i", "sequence": sequence(), "status": "frozen", "appConfig": { "a": 1 }, "args": [null], "created": time, "started": time,
-            "ended": time, "terminated": { "exitcode": 77, "reason": "r", "later": 1 }, "provides": "", "later": 1 })
+        json!({ "id": "i", "sequence": sequence(), "status": "frozen", "appConfig": { "a": 1 },
+            "args": [null], "created": time, "started": time,
+            "ended": time, "terminated": { "exitcode": 77, "reason": "r", "later": 1 },
+                "provides": "", "later": 1 })
     };
     survives::<HubVersion>(
         json!({ "version": "9.9.9", "service": "s", "apiVersion": "v9", "build": "b", "later": 1 }),
@@ -31,25 +39,31 @@ fn types_round_trip_unknown_members() {
         json!({ "cpm": { "connected": true, "cpmId": "c", "later": 1 }, "later": 1 }),
     );
     survives::<HubConfig>(
-        json!({ "host": { "apiBase": "/", "hostname": "h", "port": "8300", "id": "i", "later": 1 }, "runtimeAdapter": "wasm",
+        json!({ "host": { "apiBase": "/", "hostname": "h", "port": "8300", "id": "i", "later": 1 },
+            "runtimeAdapter": "wasm",
         "logLevel": "trace", "later": 1 }),
     );
     let disk =
         json!({ "fs": "/", "size": 1.5, "used": 2.5, "available": 3.5, "use": 0.5, "later": 1 });
     survives::<LoadCheck>(
-        json!({ "avgLoad": 1.5, "currentLoad": 2.5, "memFree": 3.5, "memUsed": 4.5, "fsSize": [disk], "later": 1 }),
+        json!({ "avgLoad": 1.5, "currentLoad": 2.5, "memFree": 3.5, "memUsed": 4.5,
+            "fsSize": [disk], "later": 1 }),
     );
-    let mount = json!({ "fs": "/dev/sda1", "size": 1.5, "used": 2.5, "available": 3.5, "use": 50.0, "mount": "/" });
+    let mount = json!({ "fs": "/dev/sda1", "size": 1.5, "used": 2.5, "available": 3.5, "use": 50.0,
+        "mount": "/" });
     survives::<LoadCheck>(
-        json!({ "avgLoad": 1.5, "currentLoad": 99.5, "memFree": 3.5, "memUsed": 4.5, "fsSize": [mount] }),
+        json!({ "avgLoad": 1.5, "currentLoad": 99.5, "memFree": 3.5, "memUsed": 4.5,
+            "fsSize": [mount] }),
     );
     let data = json!([1, null, "x"]);
     survives::<LogLine>(
-        json!({ "level": "NOTICE", "msg": "m", "ts": 1, "from": "Host", "Host": {}, "data": data, "id": "i", "error": {}, "later": 1 }),
+        json!({ "level": "NOTICE", "msg": "m", "ts": 1, "from": "Host", "Host": {}, "data": data,
+            "id": "i", "error": {}, "later": 1 }),
     );
     let limits = json!({ "memory": 512, "later": 1 });
     survives::<AuditRecord>(
-        json!({ "opState": "PAUSED", "opCode": 10117, "requestId": "r", "requestorId": "system", "objectId": "s",
+        json!({ "opState": "PAUSED", "opCode": 10117, "requestId": "r", "requestorId": "system",
+            "objectId": "s",
         "rx": 1, "tx": 2, "receivedAt": 3, "limits": limits, "later": 1 }),
     );
     survives::<SequenceInfo>(sequence());
@@ -57,7 +71,8 @@ fn types_round_trip_unknown_members() {
     survives::<InstanceInfo>(json!({ "id": "i", "sequence": "s", "later": 1 }));
     let topic = || json!({ "topicName": "t", "contentType": "text/plain", "later": 1 });
     survives::<Entities>(
-        json!({ "sequences": [sequence()], "instances": [instance()], "topics": [topic()], "later": 1 }),
+        json!({ "sequences": [sequence()], "instances": [instance()], "topics": [topic()],
+            "later": 1 }),
     );
     survives::<TopicInfo>(topic());
     survives::<CreatedTopic>(
@@ -74,7 +89,8 @@ fn types_round_trip_unknown_members() {
     survives::<StopReply>(json!({ "opStatus": "OK", "later": 1 }));
     survives::<StopReply>(Value::Null);
     survives::<HubInfo>(
-        json!({ "id": "h", "healthy": true, "selfHosted": true, "isConnectionActive": true, "description": "d", "later": 1 }),
+        json!({ "id": "h", "healthy": true, "selfHosted": true, "isConnectionActive": true,
+            "description": "d", "later": 1 }),
     );
     survives::<ManagerConfig>(json!({ "config": { "later": 1 }, "later": 1 }));
     survives::<ManagerTopic>(json!({ "name": "t", "contentType": "c", "later": 1 }));

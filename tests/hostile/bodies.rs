@@ -35,7 +35,8 @@ pub(crate) fn bodies() -> Vec<Case> {
     let gzip = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x8b\x8e\x05\0)\xbbL\x0d\x02\0\0\0";
     let zstd = b"\x28\xb5\x2f\xfd\x04\x00\x11\x00\x00\x5b\x5d";
     let html = ["Content-Type: text/html"];
-    let nginx = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n\
+    let nginx = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n\
+         <center><h1>502 Bad Gateway</h1></center>\r\n\
                   <hr><center>nginx/1.24.0</center>\r\n</body>\r\n</html>\r\n";
     let escapes = "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31mAll is well\r\u{8}\u{8}";
     let compressed_chunks = ["Content-Encoding: gzip", "Transfer-Encoding: chunked"];
@@ -286,7 +287,10 @@ pub(crate) fn bodies() -> Vec<Case> {
                 &["Content-Type: text/html", "Retry-After: 120"],
                 b"<html><title>Later</title>",
             ),
-            |kind| matches!(kind, ErrorKind::Reply(ReplyError::Api(refusal)) if refusal.retry_after == Some(120) && refusal.is_transient()),
+            |kind| {
+                matches!(kind, ErrorKind::Reply(ReplyError::Api(refusal))
+                if refusal.retry_after == Some(120) && refusal.is_transient())
+            },
             "HTML page (Later)",
         ),
         Case::fails(

@@ -51,11 +51,16 @@ pub(crate) fn heads() -> Vec<Case> {
         line("a header with a return in its value", "X-A: b\rc"),
         line("a header with a letter outside ASCII in its name", "X-Ż: b"),
         line("a line that continues the one before", "X-A: b\r\n c"),
-        Case::returns("a header that is not UTF-8", Fault::reply(b"HTTP/1.1 200 OK\r\nX-A: \xff\xfe\r\nContent-Length: 2\r\n\r\n[]"), EMPTY),
-        Case::returns("a reason that is not UTF-8", Fault::reply(b"HTTP/1.1 200 \xff\xfe\r\nContent-Length: 2\r\n\r\n[]"), EMPTY),
-        Case::returns("line ends without a return", Fault::reply("HTTP/1.1 200 OK\nContent-Length: 2\n\n[]"), EMPTY),
+        Case::returns("a header that is not UTF-8",
+            Fault::reply(b"HTTP/1.1 200 OK\r\nX-A: \xff\xfe\r\nContent-Length: 2\r\n\r\n[]"),
+                EMPTY),
+        Case::returns("a reason that is not UTF-8",
+            Fault::reply(b"HTTP/1.1 200 \xff\xfe\r\nContent-Length: 2\r\n\r\n[]"), EMPTY),
+        Case::returns("line ends without a return",
+            Fault::reply("HTTP/1.1 200 OK\nContent-Length: 2\n\n[]"), EMPTY),
         Case::returns("a head without headers", Fault::close("HTTP/1.1 200 OK\r\n\r\n[]"), EMPTY),
-        Case::returns("a status line without a reason", Fault::reply("HTTP/1.1 200\r\nContent-Length: 2\r\n\r\n[]"), EMPTY),
+        Case::returns("a status line without a reason",
+            Fault::reply("HTTP/1.1 200\r\nContent-Length: 2\r\n\r\n[]"), EMPTY),
         Case::returns("HTTP/1.0", Fault::close("HTTP/1.0 200 OK\r\n\r\n[]"), EMPTY),
         none("HTTP/0.9", b"<html>\r\n\r\nHello</html>\r\n"),
         none("HTTP/0.9 with JSON", b"[]"),
@@ -64,7 +69,8 @@ pub(crate) fn heads() -> Vec<Case> {
         none("HTTP/2's own greeting", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
         none("an invalid version", b"HTTP/1.x 200 OK\r\nContent-Length: 2\r\n\r\n[]"),
         none("another protocol's status line", b"ICY 200 OK\r\nContent-Length: 2\r\n\r\n[]"),
-        none("a request instead of a response", b"GET /api/v1/sequences HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        none("a request instead of a response",
+            b"GET /api/v1/sequences HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         none("a greeting of SSH", b"SSH-2.0-OpenSSH_9.2p1\r\n\r\n"),
         none("a greeting of SMTP", b"220 mail.example ESMTP\r\n"),
         none("an alert of TLS", b"\x15\x03\x01\x00\x02\x02\x16\r\n\r\n"),
@@ -76,10 +82,26 @@ pub(crate) fn slow() -> Vec<Case> {
     let reply = ok(&["Content-Length: 2"], "[]");
     let line = [&b"X-A: "[..], &[b'b'; 2000]].concat();
     vec![
-        Case::ends_with_deadline("sends nothing", Fault::default().and(Step::Wait), Phase::Wait),
-        Case::ends_with_deadline("sends nothing and reads nothing", Fault::at_once(Step::Wait), Phase::Wait),
-        Case::ends_with_deadline("half a status line", Fault::reply("HTTP/1.1 2"), Phase::Wait),
-        Case::ends_with_deadline("half a head", Fault::reply("HTTP/1.1 200 OK\r\nX-A: b\r\n"), Phase::Wait),
+        Case::ends_with_deadline(
+            "sends nothing",
+            Fault::default().and(Step::Wait),
+            Phase::Wait,
+        ),
+        Case::ends_with_deadline(
+            "sends nothing and reads nothing",
+            Fault::at_once(Step::Wait),
+            Phase::Wait,
+        ),
+        Case::ends_with_deadline(
+            "half a status line",
+            Fault::reply("HTTP/1.1 2"),
+            Phase::Wait,
+        ),
+        Case::ends_with_deadline(
+            "half a head",
+            Fault::reply("HTTP/1.1 200 OK\r\nX-A: b\r\n"),
+            Phase::Wait,
+        ),
         Case::ends_with_deadline(
             "a head, a byte at a time, that never ends",
             Fault::reply("HTTP/1.1 200 OK\r\n").and(Step::Slowly(line)),
@@ -93,17 +115,25 @@ pub(crate) fn slow() -> Vec<Case> {
         // An error response is an API error even if only a part of its body arrives in time.
         Case::fails(
             "an error body, a byte at a time, that never ends",
-            Fault::reply(status("500 Oh", &["Content-Length: 9999"], b"")).and(Step::Slowly(vec![b' '; 2000])),
+            Fault::reply(status("500 Oh", &["Content-Length: 9999"], b""))
+                .and(Step::Slowly(vec![b' '; 2000])),
             is_status::<500>,
             "500 SERVER_ERROR: Oh",
         )
         .with_short_deadline(),
-        Case::returns("a response, a byte at a time", Fault::default().and(Step::Slowly(reply)), EMPTY),
+        Case::returns(
+            "a response, a byte at a time",
+            Fault::default().and(Step::Slowly(reply)),
+            EMPTY,
+        ),
         Case::returns(
             "a stream, a byte at a time",
             {
-                Fault::default()
-                    .and(Step::Slowly(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n".to_vec()))
+                Fault::default().and(Step::Slowly(
+                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+                         2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+                        .to_vec(),
+                ))
             },
             "\"abc\"",
         )

@@ -163,7 +163,10 @@ pub(crate) fn refusals() -> Vec<Case> {
         let headers: Vec<&str> = headers.iter().copied().chain([length.as_str()]).collect();
         Fault::reply(status(code, &headers, body.as_bytes()))
     };
-    let unauthorized = |kind: &ErrorKind| matches!(kind, ErrorKind::Reply(ReplyError::Api(refusal)) if refusal.is_unauthorized());
+    let unauthorized = |kind: &ErrorKind| {
+        matches!(kind, ErrorKind::Reply(ReplyError::Api(refusal))
+        if refusal.is_unauthorized())
+    };
     vec![
         Case::fails(
             "a text",

@@ -213,7 +213,8 @@ impl fmt::Display for HubError {
         match self {
             Self::NoNode => f.write_str(
                 "the hub tests need Node.js 18 or newer with npm on the PATH; install it, \
-                 or set SCRAMJET_SKIP_HUB=1 to run without them, or SCRAMJET_HUB_URL to use a running hub",
+                 or set SCRAMJET_SKIP_HUB=1 to run without them,
+                     or SCRAMJET_HUB_URL to use a running hub",
             ),
             Self::Install(what) => write!(f, "cannot install the test hub: {what}"),
             Self::Start(what) => write!(f, "cannot start the test hub: {what}"),

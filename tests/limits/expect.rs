@@ -122,8 +122,14 @@ fn rows() -> Vec<Row> {
             sent,
             |connection, request| {
                 let _ = connection.send(
-                [CONTINUE, CONTINUE, b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\na\r\n{\"id\":\"s\"}\r\n"].concat(),
-            );
+                    [
+                        CONTINUE,
+                        CONTINUE,
+                        b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: \
+                     chunked\r\n\r\na\r\n{\"id\":\"s\"}\r\n",
+                    ]
+                    .concat(),
+                );
                 assert!(connection.read_body(request).is_ok());
                 let _ = connection.send(b"0\r\n\r\n");
             },
@@ -240,8 +246,14 @@ fn rows() -> Vec<Row> {
             refused,
             |connection, _| {
                 let body = r#"{"error":"no"}"#;
-                let _ = connection
-                .send(format!("HTTP/1.1 422 No\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).as_bytes());
+                let _ = connection.send(
+                    format!(
+                        "HTTP/1.1 422 No\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n\
+                     {body}\r\n0\r\n\r\n",
+                        body.len()
+                    )
+                    .as_bytes(),
+                );
             },
         ),
         row(

@@ -110,7 +110,8 @@ fn lines_drop_half_a_line_if_the_stream_is_cut_off() {
                 let output = || host(&server).instance("x").unwrap().output().unwrap();
                 let cut = |error: scramjet_client_blocking::Error| {
                     assert!(
-                        matches!(error.kind(), ErrorKind::Reply(ReplyError::Truncated { got: at, .. }) if *at == got),
+                        matches!(error.kind(), ErrorKind::Reply(ReplyError::Truncated { got: at,
+                            .. }) if *at == got),
                         "{error:?}"
                     );
                 };

@@ -179,7 +179,8 @@ fn max_idle_connections_limits_sockets_after_calls_of_64_threads() {
     let server = start();
     in_child(&server, 64 + FEW_FILES);
     println!(
-        "{GATHERED_CLIENTS} threads took {} connections, most of them for pools that keep 8 or none",
+        "{GATHERED_CLIENTS} threads took {} connections, most of them for pools that keep 8 or \
+             none",
         server.connections()
     );
 }

@@ -251,7 +251,8 @@ impl fmt::Display for Resources {
         } = self;
         write!(
             f,
-            "{sockets:>3} sockets, {files:>3} open files, {threads:>3} threads, {resident:>6} KiB of memory"
+            "{sockets:>3} sockets, {files:>3} open files, {threads:>3} threads, {resident:>6} \
+                 KiB of memory"
         )
     }
 }

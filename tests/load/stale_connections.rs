@@ -76,8 +76,10 @@ impl fmt::Display for Outcome {
         let milliseconds = |time: Duration| time.as_millis();
         write!(
             f,
-            "announces {} ms and closes after {} ms: {calls} calls around that and {early} around {} ms, {} failed, {reused} on a reused connection; \
-             naive clients found it closed {} times, and of their {} calls on a reused connection {} failed",
+            "announces {} ms and closes after {} ms: {calls} calls around that and {early} \
+                 around {} ms, {} failed, {reused} on a reused connection; \
+             naive clients found it closed {} times,
+                 and of their {} calls on a reused connection {} failed",
             milliseconds(timeout.announced),
             milliseconds(timeout.measured),
             milliseconds(timeout.retired()),

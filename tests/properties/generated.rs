@@ -162,7 +162,8 @@ fn urls() -> impl Strategy<Value = String> {
         ][..],
     );
     let hosts = proptest::prop_oneof![
-        3 => select(&["localhost", "127.0.0.1", "[::1]", "example.com", "0x7f.1", "żółw.pl", "a.b.c.", "EXAMPLE.com", "[::ffff:1.2.3.4]"][..])
+        3 => select(&["localhost", "127.0.0.1", "[::1]", "example.com", "0x7f.1", "żółw.pl",
+            "a.b.c.", "EXAMPLE.com", "[::ffff:1.2.3.4]"][..])
             .prop_map(str::to_owned),
         2 => string_regex("[a-z0-9.-]{1,12}").expect("a pattern"),
         1 => texts(),
@@ -320,7 +321,8 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
         3 => vec(any::<u8>(), 0..80),
         3 => json().prop_map(|value| value.to_string().into_bytes()),
         1 => many,
-        3 => (lines, select(&["\n", "\r\n", "\n\n", "\r"][..])).prop_map(|(lines, end)| lines.join(end).into_bytes()),
+        3 => (lines, select(&["\n", "\r\n", "\n\n", "\r"][..])).prop_map(|(lines,
+            end)| lines.join(end).into_bytes()),
         3 => (json(), any::<u8>()).prop_map(|(value, at)| {
             let mut text = value.to_string().into_bytes();
             text.truncate(usize::from(at));

@@ -132,7 +132,8 @@ pub(crate) fn is_addressable(value: &str) -> bool {
 /// Returns `false` also for properties of every JavaScript object, because hubs find no instance
 /// with such an ID.
 fn is_instance_id(value: &str) -> bool {
-    let of_objects = "__defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__ __proto__ constructor hasOwnProperty \
+    let of_objects = "__defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__ \
+         __proto__ constructor hasOwnProperty \
                       isPrototypeOf propertyIsEnumerable toLocaleString toString valueOf";
     is_addressable(value) && !of_objects.split_whitespace().any(|name| name == value)
 }
@@ -429,7 +430,8 @@ pub(crate) fn check_platform_id(hub: &Hub, text: &str) {
 }
 
 /// Headers that describe the connection or the body. Callers cannot set them.
-const FRAMING: &str = "host content-length content-type content-encoding transfer-encoding connection upgrade te trailer expect";
+const FRAMING: &str = "host content-length content-type content-encoding transfer-encoding \
+     connection upgrade te trailer expect";
 
 /// Sets a header for all requests. Returns the endpoint with the header, if it is accepted.
 pub(crate) fn check_header(name: &str, value: &str) -> Option<Hub> {

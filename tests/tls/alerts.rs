@@ -79,7 +79,8 @@ fn rows() -> Vec<(&'static str, Handler, TlsProblem, &'static str)> {
             "handshake_failure",
             alert::<40>,
             TlsProblem::Other,
-            "the hub rejected the TLS handshake: it requires a client certificate, or has no cipher suite in common with this client",
+            "the hub rejected the TLS handshake: it requires a client certificate, or has no \
+                 cipher suite in common with this client",
         ),
         (
             "protocol_version",

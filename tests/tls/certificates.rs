@@ -33,7 +33,8 @@ fn rows() -> Vec<Row> {
     let this = || ours.identity(&["localhost", "127.0.0.1"]);
     let unknown = Some((
         TlsProblem::UnknownIssuer,
-        "the hub's certificate is signed by an unknown authority; if the certificate is genuine, trust",
+        "the hub's certificate is signed by an unknown authority; if the certificate is \
+             genuine, trust",
     ));
     let own = Identity::self_signed(&["localhost"]);
     let trusted_own = own.pem();
@@ -96,7 +97,8 @@ fn rows() -> Vec<Row> {
             pem(),
             Some((
                 TlsProblem::WrongHost,
-                "the hub's certificate is for hub.invalid, *.hub.invalid, 127.0.0.1, not for localhost",
+                "the hub's certificate is for hub.invalid, *.hub.invalid, 127.0.0.1, not for \
+                     localhost",
             )),
         ),
         row(

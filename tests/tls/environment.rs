@@ -94,7 +94,8 @@ fn invalid_proxy_variable_is_named_and_affects_only_hubs_behind_it() {
             assert_eq!(proxy.problem(), ProxyProblem::Setting);
             assert_eq!(
                 proxy.to_string(),
-                "invalid environment variable ALL_PROXY: socks5:// proxies are not supported, only http:// proxies"
+                "invalid environment variable ALL_PROXY: socks5:// proxies are not supported, \
+                     only http:// proxies"
             );
             assert!(!format!("{error:?} {:?}", error.kind()).contains("secret"));
             // A retry would fail the same way.

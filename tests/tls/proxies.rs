@@ -197,7 +197,8 @@ fn proxy_tunnel_opens_after_any_2xx_response_to_connect() {
             // These headers have no meaning in a response to CONNECT.
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 \
+                 200 OK\r\n\r\n",
         ] {
             let authority = Authority::new("ours");
             let hub = Hub::tls(&authority.identity(&[NAME]));

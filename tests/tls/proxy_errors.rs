@@ -29,10 +29,14 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
         (
             "407",
             |_, client| {
-                let _ = client.send(b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 2\r\n\r\nno");
+                let _ = client.send(
+                    b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic \
+                     realm=\"x\"\r\nContent-Length: 2\r\n\r\nno",
+                );
             },
             refused(407),
-            "the proxy <proxy> rejected the user name and password of its URL (407), or does not support Basic authentication",
+            "the proxy <proxy> rejected the user name and password of its URL (407), or does \
+                 not support Basic authentication",
         ),
         (
             "Tinyproxy's 401",
@@ -43,7 +47,8 @@ fn refusals() -> Vec<(&'static str, Handler, ProxyProblem, &'static str)> {
                 );
             },
             refused(401),
-            "the proxy <proxy> rejected the user name and password of its URL (401), or does not support Basic authentication",
+            "the proxy <proxy> rejected the user name and password of its URL (401), or does \
+                 not support Basic authentication",
         ),
         (
             "403",
@@ -302,7 +307,8 @@ fn proxy_error_for_407_asks_for_credentials() {
             "407",
             HostClient::builder("http://hub.invalid:8000/api/v1").proxy(proxy.url()),
         );
-        let says = "the proxy <proxy> requires a user name and a password (407); set them in its URL: http://user:password@...";
+        let says = "the proxy <proxy> requires a user name and a password (407); set them in \
+             its URL: http://user:password@...";
         assert_proxy_error(
             "407",
             &error,

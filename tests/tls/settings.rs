@@ -222,7 +222,8 @@ fn build_refuses_invalid_settings() {
             let shown = format!("{builder:?}");
             let error = builder.build().expect_err(what);
             assert!(
-                matches!(error.kind(), ErrorKind::Request(RequestError::Setting { setting: refused, .. }) if refused == setting),
+                matches!(error.kind(), ErrorKind::Request(RequestError::Setting { setting: refused,
+                    .. }) if refused == setting),
                 "{what}: {error:?}"
             );
             assert!(

@@ -151,7 +151,8 @@ fn accepting() -> (ScriptedServer, Arc<Mutex<Vec<String>>>) {
                     json!({ "id": format!("s{}", sent.fetch_add(1, Ordering::SeqCst) + 1) })
                 }
                 _ => {
-                    json!({ "id": request.target.rsplit('/').next(), "config": { "name": "deployed-at-build" } })
+                    json!({ "id": request.target.rsplit('/').next(),
+                        "config": { "name": "deployed-at-build" } })
                 }
             };
             response(
@@ -274,7 +275,8 @@ fn build_sequence_options_set_name_rules_and_state_file() {
     fs::write(folder.join("left-out"), "x").unwrap();
     fs::write(project.dir.join("build.rs"), script("my-seq")).unwrap();
     let program = "mod it { include!(concat!(env!(\"OUT_DIR\"), \"/my-seq.rs\")); }\n\
-                   fn main() { println!(\"{:?} {} {}\", it::ID, env!(\"MY_SEQ_ID\"), it::DIGEST); }\n";
+                   fn main() { println!(\"{:?} {} {}\", it::ID, env!(\"MY_SEQ_ID\"), \
+                        it::DIGEST); }\n";
     fs::write(project.dir.join("src/main.rs"), program).unwrap();
 
     let (server, seen) = accepting();

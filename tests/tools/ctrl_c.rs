@@ -32,6 +32,7 @@ fn ctrl_c_example_exits_and_leaves_nothing_on_the_hub(host: HostClient) {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // The first word is the instance id.
     let first = lines.next().unwrap().unwrap();
     let id = first.split(' ').next().unwrap();
     let sequence = host.instance_info(id).unwrap().sequence.unwrap();
@@ -43,13 +44,16 @@ fn ctrl_c_example_exits_and_leaves_nothing_on_the_hub(host: HostClient) {
     let last = lines.last().unwrap().unwrap();
     assert!(child.wait().unwrap().success(), "{last}");
     println!("{}: {last}", host.base_url());
-    assert!(last.starts_with("ended in "), "{last}");
+    assert!(last.starts_with("cleaned up in "), "{last}");
     // A hub of 1.x finishes the deletion in the background.
     let begin = Instant::now();
     while !host
         .sequence_info(&sequence)
         .is_err_and(|error| error.is_not_found())
     {
-        assert!(begin.elapsed() < Duration::from_secs(30), "it was left");
+        assert!(
+            begin.elapsed() < Duration::from_secs(30),
+            "the sequence still exists"
+        );
     }
 }

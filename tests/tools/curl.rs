@@ -207,7 +207,8 @@ fn is_curl_installed() -> bool {
         // The test harness does not capture this.
         let _ = writeln!(
             stderr(),
-            "SKIPPED: what the commands of curl send; there is no curl on the PATH (apt-get install curl)"
+            "SKIPPED: what the commands of curl send; there is no curl on the PATH (apt-get \
+                 install curl)"
         );
     }
     found

@@ -376,7 +376,8 @@ fn deploy_if_changed_waits_for_the_lock_until_the_deadline() {
     );
     assert_eq!(
         error.to_string(),
-        "deploy if changed: timed out after 100ms before a connection was established; nothing was sent"
+        "deploy if changed: timed out after 100ms before a connection was established; nothing \
+             was sent"
     );
     drop(hanging);
     assert!(hangs.join().unwrap());

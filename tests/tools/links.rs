@@ -166,7 +166,8 @@ fn follow_outside_links_packs_the_targets() {
     fs::write(folder.0.join("lib/index.js"), "module.exports = 22;").unwrap();
     assert!(matches!(
         package.digest().unwrap_err(),
-        PackError::Changed { path, .. } if path == fs::canonicalize(folder.0.join("lib/index.js")).unwrap()
+        PackError::Changed { path, .. }
+            if path == fs::canonicalize(folder.0.join("lib/index.js")).unwrap()
     ));
 }
 

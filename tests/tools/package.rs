@@ -406,7 +406,8 @@ fn from_dir_packs_a_thousand_files() {
         (1002, 1002)
     );
     println!(
-        "{} entries, {} bytes, packed {} bytes: listed in {listed:?}, digest in {digested:?}, packed in {packed:?}; {digest}",
+        "{} entries, {} bytes, packed {} bytes: listed in {listed:?}, digest in {digested:?}, \
+             packed in {packed:?}; {digest}",
         package.entries().len(),
         package.size(),
         bytes.len()

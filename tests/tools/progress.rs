@@ -126,7 +126,10 @@ fn stream_progress_reports_bytes_and_can_cancel() {
             if request.target.ends_with("/stdout") {
                 let _ = connection.send(response("200 OK", &[], &[b'x'; 200_000]));
             } else {
-                let _ = connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+                let _ = connection.send(
+                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+                     3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+                );
             }
         }
     });

@@ -100,7 +100,8 @@ impl HubState {
                 let size = self.sequences[&id].len();
                 json_response(
                     "200 OK",
-                    json!({ "id": id, "config": { "name": "a-package", "version": "1", "packageSize": size } }),
+                    json!({ "id": id, "config": { "name": "a-package", "version": "1",
+                        "packageSize": size } }),
                 )
             }
             "PUT" | "DELETE" if self.in_use.contains(&id) => {

@@ -32,7 +32,8 @@ use scramjet_client_blocking::{HostClient, DeployKey, Package};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).ok_or("the address of a hub is missing")?;
-    let deployed = HostClient::new(address)?.deploy_if_changed(&Package::from_dir("sequence")?, &DeployKey::new("hello", "deployed.json"))?;
+    let deployed = HostClient::new(address)?.deploy_if_changed(&Package::from_dir("sequence")?,
+        &DeployKey::new("hello", "deployed.json"))?;
     println!("{}", deployed.sequence.id());
     Ok(())
 }
@@ -71,7 +72,8 @@ fn main() -> Result<(), Failure> {
 /// The minimal program that asks a hub for its version.
 const LEAST: &str = r#"
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut address = url::Url::parse(&std::env::args().nth(1).ok_or("the address of a hub is missing")?)?;
+    let mut address = url::Url::parse(&std::env::args().nth(1).ok_or("the address of a hub is \
+         missing")?)?;
     if let Ok(mut path) = address.path_segments_mut() {
         path.pop_if_empty().push("version");
     }
@@ -128,7 +130,8 @@ fn programs(root: &Path) -> Vec<Program> {
     };
     let least = |ureq: &str| {
         format!(
-            "serde_json = \"1\"\nurl = \"2\"\nureq = {{ version = \"~3.5.2\", default-features = false, features = {ureq} }}"
+            "serde_json = \"1\"\nurl = \"2\"\nureq = {{ version = \"~3.5.2\", default-features \
+                 = false, features = {ureq} }}"
         )
     };
     let bare = |ureq: &str| {
@@ -223,7 +226,8 @@ impl Program {
         let folder = scratch.join(self.folder);
         fs::create_dir_all(folder.join("src")).expect("a folder to build in");
         let manifest = format!(
-            "[package]\nname = \"hello\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[profile.release]\nstrip = true\n\n\
+            "[package]\nname = \"hello\"\nversion = \"0.0.0\"\nedition = \
+                 \"2024\"\n\n[workspace]\n\n[profile.release]\nstrip = true\n\n\
              [dependencies]\n{}\n",
             self.dependencies
         );

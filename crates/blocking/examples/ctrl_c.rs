@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn work(deployment: Deployment, ctrl_c: &CancelToken) -> Result<(), Box<dyn Error>> {
     let child = deployment.spawn(&StartOptions::new())?;
-    println!("instance {} is running; Ctrl-C ends it", child.id());
+    println!("{} is running; Ctrl-C ends it", child.id());
 
     // `wait` returns `true` as soon as the token is cancelled.
     let mut seconds = 0;

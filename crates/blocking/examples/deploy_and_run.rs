@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let hub = hub::resolve(hub_url)?;
     let host = HostClient::new(hub.url())?;
-    // The sequence is deleted with its instances however the function returns.
+    // Deletes the sequence with its instances, even if the function fails.
     let ran = host.deploy_and_run(Upload::path(package), |sequence| {
         run(sequence, &options, input)
     })?;
@@ -67,13 +67,14 @@ fn run(
     report(&instance)
 }
 
-/// Copies all streams in parallel. A stream that nobody reads would block the instance.
+/// Copies all streams in parallel. A stream that is open but not read would block the instance.
 fn print_until_end(instance: &InstanceClient, input: Option<String>) -> Result<(), Box<dyn Error>> {
     let streams = || Ok((instance.stdout()?, instance.stderr()?, instance.output()?));
     let (stdout, stderr, output) =
         streams().map_err(|error: scramjet_client_blocking::Error| -> Box<dyn Error> {
             if error.is_not_found() {
-                "the instance ended before its output could be read; does the package load?".into()
+                "the instance ended before its output could be read; check that the package loads"
+                    .into()
             } else {
                 error.into()
             }

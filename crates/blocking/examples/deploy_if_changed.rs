@@ -1,4 +1,4 @@
-//! Packs a folder, and deploys it if it differs from the deployed sequence.
+//! Packs a folder, and deploys the package if it differs from the deployed one.
 //!
 //! ```text
 //! cargo run --release --example deploy_if_changed -- FOLDER \

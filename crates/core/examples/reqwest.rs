@@ -184,7 +184,8 @@ impl Hub {
     }
 }
 
-/// Returns the reason phrase. hyper keeps it only if it differs from the standard one of the status.
+/// Returns the reason phrase. hyper keeps it only if it differs from the standard one of the
+/// status.
 fn reason(response: &Response) -> String {
     let kept = response.extensions().get::<ReasonPhrase>();
     match kept.map(|reason| String::from_utf8_lossy(reason.as_bytes())) {

@@ -108,7 +108,8 @@ fn composed_replies_of_1_0_1() {
         started.id == "c34b9a11-82ba-442a-9bca-dcff8c1871d1"
             && started.extra["message"] == "Sequence c34b9a11-82ba-442a-9bca-dcff8c1871d1 starting"
     });
-    let main = "Sequence entrypoint path missing.js is invalid. Check `main` field in Sequence package.json";
+    let main = "Sequence entrypoint path missing.js is invalid. Check `main` field in Sequence \
+         package.json";
     t.fails("start-bad-main", start, 400, BadParameters, main);
     let error = t.fails("start-failed-object", start, 400, BadParameters, main);
     assert_eq!(
@@ -157,7 +158,8 @@ fn replies_of_a_proxy() {
         ServerError,
         "Bad Gateway",
     );
-    let page = "HTML page (502 Bad Gateway) from a proxy or another web server, which responded instead of the hub";
+    let page = "HTML page (502 Bad Gateway) from a proxy or another web server, which \
+         responded instead of the hub";
     t.fails("bad-gateway-html", version, 502, ServerError, page);
     t.fails(
         "server-error-text",
@@ -177,7 +179,8 @@ fn replies_of_a_proxy() {
     let ReplyError::Body { start, .. } = &error else {
         panic!("{error:?}")
     };
-    let page = "<!DOCTYPE html>\n<html>\n<head><title>Sign in</title></head>\n<body><form method=\"post\" action=\"/login\">";
+    let page = "<!DOCTYPE html>\n<html>\n<head><title>Sign in</title></head>\n<body><form \
+         method=\"post\" action=\"/login\">";
     assert!(
         start.starts_with(page) && start.chars().count() <= 121,
         "{start}"

@@ -82,7 +82,8 @@ fn replies() {
         "Invalid pkg tar.gz archive",
     );
     assert!(garbage.is_unprocessable());
-    let missing = "<SequencePackageJSON> decoder failed at key \"main\" with error: undefined is not a valid string";
+    let missing = "<SequencePackageJSON> decoder failed at key \"main\" with error: undefined \
+         is not a valid string";
     t.fails(
         "sequence-upload-no-main",
         upload,

@@ -78,7 +78,8 @@ fn replies() {
         PrerunnerError,
         "Invalid pkg tar.gz archive",
     );
-    let missing = "<SequencePackageJSON> decoder failed at key \"main\" with error: undefined is not a valid string";
+    let missing = "<SequencePackageJSON> decoder failed at key \"main\" with error: undefined \
+         is not a valid string";
     t.fails(
         "sequence-upload-no-main",
         upload,
@@ -179,19 +180,32 @@ fn replies() {
         BadParameters,
         "Could not parse content",
     );
-    let engines = "Incorrect config passed to SequenceConfig,'engines' field can't contain more than one element";
+    let engines = "Incorrect config passed to SequenceConfig,'engines' field can't contain \
+         more than one element";
     t.fails("start-two-engines", start, 400, InvalidConfig, engines);
     t.fails("start-unknown-sequence", start, 404, NotFound, "Not Found");
 
     t.decodes("instances-empty", list_instances, Vec::is_empty);
     t.decodes("instances-list", list_instances, |instances| {
-        let status: Vec<_> = instances.iter().map(|info| info.status.as_ref().map(InstanceStatus::as_str).unwrap_or_default()).collect();
+        let status: Vec<_> = instances
+            .iter()
+            .map(|info| {
+                info.status
+                    .as_ref()
+                    .map(InstanceStatus::as_str)
+                    .unwrap_or_default()
+            })
+            .collect();
         let sequence = instances[0].sequence.as_ref().map(|of| of.id().as_str());
         status == ["running", "running", "errored"]
             && sequence == Some("f2641c38-a286-4e9e-84ae-1d9fc7bef8a6")
-            && matches!(&instances[0].sequence, Some(SequenceRef::Info(info)) if info.config.main.as_deref() == Some("index.js"))
+            && matches!(&instances[0].sequence, Some(SequenceRef::Info(info))
+                if info.config.main.as_deref() == Some("index.js"))
             && instances[0].extra["provides"] == ""
-            && instances[1].args.as_ref().is_some_and(|args| args.len() == 4)
+            && instances[1]
+                .args
+                .as_ref()
+                .is_some_and(|args| args.len() == 4)
     });
     t.decodes("instance-info-just-started", get_instance, |info| {
         info.status == Some(InstanceStatus::Starting) && info.terminated.is_none()

@@ -26,7 +26,8 @@ impl Raw {
 
     fn request(&mut self, method: &str, path: &str, framing: &str) {
         let head = format!(
-            "{method} /api/v1{path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: raw/0.1.0\r\naccept: */*\r\n{framing}\r\n"
+            "{method} /api/v1{path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: raw/0.1.0\r\n\
+                 accept: */*\r\n{framing}\r\n"
         );
         self.stream
             .write_all(head.as_bytes())

@@ -1,20 +1,22 @@
 "use strict";
 
-// Does the steps of its configuration, {"steps": [...]}, one after the other, and then stays until it is ended:
+// Performs the steps of its configuration, {"steps": [...]}, in order. Then runs until stopped.
 //
-// {"wait": ms}                     does nothing for so long
-// {"emit": name, "data": any}      emits an event, without data where there is none
-// {"flood": n, "emit": name}       emits that event n times as fast as it can, with the numbers from 1 as its data
-// {"every": ms, "emit": name}      emits that event again and again
-// {"on": name, "emit": other}      from now on, answers every event of the first name with one of the other, with the same data
+// {"wait": ms}                     waits for this time
+// {"emit": name, "data": any}      emits an event; "data" is optional
+// {"flood": n, "emit": name}       emits the event n times without pauses, with the numbers from 1
+//                                  as data
+// {"every": ms, "emit": name}      emits the event repeatedly, with the interval as data
+// {"on": name, "emit": other}      from now on, answers each event of the first name with an event
+//                                  of the other name and the same data
 // {"log": text}                    writes to its log
 // {"print": text}                  writes to its output
-// {"end": true}                    ends its output, which completes it
-// {"throw": text}                  throws: up to the first wait out of its function, later out of a timer
+// {"end": true}                    ends its output, so the sequence completes
+// {"throw": text}                  throws from its function, or after the first wait from a timer
 // {"exit": code}                   ends the process
-// {"ignoreStop": true}             does not do anything any more when it is asked to stop
+// {"ignoreStop": true}             ignores stop requests
 //
-// The steps up to the first wait are done before the function returns.
+// The steps before the first wait are performed before the function returns.
 
 const { PassThrough } = require("stream");
 
@@ -32,7 +34,7 @@ module.exports = function () {
         else if (step.end) output.end();
         else if ("throw" in step) throw new Error(step.throw);
         else if ("exit" in step) process.exit(step.exit);
-        // The hub kills it when the timeout of the stop is over.
+        // The hub kills the instance after the timeout of the stop.
         else if (step.ignoreStop) this.addStopHandler(() => new Promise(() => {}));
         else throw new Error(`no such step: ${JSON.stringify(step)}`);
     };

@@ -1,19 +1,19 @@
 "use strict";
 
-// Answers every line of JSON input with a line of JSON, {"n": n, "by": args[0]}, where n is that of the request, {"n": n, "act": ...}.
+// Answers each line of JSON input, {"n": n, "act": ...}, with a line {"n": n, "by": args[0]}.
 //
-// appConfig.greets     writes a line before it is asked for anything
+// appConfig.greets     writes a line before the first request
 // event "ready"        sent once, with the message "answers"
-// act "die"            throws out of a timer, and does not answer
+// act "die"            throws from a timer, without an answer
 // act "exit"           ends its process
 // act "half"           ends its process after half of its answer
 // act "end"            answers, and ends its output
 // act "twice"          answers twice
-// act "garbage"        answers with a line that is no JSON
+// act "garbage"        answers with a line that is not JSON
 // act "big"            answers with a line of 1 MiB and a byte
 // act "blank"          answers after an empty line
 // act "split"          answers in two pieces
-// act "nothing"        does not answer, only where args[0] is "at" if the request has that
+// act "nothing"        does not answer; if the request has "at", only if args[0] equals it
 //
 // The output ends when the input does.
 

@@ -1,7 +1,8 @@
 "use strict";
 
-// Tells what it was started with, as the JSON text of {"config", "args"}: in the event "started", and as one line
-// of output. "config" is null when the start named none. The output stays open until the instance is stopped.
+// Reports its configuration and arguments as the JSON text of {"config", "args"}: in the event
+// "started", and as one line of output. Without a configuration, "config" is null. The output stays
+// open until the instance is stopped.
 
 const { PassThrough } = require("stream");
 

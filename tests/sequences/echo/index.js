@@ -1,8 +1,8 @@
 "use strict";
 
-// Gives back its input: text and bytes as they are, anything else as one line of JSON for each item.
+// Writes its input to its output: text and bytes unchanged, other items as one line of JSON each.
 //
-// appConfig.json  true: a line of JSON for every item, so that strings of JSON input come back as such
+// appConfig.json  true: writes a line of JSON for every item, also for strings of JSON input
 //
 // The output ends when the input does.
 
@@ -18,6 +18,6 @@ module.exports = async function (input) {
         }
     }
 
-    // A plain stream goes out as it is; the input itself would go out as JSON.
+    // The hub sends a plain stream unchanged, and would send the input itself as JSON.
     return Readable.from(same());
 };

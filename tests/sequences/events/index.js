@@ -1,7 +1,7 @@
 "use strict";
 
-// Answers every event "ping" with an event "pong" of the same message, until it is stopped.
-// Event "ready" is sent once, with the message "events", when pings are listened for. No output.
+// Answers each event "ping" with an event "pong" of the same message, until it is stopped.
+// Sends the event "ready" with the message "events" when it listens for pings. Writes no output.
 
 const { PassThrough } = require("stream");
 

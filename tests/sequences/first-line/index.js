@@ -1,6 +1,6 @@
 "use strict";
 
-// Gives back the first line of its text input. The output ends with it, and no more of the input is read.
+// Writes the first line of its text input to its output, and ends. Reads no more of the input.
 
 const { Readable } = require("stream");
 

@@ -1,6 +1,7 @@
 "use strict";
 
-// Writes 3 lines to stdout ("stdout 1"...), 2 to stderr ("stderr 1"...) and 3 of output ("output 1"...), and ends.
+// Writes 3 lines to stdout ("stdout 1"...), 2 to stderr ("stderr 1"...) and 3 to its output
+// ("output 1"...), and ends.
 
 const { Readable } = require("stream");
 

@@ -1,9 +1,9 @@
 "use strict";
 
-// Answers every line of text input with one line of text: greeting + the line in capitals + suffix.
+// Answers each line of text input with a line: the greeting, the line in capitals, and the suffix.
 //
-// appConfig.greeting  put before each line (default: nothing)
-// args[0]             put after each line (default: nothing)
+// appConfig.greeting  the greeting (default: nothing)
+// args[0]             the suffix (default: nothing)
 // event "ready"       sent once, with the message "shout"
 //
 // The output ends when the input does.
@@ -15,7 +15,7 @@ module.exports = async function (input, suffix = "") {
     const shout = (line) => `${greeting}${line.toUpperCase()}${suffix}\n`;
 
     async function* answers() {
-        // An item of text input is whatever chunk the hub received: lines are ours to find.
+        // An item of text input is a chunk as the hub received it, so split it into lines.
         let rest = "";
         for await (const chunk of input) {
             const lines = (rest + chunk).split("\n");
@@ -26,6 +26,6 @@ module.exports = async function (input, suffix = "") {
     }
 
     this.emit("ready", "shout");
-    // A plain stream goes out as it is; a generator, or a stream of the framework, would go out as JSON.
+    // The hub sends a plain stream unchanged, and would send a generator as JSON.
     return Object.assign(Readable.from(answers()), { contentType: "text/plain" });
 };

@@ -1,17 +1,17 @@
 "use strict";
 
-// Stays until it is killed. Event "ready" is sent once, with the message "stays"; event "stopping" each time it is
-// asked to stop, with the same message. A stop with a timeout too short for the answer (0) still ends it: the hub
-// then kills without waiting for it.
+// Runs until it is killed. Sends the event "ready" once, and the event "stopping" for each stop
+// request, both with the message "stays". A stop with the timeout 0 ends it, because the hub then
+// kills it without waiting.
 
 const { PassThrough } = require("stream");
 
 module.exports = async function () {
     this.addStopHandler(() => {
-        // The hub kills after the timeout unless this was called ...
+        // Without this call, the hub kills the instance after the timeout.
         this.keepAlive();
         this.emit("stopping", "stays");
-        // ... and also some time after the handler has finished: so it does not.
+        // The hub also kills it some time after the handler has finished, so it never finishes.
         return new Promise(() => {});
     });
     this.emit("ready", "stays");

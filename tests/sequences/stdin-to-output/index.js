@@ -1,6 +1,6 @@
 "use strict";
 
-// Its output is its standard input, as text. It ends when that does.
+// Writes its standard input to its output, as text, and ends with it.
 
 const { PassThrough } = require("stream");
 

@@ -1,6 +1,6 @@
 "use strict";
 
-// Gives back its text input, and prints every piece of it to stdout and stderr before. The output ends when the input does.
+// Writes its text input to stdout, to stderr, and to its output. Ends when the input does.
 
 const { Readable } = require("stream");
 

@@ -1,7 +1,8 @@
 "use strict";
 
-// Takes its input from the topic "input-of-topic-input", as text, and gives it back. Event "ready" is sent once, with the message
-// "topic-input", when it can be fed. On hubs of 1.x the topic is there until somebody deletes it.
+// Reads its input from the topic "input-of-topic-input", as text, and writes it to its output.
+// Sends the event "ready" with the message "topic-input" when it reads the topic. Hubs of 1.x keep
+// the topic until it is deleted.
 
 const { Readable } = require("stream");
 

@@ -1,6 +1,7 @@
 "use strict";
 
-// Answers every item of its input with one line of JSON, {"t": type, "v": value}, and the end of it with {"t": "END"}.
+// Answers each item of its input with a line of JSON, {"t": type, "v": value}, and the end of the
+// input with {"t": "END"}.
 //
 // event "ev-string"  sent once, with the message "s"
 
@@ -13,6 +14,6 @@ module.exports = async function (input) {
     }
 
     this.emit("ev-string", "s");
-    // A plain stream goes out as it is.
+    // The hub sends a plain stream unchanged.
     return Object.assign(Readable.from(lines()), { contentType: "text/plain" });
 };

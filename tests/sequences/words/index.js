@@ -1,6 +1,7 @@
 "use strict";
 
-// Answers every line of JSON input, {"text": ..., "pause": ms}, with a line of JSON, {"words": n}; after so many milliseconds if they are given.
+// Answers each line of JSON input, {"text": ..., "pause": ms}, with a line of JSON, {"words": n}.
+// "pause" is optional. It is the time before the answer.
 //
 // event "ready"  sent once, with the message "words"
 //

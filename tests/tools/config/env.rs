@@ -92,7 +92,8 @@ fn from_env_error_names_the_variable() {
         "SCRAMJET_HUB_URL",
         OsStr::new("http://127.0.0.1:8000/api/v1"),
     );
-    let unset = "unset: SCRAMJET_HUB_URL is not set; set it to the address of a hub's API, for example http://localhost:8000/api/v1";
+    let unset = "unset: SCRAMJET_HUB_URL is not set; set it to the address of a hub's API, for \
+         example http://localhost:8000/api/v1";
     run_in_child(NAME, &[], unset);
     run_in_child(
         NAME,
@@ -105,7 +106,8 @@ fn from_env_error_names_the_variable() {
     for (value, expected) in [
         (
             "127.0.0.1:8000",
-            "invalid SCRAMJET_HUB_URL: missing http:// (or https://); a hub's address looks like http://",
+            "invalid SCRAMJET_HUB_URL: missing http:// (or https://); a hub's address looks \
+                 like http://",
         ),
         (
             "http://127.0.0.1:8000/api/v1?token=secret",

@@ -285,7 +285,10 @@ fn dry_run_comment_escapes_line_breaks_in_names() {
     ));
     let text = format!("{dry_run:#}");
     assert!(
-        text.starts_with("# *** stands for what is not shown: \\n: > /dev/full; x-token\ncurl -g 'http://h/{a}' \\\n  -H accept:"),
+        text.starts_with(
+            "# *** stands for what is not shown: \\n: > /dev/full; x-token\ncurl \
+             -g 'http://h/{a}' \\\n  -H accept:"
+        ),
         "{text}"
     );
     assert!(!text.contains("secret"), "{text}");

@@ -28,8 +28,8 @@ use crate::transport::Timings;
 ///
 /// A call that waits, such as [`wait_event`](crate::InstanceClient::wait_event), sends several
 /// requests, some of them on other threads. It closes those that it no longer needs. They end with
-/// `Body`, in which `complete` is `false`, even without a `Head`. This event may come after the call
-/// has returned.
+/// `Body`, in which `complete` is `false`, even without a `Head`. This event may come after the
+/// call has returned.
 ///
 /// ```no_run
 /// use scramjet_client_blocking::{HostClient, RequestEvent, RequestInfo};

@@ -60,8 +60,11 @@ impl SequenceClient {
     /// The instance runs until its sequence completes, or somebody stops it. [`spawn`](Self::spawn)
     /// returns a guard that kills it when it is dropped.
     ///
-    /// Hubs of 0.18 never respond if the `main` of the package does not exist, or if the package
-    /// has two `engines`. Only a limit of the handle ends the call then.
+    /// Hubs of 0.18 never respond if the `main` file in `package.json` does not exist, or if
+    /// `package.json` lists two `engines`. Only a limit of the handle ends the call then.
+    ///
+    /// Some options need a newer hub. If one of them is set and the version of the hub is unknown,
+    /// the client requests it first.
     ///
     /// # Errors
     /// - [`is_overloaded`](Error::is_overloaded) if the hub lacks resources for another instance.

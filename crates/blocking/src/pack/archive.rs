@@ -16,10 +16,10 @@ use super::manifest::Manifest;
 use super::source::Source;
 use header::header;
 
-/// The value of the field "operating system" in a gzip header that means "unknown".
+/// The value for "unknown" in the field "operating system" of a gzip header.
 const UNKNOWN_SYSTEM: u8 = 255;
 
-/// The default level of gzip. Equal packages have equal bytes only if the level is fixed.
+/// The compression level, gzip's default. It is fixed, so that equal packages have equal bytes.
 const LEVEL: u32 = 6;
 
 /// Content in a tar archive is padded to a multiple of this.
@@ -68,9 +68,9 @@ impl TarReader {
         }
     }
 
-    /// Provides the next bytes: padding for a file that was read, the next entry, or the end.
+    /// Prepares the next bytes: padding for a file that was read, the next entry, or the end.
     ///
-    /// After an error, the next call returns the error again, so no archive lacks an entry.
+    /// After an error, the next call repeats the step that failed, so that no entry is skipped.
     fn advance(&mut self) -> Result<(), PackError> {
         let blocks = if let Some(file) = &self.file {
             let padding = file.finish()?;

@@ -9,9 +9,9 @@
 //!
 //! fn main() -> Result<(), BuildError> {
 //!     let host = HostClient::new("http://localhost:8000/api/v1")?;
-//!     // The deadline keeps a hub that hangs from blocking the build.
+//!     // Without a deadline, an unresponsive hub would block the build.
 //!     let host = host.with_deadline(Duration::from_secs(60));
-//!     // Only packs if the hub is unreachable. `deploy` fails in this case; `pack` needs no hub.
+//!     // If the hub is unreachable, only packs. `deploy` would fail then. `pack` needs no hub.
 //!     build::sequence("sequence").deploy_or_pack(&host)?;
 //!     Ok(())
 //! }
@@ -27,21 +27,21 @@
 //!
 //! This file contains constants:
 //!
-//! - `PACKAGE: &str`: the path of the archive. `include_bytes!` takes no constant, but
-//!   `concat!(env!("OUT_DIR"), "/sequence.tar.gz")`.
+//! - `PACKAGE: &str`: the path of the archive. For `include_bytes!`, which does not accept a
+//!   constant, use `concat!(env!("OUT_DIR"), "/sequence.tar.gz")`.
 //! - `DIGEST: &str`: the [`Digest`](crate::pack::Digest) of the package.
 //! - `HUB: Option<&str>`: the base URL of the hub, if the sequence was deployed.
 //! - `ID: Option<&str>`: the id of the sequence, if it was deployed. The environment variable
 //!   `SEQUENCE_ID` has the same value, for `option_env!`.
 //! - `NOT_DEPLOYED: Option<&str>`: the reason, if the hub was unreachable.
 //!
-//! [`Sequence::name`] replaces `sequence` in the names of files and of the variable.
+//! [`Sequence::name`] sets another name than `sequence` for the files and the variable.
 //!
 //! # When the script runs
 //!
-//! Cargo runs the script again if a file in the folder has changed, including excluded files. Cargo
-//! does not know if the hub still has the sequence; [`Sequence::every_build`] makes the script ask
-//! the hub in each build.
+//! Cargo runs the script again if a file in the folder has changed, even if the file is excluded
+//! from the package. Cargo does not know if the hub still has the sequence. With
+//! [`Sequence::every_build`], the script asks the hub in each build.
 //!
 //! A package that has not changed is not uploaded again, see [`HostClient::deploy_if_changed`]. The
 //! state file is in `OUT_DIR`, unless [`Sequence::state_file`] sets another path. If it is lost,
@@ -68,7 +68,7 @@ use super::options::PackOptions;
 use super::package::Package;
 use crate::handles::host::HostClient;
 
-/// Returns a sequence to pack or deploy. The folder is relative to the folder of the crate.
+/// Returns a [`Sequence`] to pack or deploy. The path `dir` is relative to the folder of the crate.
 pub fn sequence(dir: impl Into<PathBuf>) -> Sequence {
     Sequence {
         dir: dir.into(),
@@ -80,7 +80,7 @@ pub fn sequence(dir: impl Into<PathBuf>) -> Sequence {
     }
 }
 
-/// A sequence that a build script packs or deploys. [`sequence`] returns one.
+/// A sequence that a build script packs or deploys. Made by [`sequence`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Sequence {
@@ -93,11 +93,11 @@ pub struct Sequence {
 }
 
 impl Sequence {
-    /// Sets the name of the files in `OUT_DIR` and of the environment variable. By default
-    /// `sequence`.
+    /// Sets the name of the files in `OUT_DIR` and of the environment variable. `sequence` by
+    /// default.
     ///
-    /// The files and the variable of `shout` are `shout.rs`, `shout.tar.gz` and `SHOUT_ID`. A
-    /// script with several sequences needs different names.
+    /// For the name `shout`, they are `shout.rs`, `shout.tar.gz` and `SHOUT_ID`. If a script has
+    /// several sequences, each needs a name of its own.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
@@ -109,8 +109,8 @@ impl Sequence {
         self
     }
 
-    /// Sets the path of the state file, relative to the folder of the crate. By default, it is in
-    /// `OUT_DIR`, so each build profile has a state file of its own.
+    /// Sets the path of the state file, relative to the folder of the crate. By default, the file
+    /// is in `OUT_DIR`, so each build profile has one of its own.
     pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.state_file = Some(path.into());
         self
@@ -124,8 +124,8 @@ impl Sequence {
 
     /// Runs the script in every build, even if no file has changed.
     ///
-    /// Each build asks the hub for the sequence, and deploys it again if the hub has lost it. Cargo
-    /// also compiles the crate in each build.
+    /// Each build asks the hub for the sequence, and deploys it again if the hub no longer has it.
+    /// Cargo then also compiles the crate in each build.
     pub fn every_build(mut self) -> Self {
         self.every_build = true;
         self
@@ -139,9 +139,8 @@ impl Sequence {
         self.build(None, false)
     }
 
-    /// Writes the package to `OUT_DIR`, and deploys it if it has changed
-    /// ([`HostClient::deploy_if_changed`]). A deadline of the handle keeps a hub that hangs from
-    /// blocking the build.
+    /// Writes the package to `OUT_DIR`, and deploys it with [`HostClient::deploy_if_changed`]. Set
+    /// a deadline on the handle, so that an unresponsive hub does not block the build.
     ///
     /// # Errors
     /// See [`BuildError`].
@@ -156,9 +155,9 @@ impl Sequence {
     /// hub is reachable again, Cargo does not run the script, unless
     /// [`every_build`](Self::every_build) is set.
     ///
-    /// A hub is unreachable if no connection can be established, if it does not respond within the
-    /// limits of the handle, or if a gateway responds in its place. If the hub refuses the package
-    /// or the credentials, the call fails.
+    /// A hub is unreachable if no connection can be established, the connection is lost, the hub
+    /// does not respond within the limits of the handle, or a gateway responds in its place. If the
+    /// hub refuses the package or the credentials, the call fails.
     ///
     /// # Errors
     /// See [`BuildError`].
@@ -233,7 +232,8 @@ impl Sequence {
         Ok(())
     }
 
-    /// Returns the options, with a rule for the output of Cargo if it is in the sequence folder.
+    /// Returns the options, with a rule that excludes Cargo's output if it is in the sequence
+    /// folder.
     fn pack_options(&self, dir: &Path, out: &Path) -> PackOptions {
         let options = self.options.clone();
         let output_folder = || {

@@ -23,47 +23,46 @@ impl HostClient {
     /// For build scripts, and for programs that run repeatedly.
     ///
     /// The state file of the key stores the id of the deployed sequence and the
-    /// [`digest`](Package::digest) of its package. If the key is in the file, the call asks the hub
-    /// for the sequence (`GET /sequence/:id`). Then:
+    /// [`digest`](Package::digest) of its package. If the file contains a sequence for the key and
+    /// this hub, the call asks the hub for the sequence (`GET /sequence/:id`). Then:
     ///
-    /// - **If there is no such sequence,** the call uploads the package (`POST /sequence`).
-    /// - **If its package is the same,** the call uploads nothing. The package is the same if its
-    ///   digest is equal to the stored one, and if the hub reports the same name, version, `main`
-    ///   and size as after the last upload (hubs of 0.18 report no size). Hubs store no digest. If
-    ///   somebody else replaces the package by one with the same values, the call does not notice
-    ///   it.
-    /// - **If its package differs,** hubs since 0.38.0 replace it in place (`PUT /sequence/:id`),
-    ///   and the id stays the same. Files that the new package does not contain may remain in the
-    ///   sequence's folder on the hub, see [`DeployKey::never_in_place`]. If the hub is older, or still lists
-    ///   instances of the sequence, the call uploads the package as a new sequence (`POST
-    ///   /sequence`). Hubs of 1.x list an instance for some minutes after its end. The old sequence
-    ///   stays on the hub. If [`DeployKey::remove_old`] is set, the call deletes it unless it is in
-    ///   use (`DELETE /sequence/:id`).
+    /// - **If there is no sequence,** the call uploads the package (`POST /sequence`).
+    /// - **If the sequence has the same package,** the call uploads nothing. The digest must be
+    ///   equal to the stored one, and the hub must report the same name, version, `main` and size
+    ///   as after the last upload (hubs of 0.18 report no size). Hubs store no digest, so the call
+    ///   does not notice if somebody else replaces the package by one with the same values.
+    /// - **If the sequence has another package,** the call replaces it in place on hubs since
+    ///   0.38.0 (`PUT /sequence/:id`). The id stays the same. Files that the new package does not
+    ///   contain may remain in the sequence's folder on the hub, see [`DeployKey::never_in_place`].
+    ///
+    ///   If the hub is older, or still lists instances of the sequence, the call uploads the
+    ///   package as a new sequence (`POST /sequence`). Hubs of 1.x list an instance for some
+    ///   minutes after its end. The old sequence stays on the hub, unless [`DeployKey::remove_old`]
+    ///   is set: then the call deletes it if it is not in use (`DELETE /sequence/:id`).
     ///
     /// After an upload, the call asks the hub for the sequence (`GET /sequence/:id`), and stores
     /// its name, version, `main` and size.
     ///
     /// # Concurrent and killed runs
     ///
-    /// Calls with the same state file run one after another, also in different processes. A killed
+    /// Calls with the same state file run one after another, even in different processes. A killed
     /// process releases its lock. The deadline of this handle includes the wait for the lock.
     ///
     /// If a process is killed while it replaces a package in place, the next call replaces it
     /// again. If a process is killed after the hub has received a new sequence and before the state
     /// file is written, the next call uploads the package again, and the first sequence stays on
-    /// the hub. The client cannot know that it has uploaded this sequence. To delete it, look for
-    /// the name in `package.json` in [`list_sequences`](Self::list_sequences).
+    /// the hub. To find it, look for the name in `package.json` in
+    /// [`list_sequences`](Self::list_sequences).
     ///
     /// # State file
     ///
-    /// The state file is written atomically. It is not packed, even if it is in the sequence
-    /// folder; nor are its lock file and its temporary files. If it is a symbolic link, the call
-    /// uses the target. If it is lost, the call uploads the package, and the earlier sequence stays
-    /// on the hub.
+    /// The state file is written atomically. The state file, its lock file and its temporary files
+    /// are not packed, even if they are in the sequence folder. If the state file is a symbolic
+    /// link, the call uses the target. If the state file is lost, the call uploads the package, and
+    /// the earlier sequence stays on the hub.
     ///
     /// # Errors
-    /// See [`DeployError`]. After an error, call it again: it continues from the state that it has
-    /// reached.
+    /// See [`DeployError`]. After an error, the next call continues from the saved state.
     ///
     /// ```no_run
     /// use scramjet_client_blocking::pack::DeployChange;
@@ -106,7 +105,7 @@ impl HostClient {
             run.remove_old(&mut record)?;
         }
         drop(lock);
-        // The returned handle has the deadline of `self`, not the fixed one of this call.
+        // Made from `self`, because the deadline of `host` is that of this call.
         Ok(Deployed {
             sequence: SequenceClient::new(record.sequence, self)?,
             change,

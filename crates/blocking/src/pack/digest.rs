@@ -32,7 +32,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Computes the digest of the bytes that are read through it.
+/// A reader that computes the digest of the bytes that are read through it.
 pub(crate) struct HashingReader<R> {
     reader: R,
     hash: Sha256,
@@ -49,7 +49,7 @@ impl<R: Read> HashingReader<R> {
         }
     }
 
-    /// Returns an error instead of the end if the bytes do not have this digest.
+    /// Makes the last read fail if the bytes do not have this digest. The error names the folder.
     pub(crate) fn expect_digest(mut self, digest: Digest, folder: &Path) -> Self {
         self.expected = Some((digest, folder.into()));
         self

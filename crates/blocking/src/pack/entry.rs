@@ -8,11 +8,11 @@ pub struct PackEntry {
     pub path: String,
     /// Kind of the entry.
     pub kind: EntryKind,
-    /// A warning: files of this name usually contain passwords or private keys (`.env`, `.env.*`
-    /// except `.env.example`, `id_*` without an extension, `*.pem`, `*.key`).
+    /// `true` if files of this name usually contain passwords or private keys: `.env`, `.env.*`
+    /// except `.env.example`, `id_*` without an extension, `*.pem`, `*.key`.
     ///
-    /// Such a file is packed unless a rule excludes it. A rule that includes it, for example
-    /// `!cert.pem` in `.siignore`, confirms that it belongs to the package and removes the warning.
+    /// Such a file is packed unless a rule excludes it. If a rule includes it, for example
+    /// `!cert.pem` in `.siignore`, this is `false`.
     pub may_be_secret: bool,
 }
 
@@ -34,7 +34,7 @@ pub enum EntryKind {
         /// Target, relative to the folder of the link.
         target: String,
     },
-    /// A folder without content. Other folders have no entry of their own.
+    /// An empty folder. Other folders have no entry of their own.
     EmptyFolder,
 }
 

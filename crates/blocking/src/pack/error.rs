@@ -7,9 +7,9 @@ use crate::support::chain::fmt_chain;
 
 /// An error of packing a folder.
 ///
-/// All errors except [`Changed`](Self::Changed) and [`Read`](Self::Read) occur before anything is
-/// sent. These two may also end an upload. The hub has then received an incomplete archive, and
-/// rejects it.
+/// Only [`Changed`](Self::Changed) and [`Read`](Self::Read) can also occur during an upload. The
+/// hub then receives an incomplete archive, and rejects it. All other errors occur before anything
+/// is sent.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PackError {
@@ -41,7 +41,7 @@ pub enum PackError {
         path: PathBuf,
     },
 
-    /// A hub cannot use this `package.json`, or there is none.
+    /// There is no `package.json`, or a hub cannot use it.
     #[error("cannot use {}: {problem}", path.display())]
     #[non_exhaustive]
     Manifest {
@@ -94,7 +94,7 @@ pub enum PackError {
 
     /// A file name or the target of a link is not UTF-8. Some hubs do not find such a file.
     #[error(
-        "the name of {} is not UTF-8; rename it, or exclude it in .siignore",
+        "the name or the link target of {} is not UTF-8; rename it, or exclude it in .siignore",
         path.display()
     )]
     #[non_exhaustive]
@@ -121,7 +121,7 @@ pub enum PackError {
         largest: String,
     },
 
-    /// A file is not the same as when the folder was listed.
+    /// A file has changed since the folder was listed.
     #[error(
         "{} changed while it was being packed; pack it again when nothing writes to it",
         path.display()

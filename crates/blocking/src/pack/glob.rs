@@ -6,7 +6,7 @@ mod token;
 use token::Token;
 
 /// A pattern. Matching takes time proportional to the product of the lengths of pattern and path,
-/// for every pattern.
+/// so no pattern is slow.
 #[derive(Debug)]
 pub(crate) struct Glob(Vec<Token>);
 

@@ -44,9 +44,8 @@ const SECRETS: [&str; 7] = [
 
 /// The rules that are not in files.
 ///
-/// The rules of the options come first. The rules of `.siignore` files follow, those of inner
-/// folders before those of outer ones. The defaults are last. The first of them with a matching
-/// rule decides.
+/// The first set of rules with a matching rule decides. The order is: the options, the `.siignore`
+/// files from the innermost folder to the outermost, the defaults.
 pub(crate) struct IgnoreRules {
     options: RuleSet,
     defaults: RuleSet,
@@ -62,8 +61,8 @@ impl IgnoreRules {
         })
     }
 
-    /// Returns `true` if a file or folder is excluded. `files` has the rules of the `.siignore`
-    /// files in the folders above it, outermost first.
+    /// Returns `true` if a file or folder is excluded. `files` contains the rules of the
+    /// `.siignore` files in the folders above it, outermost first.
     pub(crate) fn is_excluded(
         &self,
         files: &[RuleSet],

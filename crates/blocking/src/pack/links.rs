@@ -14,10 +14,10 @@ pub(crate) const LOOP: &str = "it leads into a loop, or through more than 40 lin
 
 const OUTSIDE: &str = "it leads out of the folder";
 
-/// Checks that each link leads to an entry of the package, through entries of the package only.
+/// Checks that each link leads to an entry of the package, without leaving the package.
 ///
-/// If `outside_is_followed`, the targets of links out of the folder are packed already. The
-/// remaining links of this kind have no target.
+/// If `outside_is_followed`, links that lead out of the folder were replaced by their targets.
+/// Those that remain have no target.
 pub(crate) fn check_links(sources: &Sources, outside_is_followed: bool) -> Result<(), PackError> {
     for source in sources.values() {
         let EntryKind::Link { target } = &source.entry.kind else {

@@ -1,4 +1,5 @@
-//! Reads `package.json`, and refuses what hubs do not accept or do not answer.
+//! Reads `package.json`, and rejects values that hubs refuse, or because of which they never
+//! respond.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -14,8 +15,8 @@ use crate::support::small_file;
 
 const FILE_NAME: &str = "package.json";
 
-/// Upper bound for the size of the file, which is held in memory. Those of the largest packages
-/// have some tens of kilobytes.
+/// Upper bound for the size of the file, which is read into memory. The largest ones in use have
+/// some tens of kilobytes.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// The values of `package.json` that are used here.
@@ -87,7 +88,7 @@ fn check_is_packed(sources: &Sources) -> Result<(), &'static str> {
     }
 }
 
-/// Follows links to an entry. Returns `None` for a folder with entries.
+/// Returns the kind of the entry to which a path leads. `None` if it is a folder with entries.
 fn entry_kind<'a>(sources: &'a Sources, path: &str) -> Result<Option<&'a EntryKind>, &'static str> {
     let path = resolve(sources, "", path)?;
     Ok(sources.get(&path).map(|source| &source.entry.kind))
@@ -142,7 +143,7 @@ fn runner(engines: Option<&Value>) -> Result<Runner, String> {
     let versions = versions.ok_or_else(|| {
         format!(r#""engines" is {engines}; it should look like {{ "node": ">=16" }}"#)
     })?;
-    // 0.18.7 never answers the start of such a sequence; 1.x answers it with 400.
+    // 0.18.7 never responds to the start of a sequence with several; 1.x responds with 400.
     if versions.len() > 1 {
         let names: Vec<_> = versions.keys().map(String::as_str).collect();
         return Err(format!(

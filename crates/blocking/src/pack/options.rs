@@ -1,5 +1,3 @@
-//! Options for packing a folder.
-
 /// Options for packing a folder.
 ///
 /// ```no_run
@@ -31,44 +29,52 @@ impl Default for PackOptions {
 }
 
 impl PackOptions {
-    /// Default limit for the size of all files: 256 MiB. Most packages have less than 1 MiB, and
-    /// hubs of 0.18 abort an upload after five minutes.
+    /// Default limit for the total size of the files: 256 MiB. Most packages have less than 1 MiB.
+    /// Hubs of 0.18 abort an upload after five minutes.
     pub const MAX_BYTES: u64 = 256 << 20;
 
     /// Default limit for the number of entries: 50,000, about as many as a very large
     /// `node_modules`.
     pub const MAX_FILES: u64 = 50_000;
 
-    /// Returns the default options.
+    /// Creates the default options: no rules except the default ones, the limits
+    /// [`MAX_BYTES`](Self::MAX_BYTES) and [`MAX_FILES`](Self::MAX_FILES), and no links out of the
+    /// folder.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Excludes files that match a rule, which has the form of a line in `.siignore`.
+    /// Adds a rule that excludes files, in the form of a line in `.siignore`. With `!` at the
+    /// beginning, it includes them.
     ///
-    /// These rules override those of all `.siignore` files. A later rule overrides an earlier one.
+    /// Rules of the options override those of all `.siignore` files. A later rule overrides an
+    /// earlier one.
     pub fn ignore(mut self, rule: impl Into<String>) -> Self {
         self.ignore.push(rule.into());
         self
     }
 
-    /// Sets the upper bound for the size of all files in bytes, before compression. By default
-    /// [`MAX_BYTES`](Self::MAX_BYTES).
+    /// Sets the upper bound for the total size of the files in bytes, before compression.
+    /// [`MAX_BYTES`](Self::MAX_BYTES) by default.
     pub fn max_bytes(mut self, max_bytes: u64) -> Self {
         self.max_bytes = max_bytes;
         self
     }
 
-    /// Sets the upper bound for the number of entries. By default [`MAX_FILES`](Self::MAX_FILES).
+    /// Sets the upper bound for the number of entries. [`MAX_FILES`](Self::MAX_FILES) by default.
+    ///
+    /// The number of folders, including those without entries, has the same bound, but at least
+    /// `MAX_FILES`.
     pub fn max_files(mut self, max_files: u64) -> Self {
         self.max_files = max_files;
         self
     }
 
-    /// Packs the target of a symbolic link that leads out of the folder in place of the link, also
-    /// if its path leaves the folder and comes back. By default, such a link is an error.
+    /// Replaces symbolic links that lead out of the folder by their targets. By default, such a
+    /// link is an error. This includes links that are absolute, and links whose paths leave the
+    /// folder and come back.
     ///
-    /// This is for workspaces of npm and other package managers, which link the packages of the
+    /// Set it for workspaces of npm and other package managers, which link the packages of the
     /// workspace into `node_modules`. On the hub, such a package finds dependencies only in its own
     /// `node_modules` and in that of the sequence. A link to a folder that contains the link is an
     /// error.

@@ -1,5 +1,3 @@
-//! A sequence folder that is ready to be packed.
-
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
@@ -19,14 +17,14 @@ use crate::body::upload::Upload;
 
 /// A sequence folder that is checked and ready to be packed.
 ///
-/// It lists the files of the folder, and holds none of their content. The archive is a
-/// gzip-compressed tar, which hubs of all versions accept, and is generated while it is sent or
+/// A package contains a list of the files in the folder, but not their content. The archive is a
+/// gzip-compressed tar, which hubs of all versions accept. It is generated while it is sent or
 /// written. A `&Package` converts into an [`Upload`], for example for
 /// [`HostClient::send_sequence`](crate::HostClient::send_sequence).
 ///
-/// Archives are reproducible. Entries are sorted, and have no times, owners or permissions, except
-/// for a flag that a file is executable. (On Windows, it is never set.) The bytes depend on the
-/// version of this library and of its compression library; the [`digest`](Self::digest) does not.
+/// Archives are reproducible. Entries are sorted, and have no times or owners. Of the permissions,
+/// only the executable flag is kept (on Windows, it is never set). The bytes depend on the version
+/// of this library and of its compression library; the [`digest`](Self::digest) does not.
 ///
 /// ```no_run
 /// use scramjet_client_blocking::{HostClient, Package};
@@ -43,23 +41,23 @@ use crate::body::upload::Upload;
 ///
 /// # Checks
 ///
-/// Hubs notice a bad `package.json` late, or never answer the start of the sequence. So these are
-/// errors:
+/// If `package.json` is invalid, hubs notice it late, or never respond to the start of the
+/// sequence. Therefore, these are errors:
 ///
 /// - `package.json` is missing, excluded, larger than 1 MiB, not a JSON object, or begins with a
 ///   byte order mark.
-/// - `main` is missing or does not name a packed file. The file must end in `.js`, unless the
+/// - `main` is missing or does not name a packed file. The file name must end in `.js`, unless the
 ///   engine is Python. `main` may omit the `.js`.
 /// - `engines` has more than one entry.
 ///
 /// # Excluded files
 ///
 /// - `.git` and `.siignore`, always.
-/// - The files that a `.siignore` names. Its lines mean the same as in a `.gitignore`: `*.log` in
+/// - The files that match a `.siignore`. Its lines mean the same as in a `.gitignore`: `*.log` in
 ///   any folder, `/secret.env` only in the folder of the `.siignore`, `logs/` for a folder,
 ///   `docs/**/*.md`, `!keep.log` to include a file after all, `# a comment`. Every folder may
-///   contain a `.siignore`. If a folder is excluded, no rule can include a file in it. A rule that
-///   git would ignore, such as `[a-`, is an error.
+///   contain a `.siignore`. If a folder is excluded, no rule can include a file in it. An invalid
+///   rule, such as `[a-`, is an error. (Git ignores it.)
 /// - By default, the files that `npm pack` ignores: `.npmrc` (it may contain a token), `.hg`,
 ///   `.svn`, `CVS`, `.DS_Store`, `._*`, `.*.swp`, `*.orig`, `npm-debug.log`, `config.gypi`,
 ///   `.lock-wscript`, `.wafpickle-*`, and the lock files of package managers next to
@@ -74,14 +72,14 @@ use crate::body::upload::Upload;
 ///
 /// A symbolic link is packed as a link, so packages that a package manager has linked work on the
 /// hub, too. A link is an error if it is absolute, leads out of the folder, or leads to something
-/// that is not packed. [`PackOptions::follow_outside_links`] packs the targets of such links.
-/// Sockets, pipes and devices are errors. A folder has an entry of its own only if it is empty.
+/// that is not packed. [`PackOptions::follow_outside_links`] packs the targets of links that are
+/// absolute or lead out of the folder. Sockets, pipes and devices are errors. A folder has an entry
+/// of its own only if it is empty.
 ///
 /// # Files that change
 ///
-/// If a file is not the same as when the folder was listed, reading the archive fails
-/// ([`PackError::Changed`]). An upload then ends without the end of the archive, and the hub
-/// rejects it.
+/// If a file has changed since the folder was listed, reading the archive fails
+/// ([`PackError::Changed`]). An upload is then incomplete, and the hub rejects it.
 #[derive(Clone)]
 pub struct Package {
     contents: Arc<Contents>,
@@ -91,8 +89,8 @@ impl Package {
     /// Lists a folder that contains a `package.json`, and checks its content.
     ///
     /// # Errors
-    /// See [`PackError`]. The folder is not readable, fails one of the [checks](Self#checks),
-    /// contains something that cannot be packed, or is larger than [`PackOptions`] allow.
+    /// The folder is not readable, fails one of the [checks](Self#checks), contains something that
+    /// cannot be packed, or exceeds a limit of [`PackOptions`]. See [`PackError`].
     pub fn from_dir(dir: impl AsRef<Path>) -> Result<Self, PackError> {
         Self::from_dir_with(dir, &PackOptions::default())
     }
@@ -104,8 +102,8 @@ impl Package {
     pub fn from_dir_with(dir: impl AsRef<Path>, options: &PackOptions) -> Result<Self, PackError> {
         let root = dir.as_ref().to_path_buf();
         if root.is_dir() {
-            // Checked first: without package.json, this is probably the wrong folder, and other
-            // errors about it would mislead.
+            // Checked first: without a package.json, this is probably the wrong folder, and other
+            // errors would be misleading.
             manifest::check_exists(&root)?;
         }
         let sources = walk::walk(&root, options)?;
@@ -148,14 +146,14 @@ impl Package {
         self.contents.sources.iter().map(|source| &source.entry)
     }
 
-    /// Returns the size of all files in bytes, before compression.
+    /// Returns the total size of the files in bytes, before compression.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.entries().map(PackEntry::size).sum()
     }
 
     /// Computes the SHA-256 of the uncompressed archive, which identifies the content. Reads all
-    /// files.
+    /// files each time.
     ///
     /// # Errors
     /// A file is not readable ([`PackError::Read`]), or has changed ([`PackError::Changed`]).
@@ -175,9 +173,9 @@ impl Package {
 
     /// Writes the compressed archive to a file, and returns its size in bytes.
     ///
-    /// The file appears when it is complete. If writing fails, an existing file stays unchanged. A
-    /// file in the sequence folder itself becomes part of the next package, unless a rule excludes
-    /// it.
+    /// The file is written atomically: it appears when it is complete, and if writing fails, an
+    /// existing file stays unchanged. If the path is in the sequence folder, exclude it with a
+    /// rule. Otherwise the next package contains this file.
     ///
     /// # Errors
     /// The file cannot be written ([`PackError::Write`]), or a packed file is not readable or has
@@ -187,7 +185,7 @@ impl Package {
             .map_err(PackError::write(path.as_ref()))
     }
 
-    /// Returns an upload that fails if the content does not have this digest.
+    /// Returns an upload of the archive that fails if the content does not have this digest.
     pub(crate) fn verified_upload(&self, digest: Digest) -> Upload {
         let tar = HashingReader::new(self.tar());
         Upload::reader(gzip(tar.expect_digest(digest, self.dir())))

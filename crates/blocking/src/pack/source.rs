@@ -1,4 +1,4 @@
-//! Files on the disk that are packed.
+//! Entries with their files on the disk.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileType, Metadata};

@@ -26,7 +26,7 @@ struct Folder {
     base: String,
     /// The number of items in `Walk::rules` that apply to it.
     rules: usize,
-    /// The link that led to it, or to a folder above it.
+    /// The followed link that led to it, or to a folder above it.
     followed: Option<Arc<FollowedLink>>,
 }
 
@@ -83,7 +83,7 @@ fn read_dir(folder: &Path) -> Result<Vec<(OsString, FileType)>, PackError> {
 }
 
 impl Walk<'_> {
-    /// Lists a folder, and remembers its subfolders.
+    /// Lists a folder, and queues its subfolders.
     fn folder(&mut self, folder: &Folder) -> Result<(), PackError> {
         self.listing.add_folder()?;
         let entries = read_dir(&folder.disk_path)?;
@@ -93,7 +93,7 @@ impl Walk<'_> {
                 .push(RuleSet::read(&folder.disk_path, &folder.base)?);
         }
         if entries.is_empty() && !folder.base.is_empty() {
-            // A folder whose content is excluded is not empty, and has no entry.
+            // A folder whose content is excluded counts as not empty, so it has no entry.
             let path = folder.base.trim_end_matches('/').to_owned();
             return self.add(path, EntryKind::EmptyFolder, folder.disk_path.clone(), None);
         }
@@ -122,7 +122,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Remembers a folder, to be listed with the rules that apply to the current one.
+    /// Queues a folder, with the rules that apply to the current one.
     fn enter(&mut self, disk_path: PathBuf, path: &str, followed: Option<Arc<FollowedLink>>) {
         self.pending.push(Folder {
             disk_path,

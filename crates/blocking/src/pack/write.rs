@@ -10,8 +10,8 @@ use fs4::fs_std::FileExt;
 
 use super::links::MAX_LINKS;
 
-/// Follows symbolic links to the file to write, which need not exist. Fails if it exists and is not
-/// a regular file.
+/// Follows symbolic links to the file that they lead to. The file need not exist. Fails if it
+/// exists and is not a regular file.
 pub(crate) fn resolve_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_path_buf();
     let mut links = 0;
@@ -33,10 +33,9 @@ pub(crate) fn resolve_links(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Writes a temporary file, and renames it when it is complete, so that no reader sees a part. If
-/// the path is a link, writes its target.
-///
-/// Also deletes temporary files of killed processes.
+/// Writes a temporary file, and renames it when it is complete, so that nobody reads an incomplete
+/// file. If the path is a link, writes its target. Also deletes temporary files of killed
+/// processes.
 pub(crate) fn write_atomically<T>(
     path: &Path,
     write: impl FnOnce(&mut File) -> io::Result<T>,

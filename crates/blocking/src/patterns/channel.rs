@@ -16,8 +16,9 @@ use crate::handles::instance::InstanceClient;
 use crate::patterns::channel::codec::{Format, decode, encode_json, encode_line};
 use crate::patterns::channel::lines::LineChannel;
 
-/// Sends requests to an instance and receives a response to each. Requests and responses are lines.
-/// Made by [`InstanceClient::json_channel`] and [`InstanceClient::line_channel`].
+/// A channel that sends requests to an instance and receives a response to each. Requests and
+/// responses are lines. Made by [`InstanceClient::json_channel`] and
+/// [`InstanceClient::line_channel`].
 ///
 /// [`ask`](Self::ask) sends a request and waits for the response. To have several requests in
 /// flight, use [`send`](Self::send) and [`receive`](Self::receive).
@@ -35,39 +36,39 @@ use crate::patterns::channel::lines::LineChannel;
 ///
 /// # Requirements
 /// The sequence must write exactly one line for each line that it reads, in the same order, with a
-/// line end, and nothing else. No other program may write to the input while the channel is open.
-/// In a pool, [`InstancePool::checkout`](crate::InstancePool::checkout) reserves an instance.
+/// line end, and nothing else. Nobody else may write to the input while the channel is open. In a
+/// pool, [`InstancePool::checkout`](crate::InstancePool::checkout) reserves an instance.
 ///
-/// A hub of 0.18 may deliver data twice that arrives before the sequence reads its input. To avoid
-/// this, wait for an event of the sequence first: with [`wait_event`](InstanceClient::wait_event),
-/// or the [`Readiness`](crate::Readiness) of a pool. Otherwise the sequence may execute the first
-/// request twice. The client then delays the second request until no second response to the first
-/// one can come: for 0.1 seconds or twice the time that the first response took, whichever is
-/// longer.
+/// If data arrives before the sequence reads its input, a hub of 0.18 may deliver the data twice,
+/// so the sequence executes the first request twice. To avoid this, wait for an event of the
+/// sequence first: with [`wait_event`](InstanceClient::wait_event), or the
+/// [`Readiness`](crate::Readiness) of a pool. Otherwise the client waits after the first response,
+/// before it sends the second request, and discards a second response to the first one. It waits
+/// twice as long as the first response took, but at least 0.1 seconds.
 ///
 /// # Errors and limits
 /// The deadline and the cancel token of the handle apply to the channel as a whole, and its idle
 /// timeout to each response. There is no limit by default. If the instance ends, the channel
-/// returns the responses that have arrived, and fails with [`ErrorKind::Ended`] within three
-/// seconds.
+/// returns the responses that have arrived, and then fails with [`ErrorKind::Ended`], at most three
+/// seconds after the end.
 ///
-/// If a response cannot be decoded, only its request fails. After any other error, the channel is
-/// broken, because the next response might belong to another request. Later calls fail at once with
-/// [`ErrorKind::Ended`] or [`ErrorKind::OutOfStep`]. The same happens if the instance writes a line
-/// without a request. Open a channel to another instance then: this one may still respond to
-/// earlier requests.
+/// If a request cannot be encoded or a response cannot be decoded, the channel still works. After
+/// any other error, it is broken, because the next response might belong to another request. Later
+/// calls fail at once with [`ErrorKind::Ended`] or [`ErrorKind::OutOfStep`]. The same happens if
+/// the instance writes a line without a request. In this case, open a channel to another instance,
+/// because this one may still respond to earlier requests.
 ///
-/// # Time for a request
-/// Opening a channel takes two requests to the hub. Later, a request takes as long as writing to
-/// the input and reading from the output, and two thread switches. The first one takes 10
-/// milliseconds longer, so that a line that the instance wrote earlier is not mistaken for the
-/// response. If the first response takes more than a second, the client sends an empty
-/// `POST /instance/:id/input` to find out if the hub refuses the input.
+/// # Latency
+/// Opening a channel takes two requests to the hub, which stay open. A request through the channel
+/// takes as long as writing to the input and reading from the output, and two thread switches. The
+/// first request is sent at least 10 milliseconds after the channel was opened, so that a line that
+/// the instance wrote earlier is not mistaken for the response. If the first response takes more
+/// than a second, the client sends an empty `POST /instance/:id/input` to find out if the hub
+/// refuses the input.
 ///
 /// # Dropping
-/// Dropping a channel leaves the input open, so the instance can go on. If responses are
-/// outstanding or the channel is broken, and the instance belongs to a pool, the pool does not use
-/// the instance again.
+/// Dropping a channel leaves the input open, so the instance can go on. An instance of a pool is
+/// not used again if responses are outstanding or the channel is broken.
 pub struct Channel<Req: ?Sized, Res> {
     lines: LineChannel,
     encode: fn(&Req) -> Result<Vec<u8>, RequestError>,
@@ -76,11 +77,11 @@ pub struct Channel<Req: ?Sized, Res> {
 
 impl InstanceClient {
     /// Opens a [`Channel`] of JSON lines (`application/x-ndjson`): each request and each response
-    /// is a value on a line. Blank lines are ignored.
+    /// is a value on a line. Blank lines in the output are ignored.
     ///
     /// Sends `GET /instance/:id/output` and `POST /instance/:id/input`. Returns when the hub has
-    /// responded to the `GET`, or after half a second: a proxy may hold back the head of the
-    /// response.
+    /// responded to the `GET`, or after half a second, because a proxy may hold back the head of
+    /// the response. A refusal that arrives later is the error of the first request.
     ///
     /// # Errors
     /// A request failed, or a thread could not be created. [`is_not_found`](Error::is_not_found)
@@ -147,12 +148,12 @@ impl<Req: ?Sized, Res> Channel<Req, Res> {
     /// Sends a request without waiting for its response. Blocks while the instance does not read
     /// its input.
     ///
-    /// Any number of requests can be in flight. The channel keeps their responses in memory.
+    /// Any number of requests can be in flight. The channel buffers their responses in memory.
     ///
     /// # Errors
-    /// [`ErrorKind::Request`] if the request is not a single line: text with a line break, a value
-    /// that cannot be written as JSON, or `null`, which ends the input on hubs. Nothing is sent,
-    /// and the channel still works. After any other error, the channel is broken, see [`Channel`].
+    /// [`ErrorKind::Request`] if the request is a text with a line break, cannot be written as
+    /// JSON, or is `null`, which would end the input. Nothing is sent, and the channel still works.
+    /// After any other error, the channel is broken, see [`Channel`].
     pub fn send(&mut self, request: &Req) -> Result<(), Error> {
         let line = (self.encode)(request).map_err(|error| self.lines.unsent(error))?;
         self.lines.send(&line)
@@ -169,14 +170,15 @@ impl<Req: ?Sized, Res> Channel<Req, Res> {
         (self.decode)(&line).map_err(|error| self.lines.undecoded(error))
     }
 
-    /// Returns the number of requests whose responses were not received yet.
+    /// Returns the number of requests whose responses [`receive`](Self::receive) has not returned
+    /// yet.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.lines.in_flight()
     }
 
-    /// Returns `true` if the next [`send`](Self::send) would fail, as far as the client knows.
-    /// Sends no request to the hub.
+    /// Returns `true` if the client knows that the next [`send`](Self::send) would fail. Sends
+    /// nothing to the hub.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.lines.is_broken()

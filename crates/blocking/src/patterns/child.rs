@@ -25,8 +25,8 @@ use crate::handles::sequence::SequenceClient;
 use crate::streams::writer::{StreamWriter, WriteOptions};
 use crate::support::drop_guard::DropGuard;
 
-/// Time that an instance has to end after its stop timeout, before the client kills it. A hub of
-/// 1.x does not kill an instance that hangs or has called `keepAlive`.
+/// Time that an instance has to end after its stop timeout, before the client kills it. This is
+/// needed because a hub of 1.x does not kill an instance that hangs or has called `keepAlive`.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Time that an instance has to end after a kill. If its process does not react, the hub removes it
@@ -40,14 +40,15 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 /// seconds if the hub does not respond, and ignores errors. [`kill`](Self::kill) and
 /// [`stop`](Self::stop) report errors. [`keep`](Self::keep) leaves the instance running.
 ///
-/// The streams are open from the start and end with the instance. If the instance fails and the hub
-/// keeps its streams open, reads return everything that was written, and then fail with
-/// [`ErrorKind::Ended`].
+/// The output streams are open from the start and end with the instance. If the instance fails and
+/// the hub keeps its streams open, reads return everything that was written, and then fail with
+/// [`ErrorKind::Ended`], at most three seconds after the end of the instance. A stream is `None` if
+/// you have taken it out, or if the instance ended before the stream could be opened.
 ///
-/// Read each stream, or take it out and drop it: after a few kB, an unread stream blocks the
-/// instance. The input is not open from the start, because the hub needs its content type. Open it
-/// with [`input`](Self::input). A sequence that reads its input to the end waits until the writer
-/// is finished. If there is no data, finish the writer without writing.
+/// Read each stream, or take it out and drop it: a stream that is open but not read blocks the
+/// instance after a few kB. [`input`](Self::input) opens the input. A sequence that reads its input
+/// to the end waits until the writer is finished. If there is no data, finish the writer without
+/// writing.
 ///
 /// ```no_run
 /// use std::io::Write;
@@ -67,7 +68,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 /// ```
 #[derive(Debug)]
 pub struct Child {
-    /// The values that the sequence returns.
+    /// The data that the sequence returns.
     pub output: Option<ByteStream>,
     /// Standard output of the process.
     pub stdout: Option<ByteStream>,
@@ -85,14 +86,16 @@ fn kill_on_drop(instance: InstanceClient) -> DropGuard<InstanceClient> {
 
 impl SequenceClient {
     /// Starts an instance that is killed when the returned [`Child`] is dropped, and opens its
-    /// streams.
+    /// streams (`POST /sequence/:id/start`, `GET /instance/:id/{output,stdout,stderr}`).
     ///
-    /// Returns when the hub has responded for each stream, or after half a second: a proxy may hold
-    /// back the head of a response until there is data.
+    /// Returns when the hub has responded for each stream, or after half a second, because a proxy
+    /// may hold back the head of a response until there is data.
     ///
     /// # Errors
-    /// The instance could not be started, or a stream could not be opened. In the second case, the
-    /// client kills the instance.
+    /// The instance could not be started, or a stream could not be opened. In the latter case, the
+    /// client kills the instance. If a limit of the handle is reached during the start, the client
+    /// kills the instance in the background, see
+    /// [`start_when_available`](Self::start_when_available).
     pub fn spawn(&self, options: &StartOptions) -> Result<Child, Error> {
         let instance = self.start_owned(options)?;
         let client = instance.host.client.clone();
@@ -127,7 +130,7 @@ impl Child {
         })
     }
 
-    /// Owns an instance without opening its streams.
+    /// Creates a child without opening its streams.
     pub(crate) fn without_streams(instance: InstanceClient) -> Self {
         Self {
             output: None,
@@ -151,7 +154,7 @@ impl Child {
 
     /// Opens the input for writing, see [`InstanceClient::input_writer`].
     ///
-    /// A hub of 0.18 may deliver data twice that is written right after the start, see
+    /// If data is written right after the start, a hub of 0.18 may deliver it twice, see
     /// [`InstanceClient::send_input`].
     ///
     /// # Errors
@@ -162,8 +165,9 @@ impl Child {
 
     /// Waits until the instance has ended, see [`InstanceClient::wait_ended`].
     ///
-    /// The hub keeps an instance for 10 more seconds after its sequence has completed. This call
-    /// does not read the streams. Take out those that write more than a few kB.
+    /// The hub keeps an instance running for 10 more seconds after its sequence has completed. This
+    /// call does not read the streams: take out those with more than a few kB, and read or drop
+    /// them.
     ///
     /// # Errors
     /// Like [`InstanceClient::wait_ended`]. After an error, the instance is still killed on drop.
@@ -176,7 +180,7 @@ impl Child {
     /// Returns how the instance has ended, or `None` if it has not (`GET /instance/:id`).
     ///
     /// # Errors
-    /// The request failed. That the hub does not know the instance is not an error: it has ended.
+    /// The request failed. An instance that the hub does not know counts as ended.
     pub fn try_wait(&mut self) -> Result<Option<Ended>, Error> {
         let ended = ended(&self.instance().host.client, self.id())?;
         if ended.is_some() {
@@ -185,25 +189,26 @@ impl Child {
         Ok(ended)
     }
 
-    /// Kills the instance. Returns when the hub has accepted the kill, which may be before the
-    /// instance has ended: call [`wait`](Self::wait) afterwards.
+    /// Kills the instance (`POST /instance/:id/_kill`). Returns when the hub has accepted the kill.
+    /// To wait for the end of the instance, call [`wait`](Self::wait) afterwards.
     ///
     /// # Errors
-    /// The hub refused the kill, or did not respond within 10 seconds. That the instance has
-    /// already ended is not an error. After an error, the drop does not try again.
+    /// The hub refused the kill, or did not respond within 10 seconds. An instance that has already
+    /// ended is not an error. After an error, the drop does not try again.
     pub fn kill(&mut self) -> Result<(), Error> {
         self.guard.disarm();
         kill::kill(&self.instance().host.client, self.id())
     }
 
-    /// Asks the instance to stop within `grace`, and waits until it has ended. Kills it if it is
-    /// still running 3 seconds after that time.
+    /// Asks the instance to stop within `grace` (`POST /instance/:id/_stop`), and waits until it
+    /// has ended. If it is still running 3 seconds after that time, kills it and waits up to 30
+    /// seconds for its end.
     ///
-    /// Takes at least `grace` if the instance is running: the hub responds only after that time,
-    /// even if the instance ends earlier.
+    /// Takes at least `grace` if the instance is running, because the hub responds only after that
+    /// time, even if the instance ends earlier.
     ///
     /// # Errors
-    /// A request failed, or a limit of the handle was reached. That the instance has already ended
+    /// A request failed, or a limit of the handle was reached. An instance that has already ended
     /// is not an error. After an error, the instance is still killed on drop.
     pub fn stop(&mut self, grace: Duration) -> Result<Ended, Error> {
         let instance = self.instance();

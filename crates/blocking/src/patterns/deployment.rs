@@ -14,10 +14,10 @@ use crate::support::drop_guard::DropGuard;
 /// A sequence that is deleted with all its instances when this guard is dropped. Made by
 /// [`HostClient::deploy`].
 ///
-/// Dereferences to [`SequenceClient`]. The drop deletes the sequence like [`close`](Self::close)
-/// but ignores errors. [`keep`](Self::keep) leaves the sequence on the hub. To wait until a hub of
-/// 1.x has removed the sequence, call [`force_delete`](SequenceClient::force_delete) on the handle
-/// that `keep` returns.
+/// Dereferences to [`SequenceClient`]. The drop takes as long as [`close`](Self::close), and
+/// ignores errors. [`keep`](Self::keep) leaves the sequence on the hub. To wait until a hub of 1.x
+/// has removed the sequence, call [`force_delete`](SequenceClient::force_delete) on the handle that
+/// `keep` returns.
 #[derive(Debug)]
 #[must_use = "the sequence is deleted when this is dropped"]
 pub struct Deployment(DropGuard<SequenceClient>);
@@ -34,19 +34,20 @@ pub struct Ran<T> {
 }
 
 impl HostClient {
-    /// Uploads a package (`POST /sequence`). The sequence is deleted when the returned
+    /// Uploads a package (`POST /sequence`) as a sequence that is deleted when the returned
     /// [`Deployment`] is dropped.
     ///
     /// If a limit of the handle is reached before the hub has responded, the call returns within a
-    /// second. A hub keeps every package that it has received in full, so a background thread waits
-    /// for the response, for up to 20 seconds, and deletes the sequence. If the handle has a limit,
-    /// a separate thread reads the package.
+    /// second. A hub keeps every package that it has received in full. Therefore a background
+    /// thread waits up to 20 seconds for the response, and deletes the sequence. If the handle has
+    /// a limit, a separate thread reads the package.
     ///
     /// # Errors
-    /// Like [`send_sequence`](Self::send_sequence). The sequence may be on the hub if the response
-    /// was lost ([`Error::phase`] is [`Phase::Wait`](crate::transport::Phase::Wait) or later, and
-    /// the hub has not refused the package), or if it arrives after the 20 seconds.
-    /// [`sequence_ids`](Self::sequence_ids) finds the sequence by the name in its `package.json`.
+    /// Like [`send_sequence`](Self::send_sequence). After an error, the sequence may be on the hub
+    /// if the response was lost ([`Error::phase`] is
+    /// [`Phase::Wait`](crate::transport::Phase::Wait) or later, and the hub has not refused the
+    /// package) or arrives after the 20 seconds. [`sequence_ids`](Self::sequence_ids) finds it by
+    /// the name in its `package.json`.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, StartOptions, Upload};
@@ -64,8 +65,8 @@ impl HostClient {
         })))
     }
 
-    /// Uploads a package, calls the function with its sequence, and deletes the sequence with all
-    /// its instances. The deletion happens also if the function fails or panics.
+    /// Uploads a package, calls a function with its sequence, and deletes the sequence with all its
+    /// instances, even if the function fails or panics.
     ///
     /// # Errors
     /// Like [`deploy`](Self::deploy). If this returns an error, the function was not called.
@@ -94,20 +95,22 @@ impl HostClient {
     }
 }
 
-/// Ignores the limits of the handle, so that an expired limit leaves no sequence on the hub.
+/// Deletes the sequence. Ignores the limits of the handle, so that an expired limit leaves no
+/// sequence on the hub.
 fn delete(sequence: &SequenceClient) -> Result<Deleted, Error> {
     kill::delete_or_hand_over(&sequence.host.client, sequence.id())
 }
 
 impl Deployment {
-    /// Deletes the sequence with all its instances (`POST /instance/:id/_kill`,
-    /// `DELETE /sequence/:id`). A sequence that no longer exists counts as deleted.
+    /// Deletes the sequence with all its instances (`GET /sequence/:id/instances`,
+    /// `POST /instance/:id/_kill`, `DELETE /sequence/:id`). A sequence that no longer exists counts
+    /// as deleted.
     ///
     /// A hub of 0.18 takes up to half a second, or 11 seconds if a process does not react to the
-    /// kill. A hub of 1.x keeps a sequence for 16 seconds after its last instance has ended. In
-    /// that case, the call does not wait for the hub: it returns [`Deleted::HandedOver`] after
-    /// about 50 milliseconds, and the hub deletes the sequence later. If the hub does not respond,
-    /// the call fails after at most a minute.
+    /// kill. A hub of 1.x refuses to delete a sequence for 16 seconds after its last instance has
+    /// ended. If there was an instance in this time, the call leaves the deletion to the hub, and
+    /// returns [`Deleted::HandedOver`] after some 50 milliseconds, or longer if the hub is far
+    /// away. If the hub does not respond, the call fails after at most a minute.
     ///
     /// # Errors
     /// The hub refused a request, or did not respond. The sequence may still be on the hub.

@@ -38,16 +38,18 @@ use crate::support::panics::{ignore_panic, in_drop};
 /// A pool can be shared by any number of threads.
 ///
 /// # Instances that end
-/// The pool does not return an instance that it knows to have ended. It learns of the end at once
-/// if a call on one of its handles fails because of it. Also, for each hub a thread lists the
-/// instances once a second. If [`PoolOptions::replace`](crate::PoolOptions::replace) is set,
-/// another thread starts a new instance. If a hub does not respond, its instances stay in the pool.
-/// Call [`evict`](Self::evict) if you know that one is dead.
+/// The pool does not return an instance that it knows to have ended. It notices the end at once if
+/// a call on one of its handles fails because of it. In addition, one thread for each hub lists the
+/// hub's instances every second (`GET /instances`). If
+/// [`PoolOptions::replace`](crate::PoolOptions::replace) is set, another thread starts a new
+/// instance in place of one that has ended. If a hub does not respond, its instances stay in the
+/// pool. Call [`evict`](Self::evict) if you know that one of them is dead.
 ///
 /// # Shutdown
 /// Dropping the pool kills all instances, up to 32 at the same time. The drop waits until the hubs
-/// have accepted the kills, and ignores errors. [`shutdown`](Self::shutdown) gives the instances
-/// time to stop, and reports errors.
+/// have accepted the kills, for up to 10 seconds per instance if a hub does not respond, and
+/// ignores errors. [`shutdown`](Self::shutdown) gives the instances time to stop, and reports
+/// errors.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -73,7 +75,7 @@ pub struct InstancePool {
 }
 
 impl InstancePool {
-    /// Returns the next instance, round robin. `None` if no instance is alive, or all are
+    /// Returns the next instance, round robin. `None` if all instances have ended or are
     /// [checked out](Self::checkout).
     #[must_use]
     pub fn next(&self) -> Option<InstanceClient> {
@@ -83,7 +85,8 @@ impl InstancePool {
             .map(|member| member.instance.clone())
     }
 
-    /// Returns the instances that are alive as far as the pool knows.
+    /// Returns the instances that have not ended as far as the pool knows, including those that are
+    /// [checked out](Self::checkout).
     pub fn instances(&self) -> impl Iterator<Item = InstanceClient> {
         self.shared.slots.iter().filter_map(Slot::alive)
     }
@@ -91,8 +94,9 @@ impl InstancePool {
     /// Treats an instance as ended, so that the pool does not return it any more. Use it if you
     /// notice that an instance is dead or hangs.
     ///
-    /// If the instance is still running, the pool kills it before it starts a replacement, or at
-    /// the latest when the pool is dropped. [`shutdown`](Self::shutdown) stops it like the others.
+    /// If the instance is still running, the pool kills it before it starts a replacement. Without
+    /// [`PoolOptions::replace`](crate::PoolOptions::replace), the instance runs until the pool is
+    /// dropped or shut down.
     pub fn evict(&self, id: &InstanceId) {
         let members = self.shared.members();
         members
@@ -102,11 +106,13 @@ impl InstancePool {
         self.shared.available.notify();
     }
 
-    /// Asks all instances to stop within `grace`, and kills those that do not. Returns for each how
-    /// it has ended, or the error.
+    /// Stops all instances like [`Child::stop`]: asks each to stop within `grace`, and kills it if
+    /// it does not. Returns for each how it has ended, or the error. The result does not contain
+    /// instances that the pool already knew to have ended.
     ///
-    /// Takes a little longer than `grace`: up to 32 instances stop at the same time, each on a
-    /// thread. With more instances, or if threads cannot be created, it takes a multiple of that.
+    /// Up to 32 instances stop at the same time, each on a thread, so this takes a little longer
+    /// than `grace`. With more instances, or if threads cannot be created, it takes a multiple of
+    /// that.
     #[must_use = "it contains the errors of instances that could not be stopped"]
     pub fn shutdown(mut self, grace: Duration) -> Vec<(InstanceId, Result<Ended, Error>)> {
         self.close();
@@ -117,7 +123,7 @@ impl InstancePool {
         for_all(self.claim_all(), stop).unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Ends the threads of the pool, so that nothing is replaced any more.
+    /// Ends the threads of the pool, so that no more instances start.
     fn close(&mut self) {
         in_drop(|| self.shared.closed.cancel());
         self.shared.lost.notify();

@@ -16,10 +16,11 @@ use crate::support::random::random;
 
 /// The events that mean that an instance is ready, and those that mean that it has failed.
 ///
-/// An instance with `Readiness::event("ready")` is ready when its sequence calls
-/// `this.emit("ready", …)`. Emit a text with the event: hubs of 1.x may lose an event without data,
-/// see [`InstanceClient::wait_event`]. Used by [`SequenceClient::start_and_wait`],
-/// [`SequenceClient::start_with_retry`] and
+/// With `Readiness::event("ready")`, an instance is ready when its sequence calls
+/// `this.emit("ready", …)`. Emit a non-empty string with the event, because hubs of 1.x may lose an
+/// event without data, see [`InstanceClient::wait_event`].
+///
+/// Used by [`SequenceClient::start_and_wait`], [`SequenceClient::start_with_retry`] and
 /// [`PoolOptions::readiness`](crate::PoolOptions::readiness).
 ///
 /// ```
@@ -47,7 +48,8 @@ pub struct Ready {
 }
 
 impl Readiness {
-    /// Makes an instance ready when it emits the event `name`. There is no timeout.
+    /// Creates a `Readiness` with one event: an instance is ready when it emits `name`. There is no
+    /// timeout by default.
     pub fn event(name: impl Into<String>) -> Self {
         Self {
             ready: vec![name.into()],
@@ -69,14 +71,14 @@ impl Readiness {
         self
     }
 
-    /// Sets the time that an instance may take to get ready, measured from its start. By default,
-    /// only the limits of the handle apply.
+    /// Sets the upper bound for the time from the start of an instance until it is ready. By
+    /// default, only the limits of the handle apply.
     pub fn timeout(mut self, time: Duration) -> Self {
         self.timeout = Some(time);
         self
     }
 
-    /// Checks the names of the events.
+    /// Converts the readiness for a flow. Fails if a name of an event is invalid.
     fn to_flow(&self) -> Result<flow::Readiness, RequestError> {
         let named = |names: &[String]| -> Result<Vec<EventName>, RequestError> {
             names.iter().map(EventName::try_from).collect()
@@ -90,8 +92,9 @@ impl Readiness {
 }
 
 impl SequenceClient {
-    /// Starts an instance as soon as the hub has room for it. Retries while the hub is overloaded
-    /// (status 419), after the delay that the hub requests, or else a second.
+    /// Starts an instance as soon as the hub has room for it (`POST /sequence/:id/start`). Retries
+    /// while the hub is overloaded (status 419). The delay is the `Retry-After` of the response, or
+    /// a second without this header.
     ///
     /// Waits without a limit unless the handle has one. If a limit is reached before the hub has
     /// responded to a start, the call returns within a second. The hub continues the start, so the
@@ -99,27 +102,28 @@ impl SequenceClient {
     /// threads and a connection for up to 20 seconds.
     ///
     /// # Errors
-    /// Any other refusal is not retried. If the hub was overloaded before, the error is
-    /// [`ErrorKind::Attempts`]: it contains the last overload error, and then the error that ended
-    /// the wait.
+    /// The first error other than an overload, or a limit that was reached. If the hub was
+    /// overloaded before, the error is [`ErrorKind::Attempts`]: it contains the last overload
+    /// error, and then the error that ended the wait.
     pub fn start_when_available(&self, options: &StartOptions) -> Result<InstanceClient, Error> {
         Ok(self
             .start_until_ready(options, |flow| Ok(flow.when_available()))?
             .0)
     }
 
-    /// Starts an instance and waits until it is ready. To start several one after another, call
-    /// this in a loop.
+    /// Starts an instance (`POST /sequence/:id/start`) and waits until it is ready. To start
+    /// several one after another, call this in a loop.
     ///
-    /// Sees events that the instance emitted earlier, like [`InstanceClient::wait_any`]. Waits for
-    /// [`Readiness::timeout`] and within the limits of the handle, otherwise without a limit. Kills
-    /// an instance that does not get ready. If a limit of the handle was reached, this happens in
-    /// the background, see [`start_when_available`](Self::start_when_available).
+    /// Waits for the events like [`InstanceClient::wait_any`], which does not miss early events.
+    /// [`Readiness::timeout`] and the limits of the handle apply. There is no limit by default. If
+    /// the instance does not get ready, the client kills it. After a limit of the handle was
+    /// reached, it does so in the background, see
+    /// [`start_when_available`](Self::start_when_available).
     ///
     /// # Errors
-    /// [`ErrorKind::Failed`] if the instance emitted an event of [`Readiness::fails_on`],
-    /// [`ErrorKind::Ended`] if it has ended. If the time was not sufficient,
-    /// [`is_timeout`](Error::is_timeout) returns `true`.
+    /// - [`ErrorKind::Failed`] if the instance emitted an event of [`Readiness::fails_on`].
+    /// - [`ErrorKind::Ended`] if the instance has ended.
+    /// - If the instance was not ready in time, [`is_timeout`](Error::is_timeout) returns `true`.
     ///
     /// ```no_run
     /// # use scramjet_client_blocking::{HostClient, Readiness, StartOptions};
@@ -140,19 +144,19 @@ impl SequenceClient {
     }
 
     /// Starts an instance and waits until it is ready, like
-    /// [`start_and_wait`](Self::start_and_wait). Retries with the number of attempts and the delays
-    /// of the policy.
+    /// [`start_and_wait`](Self::start_and_wait), with retries. The policy sets the number of
+    /// attempts and the delays between them.
     ///
-    /// Kills an instance that did not get ready before the next attempt. Does not retry permanent
-    /// errors, such as a package that cannot be started
+    /// If an instance does not get ready, the client kills it before the next attempt. Permanent
+    /// errors are not retried, for example a package that cannot be started
     /// ([`ErrorCode::InvalidConfig`](crate::ErrorCode::InvalidConfig)).
     ///
-    /// Never leaves a second instance running: if the response to a start is lost, the client looks
-    /// for the instance by its id, for up to 30 seconds. This needs a hub that accepts instance ids
-    /// (since 0.31.4). On older hubs such a start is not retried.
+    /// Never leaves a second instance running. On hubs since 0.31.4, the client chooses the id of
+    /// the instance. If the response to a start is lost, it looks for an instance with this id, for
+    /// up to 20 seconds. On older hubs, such a start is not retried.
     ///
     /// # Errors
-    /// Like [`start_and_wait`](Self::start_and_wait). After several attempts
+    /// Like [`start_and_wait`](Self::start_and_wait). After several attempts,
     /// [`ErrorKind::Attempts`], which contains the error of each.
     ///
     /// ```no_run

@@ -8,8 +8,7 @@ use crate::handles::host::HostClient;
 use crate::handles::into_id::IntoId;
 use crate::support::drop_guard::DropGuard;
 
-/// Time that the hub has to delete a topic, so that clean-up never blocks on a hub that does not
-/// respond.
+/// Timeout for deleting a topic, so that clean-up never blocks on a hub that does not respond.
 const DELETE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A topic that is deleted when this guard is dropped. Made by [`HostClient::scoped_topic`].
@@ -25,7 +24,7 @@ struct Topic {
 }
 
 impl Topic {
-    /// Ignores the limits of the handle and uses [`DELETE_TIMEOUT`] instead.
+    /// Deletes the topic. Ignores the limits of the handle and uses [`DELETE_TIMEOUT`] instead.
     fn delete(&self) -> Result<(), Error> {
         let client = self.host.client.detached(DELETE_TIMEOUT);
         match client.call(&DeleteTopic { name: &self.name }) {
@@ -36,8 +35,8 @@ impl Topic {
 }
 
 impl HostClient {
-    /// Creates a topic (`POST /topics`). It is deleted when the returned [`TopicGuard`] is dropped.
-    /// Since 0.35.0.
+    /// Creates a topic (`POST /topics`) that is deleted when the returned [`TopicGuard`] is
+    /// dropped. Since 0.35.0.
     ///
     /// # Errors
     /// Like [`create_topic`](Self::create_topic).
@@ -73,7 +72,7 @@ impl TopicGuard {
         &self.0.value.name
     }
 
-    /// Deletes the topic. A topic that no longer exists counts as deleted.
+    /// Deletes the topic (`DELETE /topics/:name`). A topic that no longer exists counts as deleted.
     ///
     /// # Errors
     /// The hub refused the deletion, or did not respond within 30 seconds. The topic may still be

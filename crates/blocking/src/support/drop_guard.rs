@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::support::panics::in_drop;
 
-/// Cleans up after a value when dropped, unless it was disarmed.
+/// A value with a function that cleans up when the guard is dropped, unless it was disarmed.
 pub(crate) struct DropGuard<T> {
     pub(crate) value: T,
     clean_up: Option<fn(&T)>,

@@ -102,7 +102,7 @@ fn start_until_ready_leaves_no_unknown_instance() {
         for pair in lives.windows(2) {
             assert_ne!(pair[0].2, pair[1].2, "started twice: {}", story());
             let ends_in_time = pair[0].1 <= pair[1].0 + Duration::from_secs(20);
-            assert!(ends_in_time, "two at once: {}", story());
+            assert!(ends_in_time, "two instances ran at once: {}", story());
         }
 
         // By then, delayed starts are processed and killed instances are gone.

@@ -27,8 +27,8 @@ pub(super) enum Part<'a> {
 pub(super) type FailedExchange = Box<(CallContext, Error)>;
 
 /// Sends a request, and passes the parts of the response to `receive`. Reports the last event to
-/// the observer: `Body { complete: false }` if the exchange was cancelled, because the flow does not
-/// need the response.
+/// the observer: `Body { complete: false }` if the exchange was cancelled, because the flow does
+/// not need the response.
 pub(super) fn exchange(
     client: &Client,
     send: Send,

@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind};
 use crate::handles::instance::InstanceClient;
 use crate::limits::call_limits::CallLimits;
 use crate::limits::cancel::CancelToken;
-use crate::support::panics::in_drop;
+use crate::support::drop_guard::DropGuard;
 use crate::support::threads;
 use crate::transport::error::Phase;
 
@@ -96,7 +96,7 @@ impl InstanceClient {
         let token = outer.child();
         client.options.cancel = Some(token.clone());
         // Runs if the writer panics, too.
-        let _cancel = CancelOnDrop(token.clone());
+        let _cancel = DropGuard::new(token.clone(), |token| token.cancel());
 
         let mut stream = open_until_ended(&client, &self.id, OutputStream::Output)?;
         // With a limit: a proxy may withhold the head until there is output.
@@ -215,15 +215,6 @@ impl InstanceClient {
 
 /// The result of sending the input, or the panic of its reader.
 type SendResult = Result<Result<Sent, Error>, Box<dyn Any + Send>>;
-
-/// Cancels a token when it is dropped.
-struct CancelOnDrop(CancelToken);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        in_drop(|| self.0.cancel());
-    }
-}
 
 /// Waits until all of the input was sent, or it makes no progress for [`STALL_LIMIT`]. Returns
 /// `true` if the hub accepted all of it.

@@ -20,7 +20,7 @@ pub(super) fn rerun_if_changed(path: &Path) {
     println!("cargo:rerun-if-changed={}", path.display());
 }
 
-/// Makes Cargo show a warning. A line break ends the text.
+/// Makes Cargo show a warning. The text must not contain a line break, which would end it.
 pub(super) fn warn(text: &str) {
     println!("cargo::warning={text}");
 }

@@ -42,7 +42,7 @@ pub enum BuildError {
     #[error("cannot find out which hub to use")]
     Config(#[from] ConfigError),
 
-    /// The package was not deployed.
+    /// The package could not be deployed.
     #[error(
         "cannot deploy {} to {hub}; \
          start a hub there, or let the build script only pack the sequence",

@@ -23,7 +23,7 @@ pub struct Deployed {
 pub enum DeployChange {
     /// The hub had the same package. Nothing was uploaded.
     Unchanged,
-    /// There was no sequence. The package was uploaded.
+    /// There was no sequence of the key on the hub. The package was uploaded.
     Created,
     /// There was a sequence with another package. The new package was uploaded, under the same id
     /// or under a new one.

@@ -15,10 +15,10 @@ pub enum DeployError {
     #[error(transparent)]
     Pack(#[from] PackError),
 
-    /// A request failed, or the deadline expired.
+    /// A request failed, or a limit of the handle was reached.
     ///
-    /// If a file changed or was not readable during an upload, this error has a [`PackError`] among
-    /// its causes.
+    /// If a file changed or was not readable during an upload, a [`PackError`] is among the causes
+    /// of this error.
     #[error(transparent)]
     Hub(#[from] Error),
 

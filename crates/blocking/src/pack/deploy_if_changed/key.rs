@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 /// The name of a deployment, and the state file that stores what was deployed.
 ///
-/// A state file stores any number of names, for any number of hubs. Concurrent runs wait for each
-/// other with a lock file, which has the same path with `.lock` appended.
+/// A state file stores any number of names, for any number of hubs. A lock file next to it, with
+/// `.lock` appended to its name, makes concurrent runs wait for each other.
 ///
 /// ```
 /// # use scramjet_client_blocking::DeployKey;
@@ -34,7 +34,7 @@ impl DeployKey {
     /// Deletes earlier sequences of this key that were not replaced in place. By default, they stay
     /// on the hub.
     ///
-    /// A sequence that is in use stays for now, and the next run tries to delete it.
+    /// A sequence that is in use stays on the hub, and the next run tries again to delete it.
     pub fn remove_old(mut self) -> Self {
         self.remove_old = true;
         self

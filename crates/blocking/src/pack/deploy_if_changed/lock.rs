@@ -12,11 +12,11 @@ use crate::call::context::CallContext;
 use crate::client::Client;
 use crate::transport::error::Phase;
 
-/// Time between two attempts to acquire a lock. Short in comparison with an upload.
+/// Delay between two attempts to acquire a lock. Short in comparison with an upload.
 const RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// A lock of the operating system on the file `*.lock`. It ends with the process, even if that is
-/// killed.
+/// A lock of the operating system on the lock file. The operating system releases it if the process
+/// is killed.
 ///
 /// The lock file stays. If it were deleted, two processes could hold a lock: one on the deleted
 /// file, and one on a new file.

@@ -36,7 +36,7 @@ impl DeployRun<'_> {
             }
             info => info?,
         };
-        // `false` if somebody else has replaced the package.
+        // If somebody else has replaced the package, the hub reports other values.
         let seen = before.seen.as_ref();
         let is_ours = seen.is_none_or(|seen| *seen == SeenInfo::new(&info));
         if is_ours && before.digest == Some(self.digest.to_string()) {
@@ -92,7 +92,7 @@ impl DeployRun<'_> {
         Ok((change, record))
     }
 
-    /// Saves that the sequence has the content of the package.
+    /// Records in the state file that the sequence has the content of the package.
     fn complete(
         &mut self,
         info: &SequenceInfo,

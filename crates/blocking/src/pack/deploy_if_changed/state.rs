@@ -60,7 +60,7 @@ impl SeenInfo {
 }
 
 impl State {
-    /// Reads the file. A file with other content is an error, so that it is never overwritten.
+    /// Reads the file. A file that is not a state file is an error, so that it is not overwritten.
     pub(super) fn read(path: &Path) -> Result<Self, DeployError> {
         match small_file::read(path, MAX_BYTES) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),

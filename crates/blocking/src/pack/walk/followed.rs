@@ -9,7 +9,7 @@ use crate::pack::error::PackError;
 use crate::pack::links::{LOOP, MAX_LINKS, is_absolute};
 use crate::pack::write::folder_of;
 
-/// A link whose target is packed in its place. The paths contain no links.
+/// A link that was replaced by its target. The paths contain no links.
 pub(super) struct FollowedLink {
     pub(super) target: PathBuf,
     /// The folder that contains the link.
@@ -57,9 +57,8 @@ pub(super) fn follow_outside(
     }))
 }
 
-/// Returns `true` if a target, relative to `folder`, never leaves the folder `within`.
-///
-/// After unpacking, a target that leaves the folder and comes back leads to something else.
+/// Returns `true` if a target, relative to `folder`, never leaves the folder `within`. A target
+/// that leaves the folder and comes back would lead to something else on the hub.
 fn stays_within(within: &Path, folder: &Path, target: &str) -> bool {
     let depth = folder
         .strip_prefix(within)

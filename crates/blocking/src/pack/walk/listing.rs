@@ -1,4 +1,4 @@
-//! The entries of a folder, and limits for them.
+//! The entries of a folder, with limits for their number and size.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,7 +27,7 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// Counts a folder that is listed.
+    /// Counts a folder. Fails if a limit is exceeded.
     pub(super) fn add_folder(&mut self) -> Result<(), PackError> {
         self.folders += 1;
         self.check_limits()

@@ -49,7 +49,7 @@ pub(crate) fn encode_line(request: &str) -> Result<Vec<u8>, RequestError> {
 pub(crate) fn decode<D: Decode + Default>(line: &[u8]) -> Result<D::Item, ReplyError> {
     let mut decoder = D::default();
     decoder.feed(line);
-    // The line end makes an empty line an item as well.
+    // Without a line end, an empty line would not be an item.
     decoder.feed(b"\n");
     decoder.end();
     match decoder.next_item()? {

@@ -30,9 +30,9 @@ const PROBE_DELAY: Duration = Duration::from_secs(1);
 
 const UNEXPECTED_LINE: &str = "the instance wrote a line without a request";
 const OUTSTANDING: &str = "responses are outstanding";
-const LOST: &str = "an earlier call failed";
+const EARLIER_FAILURE: &str = "an earlier call failed";
 
-/// A channel of lines. A thread reads the output, and another one sends the input.
+/// A channel of lines. One thread reads the output, and another one sends the input.
 pub(crate) struct LineChannel {
     client: Client,
     id: InstanceId,
@@ -52,7 +52,7 @@ pub(crate) struct LineChannel {
     probe_at: Option<Instant>,
     format: Format,
     broken: Option<Broken>,
-    /// The channel failed for another reason than the caller's deadline or cancel token.
+    /// `true` if the channel failed for another reason than the caller's deadline or cancel token.
     failed: bool,
     /// Keeps the instance checked out of its pool.
     _hold: Option<Arc<dyn Any + Send + Sync>>,
@@ -200,7 +200,7 @@ impl LineChannel {
         self.idle.and_then(|idle| Instant::now().checked_add(idle))
     }
 
-    /// Waits for the reason that the input accepts no more data, and returns the error.
+    /// Waits for the reason why the input accepts no more data, and returns it as an error.
     fn wait_for_end(&mut self) -> Error {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
@@ -239,7 +239,7 @@ impl LineChannel {
             StreamEnd::Failed(error) => error,
             StreamEnd::Sent => self.call.failed(ErrorKind::InputEnded),
             StreamEnd::Panicked(panic) => {
-                self.broken = Some(Broken::OutOfStep(LOST));
+                self.broken = Some(Broken::OutOfStep(EARLIER_FAILURE));
                 self.failed = true;
                 resume_unwind(panic)
             }
@@ -248,7 +248,7 @@ impl LineChannel {
             ErrorKind::Ended(ended) => Broken::Ended(ended.clone()),
             ErrorKind::OutOfStep(reason) => Broken::OutOfStep(reason),
             _ if self.in_flight > 0 => Broken::OutOfStep(OUTSTANDING),
-            _ => Broken::OutOfStep(LOST),
+            _ => Broken::OutOfStep(EARLIER_FAILURE),
         });
         let by_caller = matches!(
             error.kind(),

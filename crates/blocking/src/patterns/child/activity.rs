@@ -4,17 +4,17 @@ use std::time::{Duration, Instant};
 
 use crate::support::sync::lock;
 
-/// Time without data after which a sequence counts as completed, once its output has ended and the
-/// other streams stay open. If the process dies, all streams end together.
+/// Time without data after which a sequence counts as completed, once its output has ended. If the
+/// process has died instead, its other streams end in this time.
 const SETTLE_TIME: Duration = Duration::from_millis(200);
 
 /// Interval for checking if the input makes progress.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Tracks the activity of a run. The idle timeout counts only if no stream makes progress.
+/// Tracks the activity of a run: its idle timeout expires only if no stream makes progress.
 pub(super) struct ActivityClock {
     idle: Option<Duration>,
-    /// Number of bytes of the input that were sent.
+    /// Number of input bytes sent so far.
     sent: Option<Arc<AtomicU64>>,
     state: Mutex<State>,
 }
@@ -27,15 +27,15 @@ struct State {
     sent: u64,
 }
 
-/// Progress of a run that ends when its sequence has completed.
+/// Phase of a run that ends when its sequence has completed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum RunPhase {
     /// The sequence runs.
     Running,
-    /// The output has ended. The run waits until nothing is printed for [`SETTLE_TIME`].
+    /// The output has ended. The run waits until nothing has been printed for [`SETTLE_TIME`].
     Settling,
-    /// The sequence has completed, and the client has killed its process. The streams are read
-    /// until they end or are silent.
+    /// The sequence has completed, and the client kills its process. The streams are read until
+    /// they end or are silent.
     Draining,
     /// The client has cancelled the remaining reads.
     Cancelled,
@@ -73,14 +73,14 @@ impl ActivityClock {
         self.expect_silence(if settles { SETTLE_TIME } else { Duration::ZERO });
     }
 
-    /// Records activity. Silence counts only after `time`.
+    /// Records activity. The silence is measured from `time` after now.
     pub(super) fn expect_silence(&self, time: Duration) {
         let mut state = self.state();
         state.active_at = state.active_at.max(Instant::now() + time);
     }
 
-    /// Returns the time until the silence has lasted long enough. `None` if the run does not wait
-    /// for silence.
+    /// Returns the time until the silence has lasted long enough to end the current phase. `None`
+    /// if the phase does not end with silence.
     pub(super) fn time_to_settle(&self) -> Option<Duration> {
         let state = self.state();
         let time = || state.active_at.saturating_duration_since(Instant::now());
@@ -111,7 +111,7 @@ impl ActivityClock {
 }
 
 impl State {
-    /// Returns `true` if the run waits for silence.
+    /// Returns `true` if the phase ends with silence.
     fn settles(&self) -> bool {
         matches!(self.phase, RunPhase::Settling | RunPhase::Draining)
     }

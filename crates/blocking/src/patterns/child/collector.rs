@@ -30,7 +30,7 @@ const AFTERLIFE: Duration = Duration::from_secs(12);
 /// Time that the streams of a killed process have to end. Each chunk extends it.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// Reads the streams of an instance, and sends its input, each on a thread of its own.
+/// Reads the streams of an instance and sends its input, each on a separate thread.
 pub(super) struct OutputCollector {
     sender: Sender<StreamResult>,
     receiver: Receiver<StreamResult>,
@@ -40,7 +40,8 @@ pub(super) struct OutputCollector {
 
 /// The result of a thread.
 enum StreamResult {
-    /// A stream has ended. Contains its data, and the end of the instance if that ended the stream.
+    /// A stream has ended. Contains its data, and the end of the instance if the stream reported
+    /// it.
     Complete(OutputStream, Vec<u8>, Option<Box<Ended>>),
     /// A stream or the input failed.
     Failed(Error),
@@ -61,7 +62,7 @@ impl OutputCollector {
         }
     }
 
-    /// Sends the input. If `loaded` is set, waits first until the sequence is loaded.
+    /// Sends the input. If `loaded` is set, first waits until the sequence is loaded.
     pub(super) fn send_input(
         &self,
         instance: &InstanceClient,
@@ -99,8 +100,8 @@ impl OutputCollector {
         })
     }
 
-    /// Reads the log, and keeps it if `wanted`. The receiver is notified when the instance reads
-    /// its input.
+    /// Reads the log, and keeps it if `wanted`. The returned receiver gets a message when the
+    /// sequence is loaded.
     pub(super) fn read_log(
         &mut self,
         instance: &InstanceClient,
@@ -153,8 +154,8 @@ impl OutputCollector {
             .map_err(|error| CallContext::unbuilt::<GetInstance<'_>>().failed(error))
     }
 
-    /// Waits for the next result, within the idle timeout. `None` if the run waits for silence, and
-    /// the silence has lasted long enough.
+    /// Waits for the next result, within the idle timeout. `None` if the silence has lasted long
+    /// enough to end the current phase.
     fn next(&self, instance: &InstanceClient) -> Result<Option<StreamResult>, Error> {
         loop {
             let settled = self.clock.time_to_settle();
@@ -180,8 +181,8 @@ impl OutputCollector {
         }
     }
 
-    /// Collects all streams until the instance has ended. If `reads`, the token of all reads, is
-    /// set, until the sequence has completed.
+    /// Collects all streams until the instance has ended. With `reads`, a token that cancels all
+    /// reads, collects only until the sequence has completed.
     pub(super) fn collect(
         self,
         child: &mut Child,
@@ -250,7 +251,7 @@ impl OutputCollector {
         })
     }
 
-    /// Notes that the output has ended. The other streams may stay open and silent.
+    /// Records that the output has ended. The other streams may stay open and silent.
     fn output_ended(&self, ends_when_silent: bool) {
         if ends_when_silent {
             self.clock.set_phase(RunPhase::Settling);
@@ -260,8 +261,7 @@ impl OutputCollector {
         }
     }
 
-    /// Kills the process of a sequence that has completed. Its streams end after everything that it
-    /// has printed.
+    /// Kills the process of a sequence that has completed, so that its streams end.
     fn complete(&self, instance: &InstanceClient) -> Result<Box<Ended>, Error> {
         let client = &instance.host.client;
         let ended = ended(client, instance.id())?.unwrap_or_else(|| {
@@ -270,7 +270,7 @@ impl OutputCollector {
             ended
         });
         self.clock.set_phase(RunPhase::Draining);
-        // If the kill fails, the hub ends the process.
+        // If the kill fails, the hub ends the process 10 seconds after the sequence has completed.
         let _ = kill::kill_or_detach(client, instance.id());
         // A chunk may be in transit for longer than the silence has lasted.
         self.clock.expect_silence(DRAIN_TIME);

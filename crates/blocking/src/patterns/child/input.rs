@@ -7,15 +7,15 @@ use crate::handles::instance::InstanceClient;
 use crate::handles::instance::wait::ended;
 use crate::transport::error::Phase;
 
-/// Time that the sequence has to load before the client sends the input. A hub may keep the line
-/// that reports it out of the log.
+/// Upper bound for the wait until the sequence is loaded. The client then sends the input anyway,
+/// because a hub may omit the line that reports this from the log.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time to wait for the end of an instance that has closed its input.
+/// Upper bound for the wait for the end of an instance that has closed its input.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Sends the input of a run. If `loaded` is set, waits first until it receives a message, until its
-/// sender is gone, or for [`LOAD_TIMEOUT`].
+/// Sends the input of a run. If `loaded` is set, first waits for a message, the end of its sender,
+/// or [`LOAD_TIMEOUT`].
 ///
 /// # Errors
 /// The input could not be sent, although neither the instance nor the run has ended.
@@ -35,7 +35,7 @@ pub(super) fn send(
 fn is_end_of_instance(instance: &InstanceClient, error: &Error) -> bool {
     let client = &instance.host.client;
     match error.kind() {
-        // The limits are those of the run, which reports them.
+        // The run has the same limits, and reports them itself.
         ErrorKind::Cancelled { .. } | ErrorKind::Deadline { .. } | ErrorKind::Ended(_) => true,
         ErrorKind::Transport(error) if error.phase >= Phase::Send => {
             let mut instance = instance.clone();

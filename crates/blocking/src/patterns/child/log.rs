@@ -11,7 +11,7 @@ use crate::handles::instance::InstanceClient;
 use crate::handles::instance::output::HEAD_LIMIT;
 use crate::limits::cancel::CancelToken;
 
-/// Time that the log may continue after the instance has ended. Hubs of 1.x never end it.
+/// Time to wait for the end of the log after the instance has ended. Hubs of 1.x never end it.
 const END_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Part of the log line in which the runner says that the sequence is loaded and reads its input.
@@ -35,8 +35,8 @@ impl LogReader {
     }
 }
 
-/// Opens the log of an instance. The token cancels it. `None` if the hub does not know the instance
-/// any more.
+/// Opens the log of an instance, which `token` cancels. `None` if the hub no longer knows the
+/// instance.
 pub(super) fn open(
     instance: &InstanceClient,
     token: &CancelToken,
@@ -71,7 +71,7 @@ pub(super) struct LogBuffer {
 }
 
 impl LogBuffer {
-    /// Creates a buffer. If `keep` is `false`, it forgets the data.
+    /// Creates a buffer. If `keep` is `false`, it discards the data.
     pub(super) fn new(keep: bool, loaded: Sender<()>) -> Self {
         Self {
             keep,

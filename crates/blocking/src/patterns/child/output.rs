@@ -6,7 +6,7 @@ use scramjet_client_core::{Ended, RunnerExit};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Output {
-    /// The end of the instance.
+    /// Information about the end of the instance.
     pub ended: Ended,
     /// The data that the sequence returned.
     pub output: Vec<u8>,
@@ -20,11 +20,11 @@ pub struct Output {
 }
 
 impl Output {
-    /// Returns how the instance ended, the same as `ended.exit`. A sequence that has completed
-    /// gives [`RunnerExit::Completed`].
+    /// Returns `ended.exit`: [`RunnerExit::Completed`] if the sequence has completed, and otherwise
+    /// the meaning of the exit code.
     ///
-    /// Returns `None` if the process ended otherwise and the hub does not report an exit code. Hubs
-    /// before 0.27.0 do not.
+    /// Returns `None` if the sequence has not completed and the hub reports no exit code. Hubs
+    /// before 0.27.0 never report one.
     #[must_use]
     pub fn exit(&self) -> Option<RunnerExit> {
         self.ended.exit

@@ -25,8 +25,8 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
-    /// Creates the default options: a run ends when the sequence has completed, and does not
-    /// collect the log.
+    /// Creates the default options: a run ends when the sequence has completed, without waiting for
+    /// the exit of its process, and does not collect the log.
     pub const fn new() -> Self {
         Self {
             until_exit: false,
@@ -39,14 +39,14 @@ impl RunOptions {
     ///
     /// Set it for a sequence that continues to work or print after its output has ended, for
     /// example one that returns nothing and uses timers. The hub ends the process 10 seconds after
-    /// the sequence has completed.
+    /// the output has ended.
     pub const fn until_exit(self, until_exit: bool) -> Self {
         Self { until_exit, ..self }
     }
 
     /// Sets if a run collects the log of the instance in [`Output::log`]. `false` by default.
     ///
-    /// The log contains the lines that the sequence logs, and those of the hub about the instance.
+    /// The log contains the lines of the sequence, and those of the hub about the instance.
     pub const fn log(self, log: bool) -> Self {
         Self { log, ..self }
     }
@@ -58,14 +58,14 @@ impl SequenceClient {
     ///
     /// Starts an instance (`POST /sequence/:id/start`), sends it the input, and reads `output`,
     /// `stdout` and `stderr`. The sequence has completed when its `output` has ended, its process
-    /// is still alive, and nothing was printed for 0.2 seconds. A hub would keep the process for 10
-    /// more seconds. The client kills it instead, and reads the streams to their ends. This takes
-    /// another 0.2 seconds on hubs of 1.x.
+    /// is still alive, and nothing has been printed for 0.2 seconds. A hub would keep the process
+    /// for 10 more seconds. The client kills it instead, and reads the streams to their ends. This
+    /// takes another 0.2 seconds on hubs of 1.x.
     ///
-    /// If the process dies, the run ends within three seconds, and [`Output::ended`] tells how it
-    /// died.
+    /// If the process dies, the run ends within three seconds. [`Output::ended`] contains the
+    /// reason.
     ///
-    /// If the function of the sequence returns nothing, `output` ends with the text `undefined`
+    /// If the function of the sequence returns nothing, `output` is the text `undefined`, and ends
     /// when the function returns. If the function is asynchronous, `output` ends when its promise
     /// is resolved. If timers continue after that, use [`RunOptions::until_exit`].
     ///
@@ -75,15 +75,16 @@ impl SequenceClient {
     /// its instance.
     ///
     /// # Input
-    /// A hub of 0.18 may deliver input twice that arrives before the sequence is loaded. On such a
-    /// hub, the client waits until the log says that the sequence is loaded, for up to 10 seconds.
+    /// A hub of 0.18 may deliver input twice if it arrives before the sequence is loaded. On such a
+    /// hub, the client first reads `GET /instance/:id/log` until the sequence is loaded, for up to
+    /// 10 seconds.
     ///
-    /// The input is read on a separate thread. If its reader blocks when the run ends, that thread
-    /// continues until the reader returns.
+    /// A separate thread reads the input. If the reader of the input blocks when the run ends, the
+    /// thread continues until the reader returns.
     ///
     /// # Errors
     /// The hub refused the start, a stream or the input failed, or a limit was reached. It is not
-    /// an error if the instance dies, see [`Output::exit`], or if the sequence does not read its
+    /// an error if the instance dies (see [`Output::exit`]), or if the sequence does not read its
     /// input to the end.
     ///
     /// ```no_run
@@ -126,7 +127,7 @@ impl SequenceClient {
         let limits = &mut this.host.client.options;
         let token = limits.cancel.take().unwrap_or_default().child();
         limits.cancel = Some(token.clone());
-        // Ends threads that still read or send when the run is over.
+        // Cancels threads that still read or send when the run is over.
         let token = DropGuard::new(token, |token| token.cancel());
         let instance = this.start_owned(options)?;
         // `ActivityClock` applies the idle timeout to all streams together.
@@ -150,11 +151,11 @@ impl Child {
     /// instance has ended.
     ///
     /// The hub keeps the process for 10 seconds after the sequence has completed, so this call
-    /// takes that much longer than the sequence.
+    /// takes 10 seconds longer than the sequence.
     ///
     /// # Errors
-    /// A stream failed, or a limit of the handle was reached. The client kills the instance then.
-    /// That the instance dies is not an error, see [`Output::exit`].
+    /// A stream failed, or a limit of the handle was reached. The client then kills the instance.
+    /// It is not an error if the instance dies, see [`Output::exit`].
     pub fn wait_with_output(mut self) -> Result<Output, Error> {
         OutputCollector::new(self.instance(), None).collect(&mut self, None)
     }

@@ -21,13 +21,14 @@ use crate::support::monitor::Monitor;
 use crate::support::threads;
 use crate::transport::error::Phase;
 
-/// Time that the hub has to respond after the caller's limits were reached.
+/// Upper bound for the wait for the response in the background, after the caller's limits were
+/// reached.
 const BACKGROUND_LIMIT: Duration = Duration::from_secs(20);
 
-/// An upload on a thread of its own.
+/// An upload on a separate thread.
 struct BackgroundUpload(Monitor<State>);
 
-/// Result of an upload. The outer error is a panic of the caller's reader.
+/// The result of an upload. The outer error is a panic of the caller's reader.
 type UploadResult = thread::Result<Result<SequenceClient, Error>>;
 
 enum State {

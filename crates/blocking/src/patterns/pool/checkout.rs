@@ -17,16 +17,15 @@ use crate::support::sync::lock;
 use crate::transport::error::Phase;
 
 /// Interval for checking if all instances are lost. A handle that notices the end of its instance
-/// does not wake the threads that wait for a checkout.
+/// does not wake the threads that wait for a checkout, so they poll.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// An instance of a pool for exclusive use. Made by [`InstancePool::checkout`].
 ///
-/// Dereferences to [`InstanceClient`]. Dropping it returns the instance to the pool. If the
-/// instance has ended by then, the pool replaces it, provided that
-/// [`PoolOptions::replace`](crate::PoolOptions::replace) is set. A [`Channel`](crate::Channel) that
-/// was opened through it keeps the instance checked out until the channel is dropped. Other streams
-/// do not.
+/// Dereferences to [`InstanceClient`]. Dropping it returns the instance to the pool. A
+/// [`Channel`](crate::Channel) that was opened through it keeps the instance checked out until the
+/// channel is dropped, too. Other streams do not. If the instance has ended and
+/// [`PoolOptions::replace`](crate::PoolOptions::replace) is set, the pool replaces it.
 ///
 /// ```no_run
 /// # use scramjet_client_blocking::{Error, InstancePool};
@@ -77,13 +76,14 @@ impl InstancePool {
     /// Waits for an available instance and reserves it. Until the [`Checkout`] is dropped,
     /// [`next`](Self::next) and other checkouts do not return the instance.
     ///
-    /// Handles that [`next`](Self::next) returned earlier continue to work. Waits without a limit,
-    /// unless the handle of the pool's first sequence has a deadline or a cancel token.
+    /// Handles that [`next`](Self::next) returned earlier continue to work. The deadline and the
+    /// cancel token of the first sequence's handle limit the wait. There is no limit by default.
     ///
     /// # Errors
-    /// [`ErrorKind::NoInstance`] at once if no instance is alive, and the pool does not replace
-    /// instances or its last attempt to do so failed. In the second case, the error contains that
-    /// of the attempt. [`ErrorKind::Deadline`] or [`ErrorKind::Cancelled`] if a limit was reached.
+    /// - [`ErrorKind::NoInstance`] if all instances have ended, and
+    ///   [`PoolOptions::replace`](crate::PoolOptions::replace) is not set or the last replacement
+    ///   failed. In the latter case, it contains the error of the replacement.
+    /// - [`ErrorKind::Deadline`] or [`ErrorKind::Cancelled`] if a limit was reached.
     pub fn checkout(&self) -> Result<Checkout, Error> {
         let options = self.shared.limits();
         wait_for_checkout(&self.shared, &options)

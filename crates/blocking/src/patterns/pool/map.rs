@@ -30,8 +30,12 @@ use crate::transport::error::Phase;
 /// An iterator over the results of jobs, each with the index of its job, from 0. Made by
 /// [`InstancePool::map`].
 ///
-/// Each job has exactly one result: a value or an error. Dropping the iterator cancels all jobs in
-/// progress. The pool does not use an instance again that still had to respond to one.
+/// Each job has exactly one result: a value or an error. After a deadline or a cancellation, the
+/// client takes no more jobs. The unfinished jobs fail. If the jobs had not ended, there is one
+/// more error, with the index of the next job. Then the iterator ends.
+///
+/// Dropping the iterator cancels all jobs in progress. The pool does not use an instance again if
+/// its response to a job is outstanding.
 ///
 /// # Panics
 /// If the iterator of the jobs, the progress callback or the decoding panics,
@@ -48,11 +52,13 @@ impl InstancePool {
     /// job is a line of JSON, and so is each response. [`Channel`](crate::Channel) describes what
     /// the sequence must do.
     ///
-    /// One thread takes the jobs from the iterator, which may block without delaying results. Jobs
-    /// whose results you have not taken yet are limited to four times the number that the instances
-    /// work on: one for each instance, or the depth of [`MapOptions::pipelined`]. Also, there is a
-    /// thread for each instance of the pool. It [checks out](Self::checkout) an instance, opens a
-    /// channel, and uses both as long as there are jobs.
+    /// A separate thread takes the jobs from the iterator, which may therefore block without
+    /// delaying results. The thread pauses while it is `4 × instances × depth` jobs ahead of the
+    /// results that you have taken. The depth is 1, or the value of [`MapOptions::pipelined`].
+    ///
+    /// In addition, there is one thread for each instance of the pool. It
+    /// [checks out](Self::checkout) an instance, opens a channel, and keeps both as long as there
+    /// are jobs.
     ///
     /// The deadline and the cancel token of the first sequence's handle apply to the whole map. The
     /// idle timeout of a sequence's handle applies to each response of its instances.
@@ -63,7 +69,8 @@ impl InstancePool {
     /// both block forever. Take all results of the first map before you start the second one.
     ///
     /// # Errors
-    /// [`ErrorKind::Thread`] if a thread could not be created.
+    /// [`ErrorKind::Thread`] if a thread could not be created. [`ErrorKind::Deadline`] or
+    /// [`ErrorKind::Cancelled`] if a limit was already reached.
     ///
     /// If a job fails, its result is the error of the attempt, or [`ErrorKind::Attempts`] after
     /// several attempts. In particular:

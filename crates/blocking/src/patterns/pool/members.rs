@@ -41,8 +41,8 @@ pub(super) struct Member {
     pub(super) instance: InstanceClient,
     /// Shared with the handles of the instance. It ends when the instance has ended or was evicted.
     pub(super) life: Life,
-    /// A thread has claimed the right to kill the instance, or it has ended. Not set when the
-    /// instance is evicted, because it may still be running.
+    /// `true` if a thread has claimed the right to kill the instance, or the instance has ended.
+    /// Stays `false` when the instance is evicted, because it may still be running.
     pub(super) claimed: AtomicBool,
     pub(super) checked_out: AtomicBool,
 }
@@ -108,7 +108,7 @@ impl Shared {
             .map(Slot::member)
     }
 
-    /// Returns the limits of a call to the pool that begins now.
+    /// Returns the limits of the first sequence's handle, for a call to the pool that begins now.
     pub(super) fn limits(&self) -> CallOptions {
         let first = self.sequences.first();
         first.map_or_else(CallOptions::default, |sequence| {

@@ -2,9 +2,7 @@ use std::fmt;
 
 use crate::patterns::start::Readiness;
 
-/// Options for an [`InstancePool`](crate::InstancePool).
-///
-/// [`start`](Self::start) starts the pool and shows an example.
+/// Options for an [`InstancePool`](crate::InstancePool). See [`start`](Self::start) for an example.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct PoolOptions {
@@ -19,21 +17,21 @@ pub struct PoolOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Placement {
-    /// Each hub in turn.
+    /// Each hub in turn. A replacement starts on the same hub as the instance that it replaces.
     #[default]
     RoundRobin,
-    /// The hub with the least load. If loads are equal, the one with the fewest instances of the
+    /// The hub with the least load. If loads are equal, the hub with the fewest instances of the
     /// pool.
     ///
-    /// The client sends `GET /load-check` to each hub before each start, and leaves out hubs that
-    /// do not respond within 5 seconds. Use it only for hubs of one generation, because 0.18 and
-    /// 1.x measure load differently.
+    /// Before each start, the client sends `GET /load-check` to one hub after another. It leaves
+    /// out hubs that fail or do not respond within 5 seconds. Do not mix hubs of 0.18 and 1.x,
+    /// because they measure load differently.
     LeastLoaded,
 }
 
 impl PoolOptions {
-    /// Creates options for a pool of `count` instances: they start one after another, round robin
-    /// over the hubs, and are not replaced.
+    /// Creates options for a pool of `count` instances. By default, they start one after another,
+    /// round robin over the hubs, and are not replaced when they end.
     pub fn new(count: usize) -> Self {
         Self {
             count,
@@ -60,11 +58,13 @@ impl PoolOptions {
     }
 
     /// Sets if the pool starts another instance when one has ended. `false` by default.
+    ///
+    /// If the start fails, the pool retries after a second.
     pub fn replace(self, replace: bool) -> Self {
         Self { replace, ..self }
     }
 
-    /// Sets the rule for choosing one of several hubs. [`Placement::RoundRobin`] by default.
+    /// Sets the rule for choosing a hub if there are several. [`Placement::RoundRobin`] by default.
     pub fn placement(self, placement: Placement) -> Self {
         Self { placement, ..self }
     }

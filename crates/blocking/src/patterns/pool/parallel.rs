@@ -14,7 +14,7 @@ const MAX_WORKERS: usize = 32;
 /// Calls a function for each instance on several threads. Returns the results in order.
 ///
 /// # Errors
-/// The first panic. The function was called for all instances.
+/// The first panic, after the function was called for all instances.
 pub(super) fn for_all<T: Send>(
     instances: Vec<InstanceClient>,
     act: impl Fn(InstanceClient) -> T + Sync,

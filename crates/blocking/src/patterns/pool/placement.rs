@@ -14,8 +14,8 @@ use crate::patterns::pool::options::{Placement, PoolOptions};
 const LOAD_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl PoolOptions {
-    /// Chooses the sequence on whose hub the instance with this index is started. `pick` chooses
-    /// one of the sequences whose hubs have reported their load.
+    /// Chooses the sequence, and so the hub, for the instance with this index. For
+    /// [`Placement::LeastLoaded`], `pick` chooses among the hubs that have reported their load.
     pub(super) fn choose<'a>(
         &self,
         sequences: &'a [SequenceClient],
@@ -47,7 +47,7 @@ pub(super) fn no_sequence() -> RequestError {
     RequestError::option("sequences", "at least one sequence is required")
 }
 
-/// Returns the limits for an instance of the pool: those of the sequence's handle on the same hub.
+/// Returns the limits for an instance of the pool: those of the handle of the sequence on its hub.
 pub(super) fn limits_of(sequences: &[SequenceClient], instance: &InstanceClient) -> CallOptions {
     let hub = instance.host().base_url();
     sequences

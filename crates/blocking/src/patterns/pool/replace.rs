@@ -65,8 +65,8 @@ fn successor(
     member: &Member,
 ) -> Result<Member, Error> {
     if !member.claimed.load(Ordering::Relaxed) {
-        // An evicted instance may still run. If the pool is closed meanwhile, it does not wait for
-        // this kill, because it kills unclaimed instances itself.
+        // An evicted instance may still run. Closing the pool does not wait for this kill, because
+        // it kills unclaimed instances again.
         let client = &member.instance.host.client;
         kill::kill_unless(&pool.closed, client, member.instance.id())?;
         member.claimed.store(true, Ordering::Relaxed);

@@ -17,7 +17,7 @@ impl Signal {
         *self.0.lock()
     }
 
-    /// Waits for a notification after `count` was read, or until a time.
+    /// Waits until there is another notification since `count` was read, or until a time.
     pub(super) fn wait(&self, count: u64, until: Instant) {
         let mut current = self.0.lock();
         while *current == count && Instant::now() < until {

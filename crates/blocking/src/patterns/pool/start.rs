@@ -28,17 +28,20 @@ impl PoolOptions {
     /// Starts the pool, and returns when all its instances have started or are
     /// [ready](Self::readiness).
     ///
-    /// For several hubs, upload the package to each and pass all sequences. The function `start`
-    /// returns the options for an instance. Its argument is the index of the instance, from 0. The
-    /// pool calls it again for replacements.
+    /// To use several hubs, upload the package to each, and pass all sequences. The function
+    /// `start` returns the options for an instance. Its argument is the index of the instance, from
+    /// 0. A replacement gets the index of the instance that it replaces.
     ///
     /// The limits of the first sequence's handle apply to the start as a whole. Later calls to an
     /// instance use the limits of the handle for its hub.
     ///
     /// # Errors
-    /// [`ErrorKind::Request`] if there is no sequence, [`ErrorKind::Thread`] if a thread could not
-    /// be created, and otherwise the first error of starting an instance. The client then kills the
-    /// instances that it has started. It does the same if `start` panics.
+    /// - [`ErrorKind::Request`] if there is no sequence.
+    /// - [`ErrorKind::Thread`] if a thread could not be created.
+    /// - Otherwise the first error of starting an instance.
+    ///
+    /// After an error, the client kills the instances that it has started. It does the same if
+    /// `start` panics.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -136,7 +139,7 @@ impl PoolOptions {
                 }
             }
         };
-        // The same if the caller's transport panics.
+        // If the caller's transport panics, the other instances must be killed as well.
         if let Err(panic) = threads::share(self.concurrency.min(self.count), work) {
             lock().failure.get_or_insert(Failure::Panic(panic));
         }

@@ -12,7 +12,7 @@ use crate::support::panics::ignore_panic;
 /// Interval for checking which instances are alive.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Time that a hub has to list its instances. After that, the client sends the next request.
+/// Timeout for listing the instances of a hub.
 const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Marks instances on a hub as lost when they have ended, until the pool is closed.
@@ -34,7 +34,7 @@ fn check(pool: &Shared, host: &HostClient) {
         .filter(|member| member.instance.host().base_url() == host.base_url())
     {
         if !alive.contains(member.instance.id()) {
-            // It has ended, so nobody has to kill it.
+            // Claimed, because an instance that has ended need not be killed.
             let _ = member.claim();
             pool.lost.notify();
             pool.available.notify();

@@ -11,7 +11,8 @@ use crate::patterns::channel::lines::LineChannel;
 use crate::patterns::channel::lines::state::{State, StreamEnd};
 use crate::support::threads;
 
-/// Time without data before the first request, so that earlier lines are noticed.
+/// Minimum time between the start of reading and the first request, in which earlier lines of the
+/// instance are noticed.
 const QUIET_TIME: Duration = Duration::from_millis(10);
 
 /// Upper bound for a probe of the input.
@@ -85,7 +86,7 @@ impl LineChannel {
                 shared.change(|state| state.input.get_or_insert(end).0);
             }
         };
-        // Without a thread, only the limits of the caller end the wait.
+        // If the thread cannot be created, only the caller's limits end the wait.
         let _ = threads::start("scramjet-probe", work);
     }
 }

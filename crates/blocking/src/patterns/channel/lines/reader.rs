@@ -13,7 +13,7 @@ use crate::patterns::channel::codec::Format;
 use crate::patterns::channel::lines::state::{State, StreamEnd};
 use crate::support::monitor::Monitor;
 
-/// Upper bound for the requests that find out how an instance has ended.
+/// Timeout for finding out how an instance has ended.
 const STATE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Reads responses until the output ends, or a line arrives without a request.
@@ -31,8 +31,8 @@ pub(super) fn read(
             Ok(read) => read,
             Err(error) => return Some(StreamEnd::Failed(explain_loss(client, id, error))),
         };
-        // The decoder does not learn of the end of the output: a last line without a line end is
-        // incomplete, because the instance died while it wrote the line.
+        // `end` is never called on the decoder, so it ignores a last line without a line end. Such
+        // a line is incomplete, because the instance died while it wrote the line.
         decoder.feed(buf.get(..read).unwrap_or_default());
         let mut lines = Vec::new();
         loop {

@@ -7,7 +7,8 @@ use scramjet_client_core::ReplyError;
 
 use crate::error::Error;
 
-/// Time that the output has to tell the reason if the input fails or ends first.
+/// Time to wait for the end of the output after the input has ended or failed. The output usually
+/// reports the reason.
 const REASON_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Minimum time to wait for a second response to the first request on a hub of 0.18.
@@ -41,7 +42,7 @@ pub(super) enum StreamEnd {
 }
 
 impl StreamEnd {
-    /// Runs the work of a thread. A panic is an end as well.
+    /// Runs the work of a thread, and catches a panic.
     pub(super) fn of(work: impl FnOnce() -> Option<Self>) -> Option<Self> {
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Some(Self::Panicked(panic)))
     }

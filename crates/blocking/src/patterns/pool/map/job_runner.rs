@@ -17,8 +17,8 @@ use crate::patterns::pool::members::Shared;
 use crate::support::monitor::Monitor;
 use crate::support::sync::lock;
 
-/// Upper bound for the number of jobs that are taken from the iterator before their results are
-/// handed out, as a multiple of the jobs that all instances together can have.
+/// Upper bound for the number of jobs without a handed-out result, as a multiple of the jobs that
+/// all instances together can have.
 const WINDOW: usize = 4;
 
 /// Runs the jobs of a map. All its threads share it.
@@ -66,7 +66,7 @@ pub(super) struct State<R> {
     pub(super) stopped: bool,
     /// Number of threads that run jobs.
     pub(super) workers: usize,
-    /// Set when the last worker has no instance. Contains the error of the pool, if there is one.
+    /// Set when the last worker has no instance. Contains the reason, if it is known.
     pub(super) no_instance: Option<Option<Arc<Error>>>,
     /// First panic of the caller's code.
     pub(super) panic: Option<Box<dyn Any + Send>>,
@@ -182,7 +182,7 @@ impl<R> JobRunner<R> {
         }
     }
 
-    /// Stops all work early, with the panic that is the reason.
+    /// Stops all work early. `panic` is the reason if the caller's code panicked.
     pub(super) fn stop(&self, panic: Option<Box<dyn Any + Send>>) {
         self.change(|state| {
             if state.stopped {

@@ -39,18 +39,18 @@ impl MapOptions {
         Self::default()
     }
 
-    /// Sets how often a job is tried in total, each time on another instance. 2 by default.
+    /// Sets the maximum number of attempts for a job, each on another instance. 2 by default.
     ///
-    /// The client retries a job if the instance ends, the connection is lost, or no response comes
-    /// within the idle timeout. An instance may have executed the job before that. Use 1 for jobs
-    /// that must not run twice.
+    /// The client retries a job if the instance ends, the connection is lost, or no response
+    /// arrives within the idle timeout. The instance may have executed the job nevertheless. Use 1
+    /// for jobs that must not run twice.
     pub fn max_attempts(mut self, attempts: usize) -> Self {
         self.max_attempts = Some(attempts.max(1));
         self
     }
 
-    /// Sets how many jobs an instance gets before it responds to the first of them. 1 by default.
-    /// More is faster if jobs are short.
+    /// Sets the number of jobs that an instance gets before it responds to the first of them. 1 by
+    /// default. A higher number is faster if jobs are short.
     ///
     /// If an instance ends, only its oldest job counts an attempt. The client always retries the
     /// others.
@@ -59,13 +59,13 @@ impl MapOptions {
         self
     }
 
-    /// Sets if the results come in the order of the jobs. `false` by default: results come as they
-    /// arrive.
+    /// Sets if the results come in the order of the jobs. `false` by default: each result comes as
+    /// soon as it arrives.
     pub fn in_order(self, in_order: bool) -> Self {
         Self { in_order, ..self }
     }
 
-    /// Calls a function after each job. The calls come from any thread, but never two at a time.
+    /// Calls a function after each job, from any thread of the map, but never concurrently.
     pub fn on_progress(mut self, callback: impl FnMut(&MapProgress) + Send + 'static) -> Self {
         self.on_progress = Some(Box::new(callback));
         self

@@ -143,10 +143,10 @@ impl<R> JobRunner<R> {
         let _ = channel.map(LineChannel::finish);
     }
 
-    /// Returns the jobs of an instance that has failed to the queue. The error counts as an attempt
-    /// of the oldest job, because the instance had to respond to that one next.
+    /// Puts the jobs of a failed instance back into the queue. The error counts as an attempt of
+    /// the oldest job, because the instance had to respond to that one next.
     fn requeue(&self, instance: &InstanceClient, mut jobs: VecDeque<Job>, error: Error) {
-        // Another instance would not help against these.
+        // These errors would be the same with another instance.
         let is_retryable = !matches!(
             error.kind(),
             ErrorKind::Cancelled { .. } | ErrorKind::Deadline { .. } | ErrorKind::Thread(_)
