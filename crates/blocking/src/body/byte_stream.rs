@@ -18,8 +18,9 @@ use crate::error::Error;
 /// [`Error`], and further reads fail as well. After an idle timeout, the stream can be read again.
 ///
 /// After an uncaught exception, a hub of 1.x keeps the streams of the instance open for 195
-/// seconds. The streams of a [`Child`](crate::Child) and of
-/// [`stream_until_ended`](crate::InstanceClient::stream_until_ended) end with the instance.
+/// seconds. Streams of a [`Child`](crate::Child) and of
+/// [`stream_until_ended`](crate::InstanceClient::stream_until_ended) instead fail within three
+/// seconds with [`ErrorKind::Ended`](crate::ErrorKind::Ended).
 ///
 /// [`lines`](Self::lines) and [`json_lines`](Self::json_lines) return iterators. Dropping the
 /// stream closes the connection.

@@ -32,7 +32,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// UTF-8 text. The sequence receives a string for each chunk, not for each line.
+    /// Sends UTF-8 text. The sequence receives a string for each chunk, not for each line.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
         Self {
@@ -42,7 +42,7 @@ impl Input {
         }
     }
 
-    /// Bytes. Hubs of 0.18 replace bytes that are not UTF-8 by U+FFFD.
+    /// Sends bytes. Hubs of 0.18 replace bytes that are not UTF-8 by U+FFFD.
     #[must_use]
     pub fn bytes(bytes: impl Into<Upload>) -> Self {
         Self {
@@ -52,8 +52,8 @@ impl Input {
         }
     }
 
-    /// JSON lines. A line `null` is an error, because hubs would end the input there and drop the
-    /// rest. Data in memory is checked before anything is sent, other data while it is sent.
+    /// Sends JSON lines. A line `null` is an error, because hubs would end the input there and drop
+    /// the rest. Data in memory is checked before anything is sent, other data while it is sent.
     #[must_use]
     pub fn ndjson(lines: impl Into<Upload>) -> Self {
         Self {
@@ -82,7 +82,7 @@ impl Input {
         }
     }
 
-    /// Returns the data. JSON lines are checked for `null`.
+    /// Returns the data, with a check for lines `null` if it is JSON lines.
     pub(crate) fn into_upload(self) -> Upload {
         if self.content_type.is_ndjson() {
             self.upload.without_null_lines()

@@ -223,7 +223,7 @@ impl<D: Decode> fmt::Debug for Follow<D> {
 /// |---|---|---|
 /// | since 0.27.0, all instances | 1 | `GET version` after 15 seconds of silence |
 /// | since 0.27.0, given instances | 1 | `GET instances` each second |
-/// | before | 1 for each running instance | `GET instances` each second |
+/// | before 0.27.0 | 1 for each running instance | `GET instances` each second |
 ///
 /// On hubs before 0.27.0, new instances are found within a second. Instances with a shorter life
 /// may be missed.

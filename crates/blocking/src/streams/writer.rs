@@ -31,7 +31,7 @@ pub struct WriteOptions {
 }
 
 impl WriteOptions {
-    /// Options for data of this type. A standard input accepts every type.
+    /// Creates options for data of this type. A standard input accepts every type.
     pub const fn new(content_type: ContentType) -> Self {
         Self {
             content_type,
@@ -133,8 +133,9 @@ impl StreamWriter {
         }
     }
 
-    /// Closes the connection before the end of the request. The input stays open, so another writer
-    /// can continue. The instance may have received the data that was sent.
+    /// Closes the connection before the end of the request, and waits at most 5 seconds for that.
+    /// The input stays open, so another writer can continue. The instance may have received the
+    /// data that was sent.
     pub fn abort(mut self) {
         if let Some(pipe) = self.pipe.take() {
             pipe.abort();

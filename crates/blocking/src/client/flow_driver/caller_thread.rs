@@ -9,7 +9,7 @@ use http::response::Parts;
 use scramjet_client_core::flow::ExchangeId;
 
 use crate::call::context::CallContext;
-use crate::client::flow_driver::exchange::FailedExchange;
+use crate::error::Error;
 use crate::limits::cancel::CancelToken;
 use crate::support::sync::lock;
 
@@ -26,7 +26,7 @@ pub(super) enum Event {
     Body(Vec<u8>),
     /// The end of the body.
     End,
-    Failed(FailedExchange),
+    Failed(Box<(CallContext, Error)>),
     /// The observer or the transport has panicked.
     Panicked(Box<dyn Any + marker::Send>),
 }
