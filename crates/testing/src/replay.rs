@@ -201,7 +201,7 @@ impl Replay {
     /// If a request differed from its recording, or a recorded request did not come.
     #[track_caller]
     pub fn assert_done(&self) {
-        self.state().assert_done();
+        self.shared.assert_done();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -219,7 +219,7 @@ impl Script {
     /// - If a [`ResponseHandle`] was dropped before the answer ended.
     #[track_caller]
     pub fn assert_done(&self) {
-        self.state().assert_done();
+        self.shared.assert_done();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -154,7 +154,8 @@ impl SequenceClient {
     /// Deletes the sequence if it is not in use (`DELETE /sequence/:id`).
     ///
     /// A sequence with a running instance is in use. On hubs of 1.x, it remains in use for 15
-    /// seconds after the end of its last instance.
+    /// seconds after the end of its last instance, but a hub of 1.x also deletes a sequence with
+    /// running instances if another instance of it has ended more than 15 seconds ago.
     ///
     /// # Errors
     /// - [`is_conflict`](Error::is_conflict) if the sequence is in use.

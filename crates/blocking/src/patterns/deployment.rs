@@ -107,7 +107,7 @@ impl Deployment {
     /// as deleted.
     ///
     /// A hub of 0.18 takes up to half a second, or 11 seconds if a process does not react to the
-    /// kill. A hub of 1.x refuses to delete a sequence for 16 seconds after its last instance has
+    /// kill. A hub of 1.x refuses to delete a sequence for 15 seconds after its last instance has
     /// ended. If there was an instance in this time, the call leaves the deletion to the hub, and
     /// returns [`Deleted::HandedOver`] after some 50 milliseconds, or longer if the hub is far
     /// away. If the hub does not respond, the call fails after at most a minute.

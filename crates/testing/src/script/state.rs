@@ -111,27 +111,30 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        // A test that already panics has its own reason.
-        if !thread::panicking() {
-            self.state().assert_done();
-        }
-    }
-}
-
-impl State {
+impl Shared {
     /// Panics if anything went wrong. Later calls do nothing.
     #[track_caller]
-    pub(super) fn assert_done(&mut self) {
-        let problems = self.finish();
+    pub(super) fn assert_done(&self) {
+        // Not under the lock: a panic hook may use it.
+        let problems = self.state().finish();
         assert!(
             problems.is_empty(),
             "the script did not go as planned\n{}",
             problems.join("\n")
         );
     }
+}
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // A test that already panics has its own reason.
+        if !thread::panicking() {
+            self.assert_done();
+        }
+    }
+}
+
+impl State {
     /// Returns the problems of the test. Later calls return none.
     fn finish(&mut self) -> Vec<String> {
         if std::mem::replace(&mut self.finished, true) {
