@@ -15,7 +15,7 @@ use hyper::body::Bytes;
 use hyper::ext::ReasonPhrase;
 use reqwest::{Body, Client, Response, redirect};
 use scramjet_client_core::flow::{
-    self, Command, DeleteByForce, ExchangeId, Flow, FlowError, Follow, Followed, Input, Progress,
+    self, Command, DeleteByForce, Delivery, ExchangeId, Flow, FlowError, Follow, Followed, Input,
     Readiness, StartUntilReady,
 };
 use scramjet_client_core::http::{HeaderMap, Request, StatusCode};
@@ -244,7 +244,7 @@ enum ExchangeEvent {
     Body(Bytes),
     End,
     /// The error is `None` if the exchange timed out.
-    Failed(Progress, Option<reqwest::Error>),
+    Failed(Delivery, Option<reqwest::Error>),
 }
 
 impl<F, T> Driver<F>
@@ -310,9 +310,9 @@ where
             },
             ExchangeEvent::Body(bytes) => Input::Body { id, bytes },
             ExchangeEvent::End => Input::End { id },
-            ExchangeEvent::Failed(progress, _) => Input::Failed {
+            ExchangeEvent::Failed(delivery, _) => Input::Failed {
                 id,
-                progress: *progress,
+                delivery: *delivery,
                 transient: true,
             },
         };
@@ -343,13 +343,13 @@ fn exchange(client: Client, send: flow::Send) -> impl Stream<Item = ExchangeEven
             stream::iter([head]).chain(body(response, ends)).boxed()
         }
         Ok(Err(error)) => {
-            let progress = match error.is_connect() {
-                true => Progress::NothingSent,
-                false => Progress::MayBeReceived,
+            let delivery = match error.is_connect() {
+                true => Delivery::NothingSent,
+                false => Delivery::MayBeReceived,
             };
-            stream::iter([ExchangeEvent::Failed(progress, Some(error))]).boxed()
+            stream::iter([ExchangeEvent::Failed(delivery, Some(error))]).boxed()
         }
-        Err(_) => stream::iter([ExchangeEvent::Failed(Progress::MayBeReceived, None)]).boxed(),
+        Err(_) => stream::iter([ExchangeEvent::Failed(Delivery::MayBeReceived, None)]).boxed(),
     })
 }
 
@@ -359,8 +359,8 @@ fn body(response: Response, ends: Instant) -> impl Stream<Item = ExchangeEvent> 
         Some(match timeout_at(ends, response.chunk()).await {
             Ok(Ok(Some(bytes))) => (ExchangeEvent::Body(bytes), Some(response)),
             Ok(Ok(None)) => (ExchangeEvent::End, None),
-            Ok(Err(error)) => (ExchangeEvent::Failed(Progress::Answered, Some(error)), None),
-            Err(_) => (ExchangeEvent::Failed(Progress::Answered, None), None),
+            Ok(Err(error)) => (ExchangeEvent::Failed(Delivery::Answered, Some(error)), None),
+            Err(_) => (ExchangeEvent::Failed(Delivery::Answered, None), None),
         })
     })
 }

@@ -156,8 +156,8 @@ pub enum Input<'a> {
     Failed {
         /// The exchange.
         id: ExchangeId,
-        /// The progress before the failure.
-        progress: Progress,
+        /// How far the exchange got before the failure.
+        delivery: Delivery,
         /// `true` if the same request may succeed later. An untrusted certificate, for example, is
         /// a permanent failure.
         transient: bool,
@@ -177,9 +177,9 @@ impl Input<'_> {
     }
 }
 
-/// The progress of an exchange before it failed.
+/// The point at which an exchange failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Progress {
+pub enum Delivery {
     /// The hub has received nothing of the request.
     NothingSent,
     /// The hub may have received and processed the request.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use crate::body::null_line_guard::NullLineGuard;
 use crate::body::progress::{Progress, Reporter};
 use crate::body::upload::reader::{Counters, UploadReader};
-use crate::body::upload::source::{Source, bytes_left, check_gzip};
+use crate::body::upload::source::{UploadSource, bytes_left, check_gzip};
 use crate::body::user_reader::UserReader;
 use crate::limits::call_limits::CallLimits;
 
@@ -25,7 +25,7 @@ use crate::limits::call_limits::CallLimits;
 /// let upload = Upload::from(vec![0x1f, 0x8b]);
 /// ```
 pub struct Upload {
-    source: Source,
+    source: UploadSource,
     check: Check,
     expects_continue: bool,
     reporter: Reporter,
@@ -43,7 +43,7 @@ enum Check {
 }
 
 impl Upload {
-    fn new(source: Source) -> Self {
+    fn new(source: UploadSource) -> Self {
         Self {
             source,
             check: Check::Nothing,
@@ -56,13 +56,13 @@ impl Upload {
     /// Uploads bytes from memory.
     #[must_use]
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
-        Self::new(Source::Bytes(bytes.into()))
+        Self::new(UploadSource::Bytes(bytes.into()))
     }
 
     /// Uploads the content of a file. The call opens it before it connects.
     #[must_use]
     pub fn path(path: impl AsRef<Path>) -> Self {
-        Self::new(Source::Path(path.as_ref().to_owned()))
+        Self::new(UploadSource::Path(path.as_ref().to_owned()))
     }
 
     /// Uploads an open file from its current position to its current end. Pipes and devices are
@@ -70,20 +70,26 @@ impl Upload {
     #[must_use]
     pub fn file(mut file: File) -> Self {
         let length = bytes_left(&mut file);
-        Self::new(Source::Reader(UserReader::new(Box::new(file)), length))
+        Self::new(UploadSource::Reader(
+            UserReader::new(Box::new(file)),
+            length,
+        ))
     }
 
     /// Uploads the data of a reader with chunked encoding. Each `read` is sent without delay.
     #[must_use]
     pub fn reader(reader: impl Read + Send + 'static) -> Self {
-        Self::new(Source::Reader(UserReader::new(Box::new(reader)), None))
+        Self::new(UploadSource::Reader(
+            UserReader::new(Box::new(reader)),
+            None,
+        ))
     }
 
     /// Uploads `length` bytes from a reader. If it has fewer, the upload fails. If it has more, the
     /// rest is not read.
     #[must_use]
     pub fn sized_reader(reader: impl Read + Send + 'static, length: u64) -> Self {
-        Self::new(Source::Reader(
+        Self::new(UploadSource::Reader(
             UserReader::new(Box::new(reader)),
             Some(length),
         ))
@@ -161,7 +167,7 @@ impl Upload {
 
     /// Opens the data for a call with these limits.
     pub(crate) fn open(self, limits: &CallLimits) -> io::Result<UploadReader> {
-        if let (Check::NullLines, Source::Bytes(bytes)) = (self.check, &self.source) {
+        if let (Check::NullLines, UploadSource::Bytes(bytes)) = (self.check, &self.source) {
             // Checks data in memory before anything is sent.
             io::copy(&mut NullLineGuard::new(&**bytes), &mut io::sink())?;
         }
@@ -188,10 +194,10 @@ impl Upload {
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
-            Source::Bytes(bytes) => write!(f, "Upload({} bytes)", bytes.len()),
-            Source::Path(path) => write!(f, "Upload({})", path.display()),
-            Source::Reader(_, Some(length)) => write!(f, "Upload(reader of {length} bytes)"),
-            Source::Reader(_, None) => f.write_str("Upload(reader)"),
+            UploadSource::Bytes(bytes) => write!(f, "Upload({} bytes)", bytes.len()),
+            UploadSource::Path(path) => write!(f, "Upload({})", path.display()),
+            UploadSource::Reader(_, Some(length)) => write!(f, "Upload(reader of {length} bytes)"),
+            UploadSource::Reader(_, None) => f.write_str("Upload(reader)"),
         }
     }
 }

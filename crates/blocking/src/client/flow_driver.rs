@@ -10,12 +10,12 @@ use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
 use http::Method;
-use scramjet_client_core::flow::{Command, ExchangeId, Flow, FlowError, Input, Progress, Send};
+use scramjet_client_core::flow::{Command, Delivery, ExchangeId, Flow, FlowError, Input, Send};
 
 use crate::call::context::CallContext;
 use crate::client::Client;
-use crate::client::flow_driver::caller_thread::{CallerRequest, Event, Message};
-use crate::client::flow_driver::exchange::{Part, exchange, head_input, progress};
+use crate::client::flow_driver::caller_thread::{CallerRequest, ExchangeEvent, Message};
+use crate::client::flow_driver::exchange::{Part, delivery, exchange, head_input};
 use crate::client::flow_driver::exchanges::Exchanges;
 use crate::error::Error;
 use crate::limits::call_limits::{CallLimits, StopReason};
@@ -182,7 +182,7 @@ where
         let stopped = interrupted || self.exchanges.call.limits.check().is_err();
         match copy {
             // On this thread, a stream that never pauses would interrupt the request each time.
-            Some(copy) if stopped && progress(&error) < Progress::Answered => {
+            Some(copy) if stopped && delivery(&error) < Delivery::Answered => {
                 self.exchanges.send_on_thread(copy)
             }
             _ => {
@@ -196,29 +196,29 @@ where
     fn process(&mut self, message: Message) {
         let (id, event) = match message {
             Message::Exchange(id, event) if self.exchanges.is_open(id) => (id, event),
-            Message::Exchange(_, Event::Panicked(panic)) => return forget(panic),
+            Message::Exchange(_, ExchangeEvent::Panicked(panic)) => return forget(panic),
             Message::Exchange(..) | Message::Wake => return,
         };
         match event {
-            Event::Head(head) => {
+            ExchangeEvent::Head(head) => {
                 let (call, head) = *head;
                 self.exchanges.head_received(id, call);
                 self.handle(head_input(id, &head));
             }
-            Event::Body(bytes) => {
+            ExchangeEvent::Body(bytes) => {
                 self.exchanges.quiet_since = Instant::now();
                 self.handle(Input::Body { id, bytes: &bytes });
             }
-            Event::End => {
+            ExchangeEvent::End => {
                 if let Some(call) = self.exchanges.close(id) {
                     self.completed(id, call);
                 }
             }
-            Event::Failed(failed) => {
+            ExchangeEvent::Failed(failed) => {
                 let (call, error) = *failed;
                 self.failed(id, call, error);
             }
-            Event::Panicked(panic) => resume_unwind(panic),
+            ExchangeEvent::Panicked(panic) => resume_unwind(panic),
         }
     }
 
@@ -228,11 +228,11 @@ where
     }
 
     fn failed(&mut self, id: ExchangeId, call: CallContext, error: Error) {
-        let (progress, transient) = (progress(&error), error.may_be_transient());
+        let (delivery, transient) = (delivery(&error), error.may_be_transient());
         self.exchanges.finish(id, call, Some(error));
         self.handle(Input::Failed {
             id,
-            progress,
+            delivery,
             transient,
         });
     }

@@ -13,7 +13,7 @@ use flate2::{Compression, GzBuilder};
 use super::entry::EntryKind;
 use super::error::PackError;
 use super::manifest::Manifest;
-use super::source::Source;
+use super::source::SourceFile;
 use header::header;
 
 /// The value for "unknown" in the field "operating system" of a gzip header.
@@ -41,7 +41,7 @@ pub(crate) fn gzip<R: Read>(tar: R) -> GzEncoder<R> {
 pub(crate) struct Contents {
     pub(super) root: PathBuf,
     pub(super) manifest: Manifest,
-    pub(super) sources: Vec<Source>,
+    pub(super) sources: Vec<SourceFile>,
 }
 
 /// Generates a tar archive. Opens one file at a time, and buffers no content.
@@ -113,13 +113,13 @@ impl Read for TarReader {
 /// A file of the package that is being read.
 #[derive(Debug)]
 struct OpenFile {
-    source: Source,
+    source: SourceFile,
     /// Limited to the size in the header.
     file: io::Take<File>,
 }
 
 impl OpenFile {
-    fn new(source: &Source) -> Result<Self, PackError> {
+    fn new(source: &SourceFile) -> Result<Self, PackError> {
         Ok(Self {
             source: source.clone(),
             file: source.open()?.take(source.entry.size()),

@@ -10,7 +10,7 @@ use super::entry::PackEntry;
 use super::error::PackError;
 use super::manifest::{self, Manifest};
 use super::options::PackOptions;
-use super::source::Source;
+use super::source::SourceFile;
 use super::walk;
 use super::write::{folder_of, write_atomically};
 use crate::body::upload::Upload;
@@ -201,7 +201,7 @@ impl Package {
             let names = folder.iter().chain([name]);
             let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
             let path = names.join("/");
-            let is_kept = |source: &Source| match source.entry.path.strip_prefix(&path) {
+            let is_kept = |source: &SourceFile| match source.entry.path.strip_prefix(&path) {
                 Some("" | ".lock") => false,
                 Some(end) => !end.starts_with('.') || !end.ends_with(".tmp") || end.contains('/'),
                 None => true,

@@ -9,18 +9,18 @@ use super::entry::{EntryKind, PackEntry};
 use super::error::PackError;
 
 /// The sources of a package by their paths in the package.
-pub(crate) type Sources = BTreeMap<String, Source>;
+pub(crate) type Sources = BTreeMap<String, SourceFile>;
 
 /// An entry and its file on the disk.
 #[derive(Clone, Debug)]
-pub(crate) struct Source {
+pub(crate) struct SourceFile {
     pub(crate) entry: PackEntry,
     pub(crate) disk_path: PathBuf,
     /// The modification time of a file when it was listed.
     pub(crate) modified: Option<SystemTime>,
 }
 
-impl Source {
+impl SourceFile {
     /// Opens the file if it has not changed.
     pub(crate) fn open(&self) -> Result<File, PackError> {
         let path = &self.disk_path;

@@ -15,7 +15,7 @@ use super::ignore::IgnoreRules;
 use super::ignore::rules::{self, RuleSet};
 use super::links::check_links;
 use super::options::PackOptions;
-use super::source::{Source, Sources, file_kind, special_kind};
+use super::source::{SourceFile, Sources, file_kind, special_kind};
 use followed::{FollowedLink, follow_outside};
 use listing::Listing;
 
@@ -177,7 +177,7 @@ impl Walk<'_> {
         modified: Option<SystemTime>,
     ) -> Result<(), PackError> {
         let may_be_secret = self.ignored.may_be_secret(&self.rules, &path);
-        self.listing.add(Source {
+        self.listing.add(SourceFile {
             entry: PackEntry {
                 path,
                 kind,

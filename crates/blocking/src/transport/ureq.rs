@@ -6,7 +6,7 @@
 //! # The path of a request
 //!
 //! 1. [`UreqTransport::send`] starts a `send_context` and calls the ureq agent (`agent`). The agent
-//!    reads an upload through `body::UploadReader`.
+//!    reads an upload through `body::RequestReader`.
 //! 2. The agent takes an idle connection from its pool. If there is none, it calls the connectors:
 //!    1. `connect::TcpConnector` chooses a proxy (`proxy`), resolves the host name (`resolve`),
 //!       tries the addresses (`happy_eyeballs`), and opens a proxy tunnel to an `https` hub.
@@ -82,7 +82,7 @@ use ::ureq::{Agent, Body, SendBody};
 use http::{Request, Response, header};
 use scramjet_client_core::RequestError;
 
-use self::body::{ResponseBody, UploadReader};
+use self::body::{RequestReader, ResponseBody};
 use self::send_context::SendContext;
 use super::{
     BoxError, NewConnection, Phase, ReasonPhrase, RequestBody, Transport, TransportError,
@@ -129,7 +129,7 @@ impl UreqTransport {
                 if let Some(length) = length {
                     parts.headers.insert(header::CONTENT_LENGTH, length.into());
                 }
-                let mut upload = UploadReader::new(reader, length);
+                let mut upload = RequestReader::new(reader, length);
                 let body = SendBody::from_reader(&mut upload);
                 let result = self.agent.run(Request::from_parts(parts, body));
                 (result, upload.is_complete())

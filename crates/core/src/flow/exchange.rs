@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use http::{HeaderMap, StatusCode};
 
 use super::exchange_error::{ErrorKind, ExchangeError};
-use super::{ExchangeId, Input, Progress};
+use super::{Delivery, ExchangeId, Input};
 use crate::{ApiError, Decode, Reply, ReplyError, Step};
 
 /// A request that was queued, and the part of its response that has arrived.
@@ -78,14 +78,14 @@ impl<D: Decode> OpenExchange<D> {
             }
             (
                 Input::Failed {
-                    progress,
+                    delivery,
                     transient,
                     ..
                 },
                 State::AwaitingHead(_),
             ) => {
                 return self.fail(ErrorKind::Failed {
-                    progress,
+                    delivery,
                     transient,
                 });
             }
@@ -95,7 +95,7 @@ impl<D: Decode> OpenExchange<D> {
                 return self.fail(match error.api() {
                     Some(_) => ErrorKind::TruncatedRefusal(error.into()),
                     None => ErrorKind::Failed {
-                        progress: Progress::Answered,
+                        delivery: Delivery::Answered,
                         transient,
                     },
                 });

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::{ExchangeId, FlowError, Progress};
+use super::{Delivery, ExchangeId, FlowError};
 use crate::{ApiError, ReplyError};
 
 /// The reason why an exchange yielded no value.
@@ -15,7 +15,7 @@ pub(super) struct ExchangeError {
 #[derive(Debug)]
 pub(super) enum ErrorKind {
     /// The transport failed.
-    Failed { progress: Progress, transient: bool },
+    Failed { delivery: Delivery, transient: bool },
     /// The response is a refusal or cannot be read.
     Reply(Box<ReplyError>),
     /// The response is a refusal, and its body is incomplete.
@@ -26,7 +26,7 @@ impl ExchangeError {
     /// Returns the error for a response that ended too early.
     pub(super) fn connection_lost(id: ExchangeId) -> Self {
         let kind = ErrorKind::Failed {
-            progress: Progress::Answered,
+            delivery: Delivery::Answered,
             transient: true,
         };
         Self { id, kind }
@@ -77,7 +77,7 @@ impl ExchangeError {
     /// Returns `true` if the hub may have processed the request.
     pub(super) fn may_have_been_processed(&self) -> bool {
         match &self.kind {
-            ErrorKind::Failed { progress, .. } => *progress >= Progress::MayBeReceived,
+            ErrorKind::Failed { delivery, .. } => *delivery >= Delivery::MayBeReceived,
             ErrorKind::Reply(error) | ErrorKind::TruncatedRefusal(error) => match error.api() {
                 // With these statuses, the gateway has forwarded the request and got no response.
                 Some(refusal) => matches!(refusal.received_status.as_u16(), 502 | 504 | 520..=530),

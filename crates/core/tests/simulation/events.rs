@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use scramjet_client_core::flow::{
-    Command, Flow, FlowError, Input, OutageTolerance, Progress, Since, WaitForEnd, WaitForEvent,
+    Command, Delivery, Flow, FlowError, Input, OutageTolerance, Since, WaitForEnd, WaitForEvent,
 };
 use scramjet_client_core::{Ended, EventName, InstanceId, RunnerExit};
 use scramjet_client_testing::model::Step;
@@ -148,12 +148,12 @@ fn wait_for_event_continues_if_the_status_is_unknown() {
         match flow.poll(now) {
             Command::Send(send) if send.request.uri().path().ends_with("/an-instance") => {
                 unanswered += 1;
-                let (id, progress) = (send.id, Progress::MayBeReceived);
+                let (id, delivery) = (send.id, Delivery::MayBeReceived);
                 flow.handle(
                     now,
                     Input::Failed {
                         id,
-                        progress,
+                        delivery,
                         transient: true,
                     },
                 );

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use http::{HeaderMap, Request, StatusCode};
-use scramjet_client_core::flow::{Command, ExchangeId, Flow, Input, Progress};
+use scramjet_client_core::flow::{Command, Delivery, ExchangeId, Flow, Input};
 use scramjet_client_core::http;
 use scramjet_client_testing::model::{ExchangeId as HubExchange, Model, Piece, ResponseHead};
 
@@ -301,10 +301,10 @@ where
         let Some(exchange) = self.exchanges.get_mut(&id) else {
             return;
         };
-        let progress = match exchange.fault {
-            _ if exchange.answered => Progress::Answered,
-            Some(Fault::Refused) => Progress::NothingSent,
-            _ => Progress::MayBeReceived,
+        let delivery = match exchange.fault {
+            _ if exchange.answered => Delivery::Answered,
+            Some(Fault::Refused) => Delivery::NothingSent,
+            _ => Delivery::MayBeReceived,
         };
         match incoming {
             Incoming::Piece(Piece::Head(head)) => {
@@ -337,7 +337,7 @@ where
             }
             Incoming::Piece(Piece::Pending | Piece::Continue) => {}
             Incoming::Piece(Piece::Cut) | Incoming::Failed => {
-                chance.trace(hub, &format!("<- {progress:?} {}", exchange.line()));
+                chance.trace(hub, &format!("<- {delivery:?} {}", exchange.line()));
                 if let Some(exchange) = self.exchanges.remove(&id) {
                     exchange.hub.into_iter().for_each(|id| hub.disconnect(id));
                 }
@@ -345,7 +345,7 @@ where
                     now,
                     Input::Failed {
                         id,
-                        progress,
+                        delivery,
                         transient: true,
                     },
                 );

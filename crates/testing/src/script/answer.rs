@@ -24,12 +24,12 @@ use crate::http1::is_bodiless;
 /// let none = Answer::error("no route to host");
 /// ```
 pub struct Answer {
-    pub(super) outcome: Outcome,
+    pub(super) outcome: AnswerOutcome,
     pub(super) queue: Arc<AnswerQueue>,
 }
 
 /// The kind of an answer.
-pub(super) enum Outcome {
+pub(super) enum AnswerOutcome {
     Head {
         status: StatusCode,
         reason: Option<String>,
@@ -50,7 +50,7 @@ impl Answer {
         let body = body.into();
         let length = body.len();
         let mut answer = Self::new(status, AnswerQueue::with_pieces([body]));
-        if let Outcome::Head {
+        if let AnswerOutcome::Head {
             status, headers, ..
         } = &mut answer.outcome
         {
@@ -120,7 +120,7 @@ impl Answer {
     #[must_use]
     pub fn silent() -> Self {
         Self {
-            outcome: Outcome::Silence,
+            outcome: AnswerOutcome::Silence,
             queue: Arc::default(),
         }
     }
@@ -132,7 +132,7 @@ impl Answer {
         let error = error.into().downcast();
         let error = error.map_or_else(unanswered, |error| *error);
         Self {
-            outcome: Outcome::Error(error),
+            outcome: AnswerOutcome::Error(error),
             queue: Arc::default(),
         }
     }
@@ -140,10 +140,10 @@ impl Answer {
     /// Replaces the status.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
-        if let Outcome::Head { status: old, .. } = &mut self.outcome {
+        if let AnswerOutcome::Head { status: old, .. } = &mut self.outcome {
             match StatusCode::from_u16(status) {
                 Ok(new) => *old = new,
-                Err(error) => self.outcome = Outcome::Error(unanswered(error)),
+                Err(error) => self.outcome = AnswerOutcome::Error(unanswered(error)),
             }
         }
         self
@@ -154,12 +154,12 @@ impl Answer {
     /// A `content-length` is sent unchanged, even if the body is longer or shorter.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        if let Outcome::Head { headers, .. } = &mut self.outcome {
+        if let AnswerOutcome::Head { headers, .. } = &mut self.outcome {
             let name = HeaderName::try_from(name).map_err(BoxError::from);
             let value = HeaderValue::try_from(value).map_err(BoxError::from);
             match name.and_then(|name| Ok((name, value?))) {
                 Ok((name, value)) => drop(headers.insert(name, value)),
-                Err(error) => self.outcome = Outcome::Error(unanswered(error)),
+                Err(error) => self.outcome = AnswerOutcome::Error(unanswered(error)),
             }
         }
         self
@@ -168,7 +168,7 @@ impl Answer {
     /// Sets the reason phrase. By default, it is the standard one of the status.
     #[must_use]
     pub fn reason(mut self, phrase: &str) -> Self {
-        if let Outcome::Head { reason, .. } = &mut self.outcome {
+        if let AnswerOutcome::Head { reason, .. } = &mut self.outcome {
             *reason = Some(phrase.to_owned());
         }
         self
@@ -183,12 +183,12 @@ impl Answer {
 
     fn new(status: u16, queue: AnswerQueue) -> Self {
         let outcome = match StatusCode::from_u16(status) {
-            Ok(status) => Outcome::Head {
+            Ok(status) => AnswerOutcome::Head {
                 status,
                 reason: None,
                 headers: HeaderMap::new(),
             },
-            Err(error) => Outcome::Error(unanswered(error)),
+            Err(error) => AnswerOutcome::Error(unanswered(error)),
         };
         Self {
             outcome,
@@ -199,19 +199,19 @@ impl Answer {
     /// Returns `true` if the client need not send the rest of its request.
     pub(crate) fn refuses(&self) -> bool {
         match &self.outcome {
-            Outcome::Head { status, .. } => !status.is_success(),
-            Outcome::Silence => false,
-            Outcome::Error(_) => true,
+            AnswerOutcome::Head { status, .. } => !status.is_success(),
+            AnswerOutcome::Silence => false,
+            AnswerOutcome::Error(_) => true,
         }
     }
 
     pub(crate) fn is_silent(&self) -> bool {
-        matches!(self.outcome, Outcome::Silence)
+        matches!(self.outcome, AnswerOutcome::Silence)
     }
 
     /// Returns the queue of an answer that has a [`ResponseHandle`].
     pub(super) fn live_queue(&self) -> Option<Arc<AnswerQueue>> {
-        (matches!(self.outcome, Outcome::Head { .. }) && self.queue.is_live())
+        (matches!(self.outcome, AnswerOutcome::Head { .. }) && self.queue.is_live())
             .then(|| Arc::clone(&self.queue))
     }
 }
@@ -227,9 +227,9 @@ pub(super) fn reason_phrase(status: StatusCode, reason: Option<String>) -> Strin
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.outcome {
-            Outcome::Head { status, .. } => write!(f, "Answer({status})"),
-            Outcome::Silence => f.write_str("Answer(silent)"),
-            Outcome::Error(error) => write!(f, "Answer(error: {error})"),
+            AnswerOutcome::Head { status, .. } => write!(f, "Answer({status})"),
+            AnswerOutcome::Silence => f.write_str("Answer(silent)"),
+            AnswerOutcome::Error(error) => write!(f, "Answer(error: {error})"),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Response, header};
 use scramjet_client_blocking::transport::{ReasonPhrase, TransportError};
 
-use super::answer::{Answer, Outcome, reason_phrase, unanswered};
+use super::answer::{Answer, AnswerOutcome, reason_phrase, unanswered};
 use super::handle::{AnswerQueue, WaitError, WaitLimits};
 use crate::http1::{Framing, MessageHead, chunk, is_bodiless};
 
@@ -21,13 +21,13 @@ impl Answer {
         silence: &Arc<AnswerQueue>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let (status, reason, headers) = match self.outcome {
-            Outcome::Head {
+            AnswerOutcome::Head {
                 status,
                 reason,
                 headers,
             } => (status, reason, headers),
-            Outcome::Error(error) => return Err(error),
-            Outcome::Silence => {
+            AnswerOutcome::Error(error) => return Err(error),
+            AnswerOutcome::Silence => {
                 let limits = WaitLimits {
                     script: None,
                     ..limits
@@ -68,7 +68,7 @@ impl Answer {
     /// Writes each part of the answer as soon as the test sends it. A truncated body is an error,
     /// so that the caller closes the connection.
     pub(crate) fn write_to(self, to: &mut impl Write) -> io::Result<()> {
-        let Outcome::Head {
+        let AnswerOutcome::Head {
             status,
             reason,
             mut headers,

@@ -11,13 +11,13 @@ use crate::limits::call_limits::CallLimits;
 type BoxRead = Box<dyn Read + Send>;
 
 /// The source of the data. The length of a reader is `None` if it is unknown.
-pub(super) enum Source {
+pub(super) enum UploadSource {
     Bytes(Vec<u8>),
     Path(PathBuf),
     Reader(UserReader, Option<u64>),
 }
 
-impl Source {
+impl UploadSource {
     /// Returns `true` if there is no data. Opens a file, and reads the first chunk if the length is
     /// unknown.
     pub(super) fn is_empty(&mut self, limits: &CallLimits) -> io::Result<bool> {

@@ -17,11 +17,11 @@ use crate::support::sync::lock;
 pub(super) enum Message {
     /// The caller's token was cancelled.
     Wake,
-    Exchange(ExchangeId, Event),
+    Exchange(ExchangeId, ExchangeEvent),
 }
 
 /// An event of an exchange that has its own thread.
-pub(super) enum Event {
+pub(super) enum ExchangeEvent {
     Head(Box<(CallContext, Parts)>),
     Body(Vec<u8>),
     /// The end of the body.
@@ -75,7 +75,7 @@ impl CallerThread {
     }
 
     /// Sends an event. Blocks while the channel is full.
-    pub(super) fn send(&self, id: ExchangeId, event: Event) {
+    pub(super) fn send(&self, id: ExchangeId, event: ExchangeEvent) {
         self.interrupt(|request| request.is_read_only);
         // The flow may have ended.
         let _ = self.sender.send(Message::Exchange(id, event));

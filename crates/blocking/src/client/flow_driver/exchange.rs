@@ -4,13 +4,13 @@ use std::io::Read;
 
 use http::response::Parts;
 use scramjet_client_core::BodyLength;
-use scramjet_client_core::flow::{ExchangeId, Input, Progress, Send};
+use scramjet_client_core::flow::{Delivery, ExchangeId, Input, Send};
 
 use crate::body::user_reader::UserReader;
 use crate::call::context::CallContext;
 use crate::call::observer::RequestEvent;
 use crate::client::Client;
-use crate::client::flow_driver::caller_thread::{CallerThread, Event};
+use crate::client::flow_driver::caller_thread::{CallerThread, ExchangeEvent};
 use crate::error::Error;
 use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::limits::cancel::CancelToken;
@@ -92,12 +92,12 @@ pub(super) fn head_input(id: ExchangeId, head: &Parts) -> Input<'_> {
     }
 }
 
-/// Returns the progress of an exchange before its error.
-pub(super) fn progress(error: &Error) -> Progress {
+/// Returns the point at which an exchange failed.
+pub(super) fn delivery(error: &Error) -> Delivery {
     match error.phase() {
-        Some(Phase::Resolve | Phase::Connect | Phase::Tls) => Progress::NothingSent,
-        Some(Phase::Read) => Progress::Answered,
-        _ => Progress::MayBeReceived,
+        Some(Phase::Resolve | Phase::Connect | Phase::Tls) => Delivery::NothingSent,
+        Some(Phase::Read) => Delivery::Answered,
+        _ => Delivery::MayBeReceived,
     }
 }
 
@@ -113,22 +113,22 @@ impl ExchangeThread {
     pub(super) fn run(&self, send: Send) {
         let receive = |part: Part<'_>| {
             self.report(match part {
-                Part::Head(call, head) => Event::Head(Box::new((call.clone(), head))),
-                Part::Body(bytes) => Event::Body(bytes.to_vec()),
+                Part::Head(call, head) => ExchangeEvent::Head(Box::new((call.clone(), head))),
+                Part::Body(bytes) => ExchangeEvent::Body(bytes.to_vec()),
             });
         };
         let mut buffer = vec![0; 16 << 10];
         let limits = self.limits.clone();
         self.report(
             match exchange(&self.client, send, limits, &mut buffer, receive) {
-                Ok(_) => Event::End,
-                Err(failed) => Event::Failed(failed),
+                Ok(_) => ExchangeEvent::End,
+                Err(failed) => ExchangeEvent::Failed(failed),
             },
         );
     }
 
     /// Sends an event to the caller's thread, unless the exchange was cancelled.
-    pub(super) fn report(&self, event: Event) {
+    pub(super) fn report(&self, event: ExchangeEvent) {
         let token = self.limits.cancel.as_ref();
         if !token.is_some_and(CancelToken::is_cancelled) {
             self.caller.send(self.id, event);

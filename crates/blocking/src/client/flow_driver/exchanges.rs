@@ -11,7 +11,7 @@ use scramjet_client_core::flow::{ExchangeId, FlowError, Send};
 
 use crate::call::context::CallContext;
 use crate::client::Client;
-use crate::client::flow_driver::caller_thread::{CallerThread, Event, Message};
+use crate::client::flow_driver::caller_thread::{CallerThread, ExchangeEvent, Message};
 use crate::client::flow_driver::exchange::ExchangeThread;
 use crate::error::{Error, ErrorKind};
 use crate::limits::call_limits::{CallLimits, StopReason};
@@ -36,7 +36,7 @@ pub(super) struct Exchanges {
     /// start, for example, is stopped while it waits for the event of a ready instance. `None` for
     /// flows that change nothing on the hub.
     waiting_call: Option<CallContext>,
-    open: BTreeMap<ExchangeId, OpenExchange>,
+    open: BTreeMap<ExchangeId, RunningExchange>,
     closed: History,
     pub(super) caller: CallerThread,
     messages: Receiver<Message>,
@@ -45,13 +45,13 @@ pub(super) struct Exchanges {
 }
 
 /// An open exchange. Dropping this cancels it.
-struct OpenExchange {
+struct RunningExchange {
     token: CancelToken,
     /// `None` before the head of the response.
     call: Option<CallContext>,
 }
 
-impl Drop for OpenExchange {
+impl Drop for RunningExchange {
     fn drop(&mut self) {
         in_drop(|| self.token.cancel());
     }
@@ -86,7 +86,7 @@ impl Exchanges {
         // Not a child of the caller's token: after a cancellation, the flow decides which exchanges
         // end.
         let token = CancelToken::new();
-        let open = OpenExchange {
+        let open = RunningExchange {
             token: token.clone(),
             call: None,
         };
@@ -115,7 +115,7 @@ impl Exchanges {
         };
         let work = move || {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| exchange.run(*send))) {
-                exchange.report(Event::Panicked(panic));
+                exchange.report(ExchangeEvent::Panicked(panic));
             }
         };
         threads::start("scramjet-exchange", work).map_err(|error| {

@@ -29,8 +29,8 @@ pub(super) fn write(dry_run: &DryRun, f: &mut fmt::Formatter<'_>) -> fmt::Result
         f,
         separator: if broken { " \\\n  " } else { " " },
     };
-    let body = Body::of(dry_run);
-    if let Body::Piped(bytes) = body {
+    let body = CurlBody::of(dry_run);
+    if let CurlBody::Piped(bytes) = body {
         write!(command.f, "{} | ", Printf(bytes))?;
     }
     command.f.write_str("curl")?;
@@ -38,25 +38,27 @@ pub(super) fn write(dry_run: &DryRun, f: &mut fmt::Formatter<'_>) -> fmt::Result
     command.method(&dry_run.method, &body)?;
     command.headers(dry_run, &body)?;
     match body {
-        Body::None => Ok(()),
-        Body::Argument(bytes) => command.option(format_args!("--data-binary {}", Word(bytes))),
-        Body::Piped(_) => command.option("--data-binary @-"),
-        Body::Upload(None) => command.option("-T -"),
+        CurlBody::None => Ok(()),
+        CurlBody::Argument(bytes) => command.option(format_args!("--data-binary {}", Word(bytes))),
+        CurlBody::Piped(_) => command.option("--data-binary @-"),
+        CurlBody::Upload(None) => command.option("-T -"),
         // `-T -` and `-T .` read the standard input.
-        Body::Upload(Some(file @ ("-" | "."))) => command.option(format_args!("-T ./{file}")),
-        Body::Upload(Some(file)) => command.option(format_args!("-T {}", Word(file.as_bytes()))),
+        CurlBody::Upload(Some(file @ ("-" | "."))) => command.option(format_args!("-T ./{file}")),
+        CurlBody::Upload(Some(file)) => {
+            command.option(format_args!("-T {}", Word(file.as_bytes())))
+        }
     }
 }
 
 /// The way in which the command passes the body.
-enum Body<'a> {
+enum CurlBody<'a> {
     None,
     Argument(&'a [u8]),
     Piped(&'a [u8]),
     Upload(Option<&'a str>),
 }
 
-impl<'a> Body<'a> {
+impl<'a> CurlBody<'a> {
     fn of(dry_run: &'a DryRun) -> Self {
         match &dry_run.body {
             DryRunBody::Upload => Self::Upload(dry_run.file.as_deref()),
@@ -105,18 +107,18 @@ impl Command<'_, '_> {
     }
 
     /// Writes the method, if curl would use another.
-    fn method(&mut self, method: &Method, body: &Body<'_>) -> fmt::Result {
+    fn method(&mut self, method: &Method, body: &CurlBody<'_>) -> fmt::Result {
         match (body, method) {
-            (Body::None, &Method::GET)
-            | (Body::Argument(_) | Body::Piped(_), &Method::POST)
-            | (Body::Upload(_), &Method::PUT) => Ok(()),
-            (Body::None, &Method::HEAD) => self.option("--head"),
+            (CurlBody::None, &Method::GET)
+            | (CurlBody::Argument(_) | CurlBody::Piped(_), &Method::POST)
+            | (CurlBody::Upload(_), &Method::PUT) => Ok(()),
+            (CurlBody::None, &Method::HEAD) => self.option("--head"),
             _ => self.option(format_args!("-X {}", Word(method.as_str().as_bytes()))),
         }
     }
 
     /// Writes the headers, and removes those that curl would add.
-    fn headers(&mut self, dry_run: &DryRun, body: &Body<'_>) -> fmt::Result {
+    fn headers(&mut self, dry_run: &DryRun, body: &CurlBody<'_>) -> fmt::Result {
         let headers = &dry_run.headers;
         for (name, value) in headers {
             if name == header::ACCEPT && value == "*/*" {
@@ -132,14 +134,16 @@ impl Command<'_, '_> {
             (header::ACCEPT, true),
             (
                 header::CONTENT_TYPE,
-                matches!(body, Body::Argument(_) | Body::Piped(_)),
+                matches!(body, CurlBody::Argument(_) | CurlBody::Piped(_)),
             ),
             (
                 header::EXPECT,
                 match body {
-                    Body::None => false,
-                    Body::Argument(bytes) | Body::Piped(bytes) => bytes.len() > EXPECT_THRESHOLD,
-                    Body::Upload(_) => true,
+                    CurlBody::None => false,
+                    CurlBody::Argument(bytes) | CurlBody::Piped(bytes) => {
+                        bytes.len() > EXPECT_THRESHOLD
+                    }
+                    CurlBody::Upload(_) => true,
                 },
             ),
         ];

@@ -1,6 +1,6 @@
 //! Parses patterns.
 
-use super::token::{Class, Member, Token};
+use super::token::{Class, ClassMember, Token};
 
 const UNCLOSED: &str = "it has a [ without a ]; write \\[ for the character itself";
 
@@ -86,17 +86,17 @@ impl Parser<'_> {
                 b'-' if first.is_some() && self.peek().is_some_and(|next| next != b']') => {
                     let last = self.next().and_then(|last| self.unescape(last));
                     let last = last.ok_or(UNCLOSED)?;
-                    members.extend(first.take().map(|first| Member::Range(first, last)));
+                    members.extend(first.take().map(|first| ClassMember::Range(first, last)));
                 }
                 byte => {
                     if let Some((name, end)) = self.class_name(byte) {
-                        let member = Member::named(name);
+                        let member = ClassMember::named(name);
                         members.push(member.ok_or("it has a [:class:] with an unknown name")?);
                         self.at = end;
                         first = None;
                     } else {
                         let byte = self.unescape(byte).ok_or(UNCLOSED)?;
-                        members.push(Member::Range(byte, byte));
+                        members.push(ClassMember::Range(byte, byte));
                         first = Some(byte);
                     }
                 }

@@ -20,12 +20,12 @@ pub(super) enum Token {
 #[derive(Debug)]
 pub(super) struct Class {
     pub(super) negated: bool,
-    pub(super) members: Vec<Member>,
+    pub(super) members: Vec<ClassMember>,
 }
 
 /// A part of a class.
 #[derive(Debug)]
-pub(super) enum Member {
+pub(super) enum ClassMember {
     /// `a-z`, or a single byte.
     Range(u8, u8),
     /// `[:alpha:]`
@@ -47,7 +47,7 @@ impl Token {
     }
 }
 
-impl Member {
+impl ClassMember {
     /// Returns the member for the name of a POSIX character class.
     pub(super) fn named(name: &[u8]) -> Option<Self> {
         let contains: fn(&u8) -> bool = match name {

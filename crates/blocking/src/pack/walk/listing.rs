@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::pack::error::PackError;
 use crate::pack::options::PackOptions;
-use crate::pack::source::{Source, Sources};
+use crate::pack::source::{SourceFile, Sources};
 
 /// The entries that were found so far. Adding one fails if a limit is exceeded.
 pub(super) struct Listing<'a> {
@@ -33,7 +33,7 @@ impl<'a> Listing<'a> {
         self.check_limits()
     }
 
-    pub(super) fn add(&mut self, source: Source) -> Result<(), PackError> {
+    pub(super) fn add(&mut self, source: SourceFile) -> Result<(), PackError> {
         self.bytes = self.bytes.saturating_add(source.entry.size());
         self.sources.insert(source.entry.path.clone(), source);
         self.check_limits()
@@ -64,7 +64,7 @@ impl<'a> Listing<'a> {
     /// Returns the name at the top level with the most bytes or entries.
     fn largest_share(&self, of_bytes: bool) -> String {
         let mut shares = BTreeMap::<&str, u64>::new();
-        for Source { entry, .. } in self.sources.values() {
+        for SourceFile { entry, .. } in self.sources.values() {
             let top = entry.path.split('/').next().unwrap_or_default();
             *shares.entry(top).or_default() += if of_bytes { entry.size() } else { 1 };
         }

@@ -129,7 +129,7 @@ impl PoolOptions {
                 let choose = |loads: &[_]| lock().choose(loads);
                 // If the caller's function panics, the other instances must be killed.
                 let started = catch_unwind(AssertUnwindSafe(|| start(index)))
-                    .map_err(Failure::Panic)
+                    .map_err(StartFailure::Panic)
                     .and_then(|options| {
                         Ok(self.start_one(self.choose(sequences, index, choose)?, &options)?)
                     });
@@ -141,7 +141,7 @@ impl PoolOptions {
         };
         // If the caller's transport panics, the other instances must be killed as well.
         if let Err(panic) = threads::share(self.concurrency.min(self.count), work) {
-            lock().failure.get_or_insert(Failure::Panic(panic));
+            lock().failure.get_or_insert(StartFailure::Panic(panic));
         }
         let launch = into_inner(launch);
         let instances: Vec<_> = launch.started.into_values().collect();
@@ -150,8 +150,8 @@ impl PoolOptions {
         };
         kill_all(instances);
         match failure {
-            Failure::Error(error) => Err(error),
-            Failure::Panic(panic) => resume_unwind(panic),
+            StartFailure::Error(error) => Err(error),
+            StartFailure::Panic(panic) => resume_unwind(panic),
         }
     }
 }
@@ -162,15 +162,15 @@ struct Launch<'a> {
     started: BTreeMap<usize, InstanceClient>,
     /// Hub of each instance, including those that are still starting.
     used_hubs: Vec<&'a str>,
-    failure: Option<Failure>,
+    failure: Option<StartFailure>,
 }
 
-enum Failure {
+enum StartFailure {
     Error(Error),
     Panic(Box<dyn Any + Send>),
 }
 
-impl From<Error> for Failure {
+impl From<Error> for StartFailure {
     fn from(error: Error) -> Self {
         Self::Error(error)
     }

@@ -12,14 +12,14 @@ use super::send_context;
 /// ureq reads the response only after the whole upload. So if the server has responded early, this
 /// reader reports the end of the upload. If the upload has an announced length, it instead returns
 /// arbitrary bytes up to that length, which `ExchangeMonitor` discards.
-pub(super) struct UploadReader<'a> {
+pub(super) struct RequestReader<'a> {
     reader: &'a mut (dyn Read + Send),
     /// The rest of the announced length.
     left: Option<u64>,
     is_complete: bool,
 }
 
-impl<'a> UploadReader<'a> {
+impl<'a> RequestReader<'a> {
     pub(super) fn new(reader: &'a mut (dyn Read + Send), length: Option<u64>) -> Self {
         Self {
             reader,
@@ -34,7 +34,7 @@ impl<'a> UploadReader<'a> {
     }
 }
 
-impl Read for UploadReader<'_> {
+impl Read for RequestReader<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let is_over = send_context::with(|context| context.upload_is_over);
         let read = match self.left {

@@ -41,11 +41,11 @@ pub(super) struct JobRunner<R> {
     pub(super) checkout_limits: CallOptions,
     /// Cancelled when no job is left.
     finished: CancelToken,
-    reporter: Mutex<Reporter>,
+    reporter: Mutex<MapReporter>,
     pub(super) state: Monitor<State<R>>,
 }
 
-struct Reporter {
+struct MapReporter {
     on_progress: Option<OnProgress>,
     progress: MapProgress,
 }
@@ -119,7 +119,7 @@ impl<R> JobRunner<R> {
             cancel,
             checkout_limits,
             finished,
-            reporter: Mutex::new(Reporter {
+            reporter: Mutex::new(MapReporter {
                 on_progress: options.on_progress,
                 progress: MapProgress {
                     finished: 0,
@@ -201,7 +201,7 @@ impl<R> JobRunner<R> {
         let failed = result.is_err();
         self.stop_on_panic(|| {
             let mut reporter = lock(&self.reporter);
-            let Reporter {
+            let MapReporter {
                 on_progress,
                 progress,
             } = &mut *reporter;
