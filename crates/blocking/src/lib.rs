@@ -220,4 +220,8 @@ pub mod types {
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
+struct RepositoryReadme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
 struct Readme;
