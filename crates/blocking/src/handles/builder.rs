@@ -35,6 +35,7 @@ use crate::transport::UreqTransport;
 /// use std::time::Duration;
 /// use scramjet_client_blocking::HostClient;
 ///
+/// # #[cfg(feature = "ureq")]
 /// let host = HostClient::builder("https://hub.example.com/api/v1")
 ///     .bearer_token("secret")
 ///     .connect_timeout(Duration::from_secs(3))

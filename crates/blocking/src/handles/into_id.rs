@@ -11,10 +11,12 @@ use scramjet_client_core::{InstanceId, TopicName};
 /// ```
 /// use scramjet_client_blocking::{HostClient, SequenceId};
 ///
+/// # #[cfg(feature = "ureq")] {
 /// let host = HostClient::new("http://localhost:8000/api/v1")?;
 /// let id = SequenceId::new("an-id")?;
 /// assert_eq!(host.sequence("an-id")?.id(), host.sequence(&id)?.id());
 /// assert!(host.sequence("").is_err());
+/// # }
 /// # Ok::<(), scramjet_client_blocking::Error>(())
 /// ```
 pub trait IntoId<I> {
