@@ -1,7 +1,7 @@
 //! Retries on real connections that are refused, closed or reset, and how often the requests
 //! arrive.
 
-use std::net::{Shutdown, TcpListener};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{iter, process};
@@ -12,6 +12,7 @@ use scramjet_client_blocking::{
 };
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
+use socket2::{Domain, Socket, Type};
 
 use crate::faulty_server;
 use crate::helpers::{Mailbox, within};
@@ -185,7 +186,15 @@ fn requests_on_a_lost_connection_are_retried_only_if_safe() {
 /// Returns a port that refuses connections and that the system does not assign to other sockets.
 fn unused_port() -> u16 {
     let first = 20_000 + u16::try_from(process::id() % 10_000).unwrap();
-    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    // Does not listen: a process that another test starts at this moment would inherit the socket,
+    // and accept connections until it executes its program.
+    let free = |port: &u16| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket
+            .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, *port)).into())
+            .is_ok()
+    };
     (first..32_000).find(free).expect("an unused port")
 }
 
