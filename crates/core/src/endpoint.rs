@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
 use url::Url;
 
 use crate::error::redacted;
-use crate::{Dialect, Operation, Path, Reply, RequestError, headers};
+use crate::{Dialect, Operation, Path, Reply, RequestError, RequestPayload, headers};
 
 /// The address of a hub, the headers of every request to it, and its [`Dialect`].
 ///
@@ -167,9 +167,7 @@ impl Endpoint {
             None => Dialect::LATEST,
         };
         let payload = operation.payload(dialect)?;
-        // A body that the operation builds (`Vec<u8>`) is JSON. For an upload, the payload is
-        // `Streamed`, whose size is 0.
-        let json = size_of::<O::Payload>() > 0 && !matches!(O::METHOD, Method::GET | Method::HEAD);
+        let json = O::Payload::IS_JSON && !matches!(O::METHOD, Method::GET | Method::HEAD);
         let mut head = self.head(O::METHOD, operation.path(), json)?;
         operation.headers(&mut head.headers)?;
         Ok(Request::from_parts(head, payload))
@@ -481,5 +479,31 @@ mod tests {
             hub.set_header(HeaderName::from_static("x-long"), long)
                 .is_err()
         );
+    }
+
+    #[test]
+    fn request_sets_the_json_content_type_only_for_bodies_that_the_operation_builds() {
+        struct Post<P>(core::marker::PhantomData<P>);
+
+        impl<P: RequestPayload> Operation for Post<P> {
+            const NAME: &'static str = "post";
+            const METHOD: Method = Method::POST;
+            type Payload = P;
+            type Decoder = crate::Discard;
+
+            fn path(&self) -> Path {
+                Path::new("post")
+            }
+        }
+
+        fn content_type<P: RequestPayload>() -> Option<HeaderValue> {
+            let hub = Endpoint::new("http://h/api/v1").ok()?;
+            let request = hub.request(&Post::<P>(core::marker::PhantomData)).ok()?;
+            request.headers().get(header::CONTENT_TYPE).cloned()
+        }
+
+        let json = HeaderValue::from_static("application/json");
+        assert_eq!(content_type::<alloc::vec::Vec<u8>>(), Some(json));
+        assert_eq!(content_type::<crate::Streamed>(), None);
     }
 }

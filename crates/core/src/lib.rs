@@ -46,7 +46,7 @@ pub use ids::{
 };
 pub use instances::*;
 pub use ndjson::{NdjsonGuard, NullLine};
-pub use operation::{Operation, Streamed};
+pub use operation::{Operation, RequestPayload, Streamed};
 pub use path::Path;
 pub use platform::*;
 pub use reply::Reply;

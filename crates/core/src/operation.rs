@@ -48,7 +48,7 @@ pub trait Operation {
 
     /// The type of the request body: `Vec<u8>` if the operation builds it (empty for no body), or
     /// [`Streamed`] if the caller supplies the bytes.
-    type Payload: Default;
+    type Payload: RequestPayload;
 
     /// The decoder for the body of a successful response.
     type Decoder: Decode + Default;
@@ -110,6 +110,20 @@ pub trait Operation {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Streamed;
+
+/// A type of request body, see [`Operation::Payload`].
+pub trait RequestPayload: Default {
+    /// `true` if the operation builds the body, which is then JSON.
+    const IS_JSON: bool;
+}
+
+impl RequestPayload for Vec<u8> {
+    const IS_JSON: bool = true;
+}
+
+impl RequestPayload for Streamed {
+    const IS_JSON: bool = false;
+}
 
 /// The payload of an operation that builds its whole body.
 pub(crate) type Inline = Vec<u8>;
