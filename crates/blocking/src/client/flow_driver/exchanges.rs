@@ -16,7 +16,7 @@ use crate::client::flow_driver::exchange::ExchangeThread;
 use crate::error::{Error, ErrorKind};
 use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::limits::cancel::CancelToken;
-use crate::support::panics::in_drop;
+use crate::support::drop_guard::DropGuard;
 use crate::support::threads;
 use crate::transport::error::{Phase, TransportError};
 
@@ -46,15 +46,9 @@ pub(super) struct Exchanges {
 
 /// An open exchange. Dropping this cancels it.
 struct RunningExchange {
-    token: CancelToken,
+    _token: DropGuard<CancelToken>,
     /// `None` before the head of the response.
     call: Option<CallContext>,
-}
-
-impl Drop for RunningExchange {
-    fn drop(&mut self) {
-        in_drop(|| self.token.cancel());
-    }
 }
 
 /// The contexts and the errors of the last closed exchanges.
@@ -87,7 +81,7 @@ impl Exchanges {
         // end.
         let token = CancelToken::new();
         let open = RunningExchange {
-            token: token.clone(),
+            _token: DropGuard::new(token.clone(), CancelToken::cancel),
             call: None,
         };
         self.open.insert(send.id, open);
