@@ -156,7 +156,7 @@ pub enum Input<'a> {
     Failed {
         /// The exchange.
         id: ExchangeId,
-        /// How far the exchange got before the failure.
+        /// The point at which the exchange failed.
         delivery: Delivery,
         /// `true` if the same request may succeed later. An untrusted certificate, for example, is
         /// a permanent failure.

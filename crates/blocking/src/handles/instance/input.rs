@@ -45,8 +45,8 @@ impl InstanceClient {
     /// more after the hub has accepted the data.
     ///
     /// An input that a call of this client has ended accepts no more data; sending is an error. If
-    /// another program has ended it, a hub of 1.x does not respond. Set a deadline or an idle timeout
-    /// if that can happen.
+    /// another program has ended it, a hub of 1.x does not respond. Set a deadline or an idle
+    /// timeout if that can happen.
     ///
     /// On hubs of 0.18, a sequence may receive the first data twice if the data arrives before the
     /// instance reads its input. Wait for an event of the sequence before you send.
