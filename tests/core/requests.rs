@@ -4,9 +4,11 @@
 mod every;
 mod typescript;
 
+use std::marker::PhantomData;
 use std::{collections::BTreeSet, fs, time::Duration};
 
-use scramjet_client_core::{Endpoint, Operation, Streamed};
+use scramjet_client_core::http::{HeaderValue, Method, header};
+use scramjet_client_core::{Discard, Endpoint, Operation, Path, RequestPayload, Streamed};
 
 use crate::drive::{core_sources, here, hub, is_blessing};
 use every::goldens;
@@ -242,4 +244,30 @@ fn tokens_are_sensitive_headers() {
             "it is sent all the same"
         );
     }
+}
+
+#[test]
+fn request_sets_the_json_content_type_only_for_bodies_that_the_operation_builds() {
+    struct Post<P>(PhantomData<P>);
+
+    impl<P: RequestPayload> Operation for Post<P> {
+        const NAME: &'static str = "post";
+        const METHOD: Method = Method::POST;
+        type Payload = P;
+        type Decoder = Discard;
+
+        fn path(&self) -> Path {
+            Path::new("post")
+        }
+    }
+
+    fn content_type<P: RequestPayload>() -> Option<HeaderValue> {
+        let hub = Endpoint::new("http://h/api/v1").unwrap();
+        let request = hub.request(&Post::<P>(PhantomData)).unwrap();
+        request.headers().get(header::CONTENT_TYPE).cloned()
+    }
+
+    let json = HeaderValue::from_static("application/json");
+    assert_eq!(content_type::<Vec<u8>>(), Some(json));
+    assert_eq!(content_type::<Streamed>(), None);
 }

@@ -480,30 +480,4 @@ mod tests {
                 .is_err()
         );
     }
-
-    #[test]
-    fn request_sets_the_json_content_type_only_for_bodies_that_the_operation_builds() {
-        struct Post<P>(core::marker::PhantomData<P>);
-
-        impl<P: RequestPayload> Operation for Post<P> {
-            const NAME: &'static str = "post";
-            const METHOD: Method = Method::POST;
-            type Payload = P;
-            type Decoder = crate::Discard;
-
-            fn path(&self) -> Path {
-                Path::new("post")
-            }
-        }
-
-        fn content_type<P: RequestPayload>() -> Option<HeaderValue> {
-            let hub = Endpoint::new("http://h/api/v1").ok()?;
-            let request = hub.request(&Post::<P>(core::marker::PhantomData)).ok()?;
-            request.headers().get(header::CONTENT_TYPE).cloned()
-        }
-
-        let json = HeaderValue::from_static("application/json");
-        assert_eq!(content_type::<alloc::vec::Vec<u8>>(), Some(json));
-        assert_eq!(content_type::<crate::Streamed>(), None);
-    }
 }
