@@ -9,7 +9,7 @@
 //! 6. [Hubs](hubs): addresses, credentials, TLS, proxies, and differences between hub versions.
 //! 7. [Transports](transports): write and check a transport of your own.
 //! 8. [Your code](your_code): rules for readers, callbacks and observers that this library calls.
-//! 9. [Costs](costs): what a build and a call cost.
+//! 9. [Costs](costs): what a build and a call cost, and which versions of ureq are supported.
 //!
 //! [`coming_from_api_client`] lists the counterparts of all methods of the TypeScript clients.
 
