@@ -9,7 +9,7 @@ use scramjet_client_core::{
 };
 use serde_json::json;
 
-use crate::drive::{Head, hub, read, refusal};
+use crate::helpers::{Head, hub, read, refusal};
 
 /// Contains a line break, a terminal escape, and characters that change the text direction.
 const ODD: &str = "x\n2026-01-01 INFO all is well\u{202e}\u{2066}\u{200f}\u{61c}\u{1b}[2J\u{2028}y";

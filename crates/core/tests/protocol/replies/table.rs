@@ -7,11 +7,11 @@ use scramjet_client_core::{
     OutputStream, ReadStream, ReplyError, RequestError, SequenceId, SingleItem, Step, TopicName,
 };
 use scramjet_client_testing::replay::RecordedExchange;
-use scramjet_client_tests::fixture;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::drive::{Head, every_split, hub};
+use crate::fixtures;
+use crate::helpers::{Head, every_split, hub};
 
 /// The fixtures of one folder, and which of them have a row.
 pub(super) struct Table {
@@ -43,7 +43,7 @@ impl Table {
             "{place} has two rows"
         );
         Row {
-            exchange: fixture::load(self.generation, name),
+            exchange: fixtures::load(self.generation, name),
             place,
         }
     }
@@ -245,7 +245,7 @@ impl Table {
     }
 
     pub(super) fn finish(self) {
-        let files: BTreeSet<String> = fixture::names(self.generation).into_iter().collect();
+        let files: BTreeSet<String> = fixtures::names(self.generation).into_iter().collect();
         assert_eq!(
             files,
             self.rows.into_inner(),

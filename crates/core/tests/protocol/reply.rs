@@ -5,7 +5,7 @@ use scramjet_client_core::{
     BodyLength, GetVersion, InstanceId, Lines, OutputStream, ReadStream, ReplyError, Step,
 };
 
-use crate::drive::{Head, hub, read};
+use crate::helpers::{Head, hub, read};
 
 #[test]
 fn body_shorter_than_its_content_length_is_truncated() {

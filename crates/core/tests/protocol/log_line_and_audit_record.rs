@@ -3,13 +3,14 @@
 use std::{fmt::Debug, time::Duration};
 
 use scramjet_client_core::{AuditRecord, AuditState, Decode, JsonLines, LogLevel, LogLine, Step};
-use scramjet_client_tests::fixture;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
+use crate::fixtures;
+
 /// Decodes all complete lines of a recording, and checks that no member is lost.
 fn recorded<T: DeserializeOwned + Serialize + Debug>(generation: &str, name: &str) -> Vec<T> {
-    let body = fixture::load(generation, name).response.body;
+    let body = fixtures::load(generation, name).response.body;
     let lines = items::<Value>(&body);
     let records = items::<T>(&body);
     assert_eq!(records.len(), lines.len(), "{generation}/{name}");

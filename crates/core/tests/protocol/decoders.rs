@@ -12,7 +12,7 @@ use scramjet_client_core::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::drive::{Head, MOST_ITEMS, every_split, hub, read};
+use crate::helpers::{Head, MOST_ITEMS, every_split, hub, old_hub, read};
 
 /// Returns a sequence ID, an instance ID and an event name.
 fn ids() -> (SequenceId, InstanceId, EventName) {
@@ -26,10 +26,6 @@ fn ids() -> (SequenceId, InstanceId, EventName) {
         ids.1.expect("an id"),
         ids.2.expect("a name"),
     )
-}
-
-fn old() -> Endpoint {
-    hub().with_dialect(Dialect::of(Version::new(0, 18, 7)))
 }
 
 /// Decodes a body fed in one piece, and checks that the decoder stays at its end.
@@ -298,7 +294,7 @@ fn empty_body_decodes_as_null() {
     // Old hubs send an envelope even without data.
     let event = every_split(
         &Head::new(200, "OK"),
-        &old(),
+        &old_hub(),
         &NextEvent {
             id: &id,
             name: &name,
@@ -384,7 +380,7 @@ fn event_body_unwraps_envelopes_of_old_hubs() {
         events.map(|mut events| events.remove(0))
     };
     let envelope = r#"{"eventName":"other","message":{"a":1},"more":1}"#;
-    let unpacked = event(&old(), envelope).expect("an envelope");
+    let unpacked = event(&old_hub(), envelope).expect("an envelope");
     assert_eq!(
         (unpacked.name.as_str(), unpacked.data),
         ("other", json!({ "a": 1 }))
@@ -403,7 +399,7 @@ fn event_body_unwraps_envelopes_of_old_hubs() {
             "0.{minor}.0"
         );
     }
-    let error = event(&old(), r#"{"message":"no name"}"#).expect_err("not an envelope");
+    let error = event(&old_hub(), r#"{"message":"no name"}"#).expect_err("not an envelope");
     assert!(
         matches!(&error, ReplyError::Body { start, .. } if start == r#"{"message":"no name"}"#),
         "{error:?}"
@@ -486,7 +482,7 @@ fn decoders_replace_lone_surrogates() {
     };
     let data = r#"{"a":"\udc22!","b":1}"#;
     let envelope = format!(r#"{{"eventName":"e","message":{data}}}"#);
-    for (hub, body) in [(hub(), data), (old(), &envelope)] {
+    for (hub, body) in [(hub(), data), (old_hub(), &envelope)] {
         let one = every_split(&ok, &hub, &next, body.as_bytes(), |items| items);
         let line = format!("{body}\n");
         let many = every_split(&ok, &hub, &stream, line.as_bytes(), |items| items);
@@ -561,7 +557,7 @@ fn decoders_do_not_overflow_the_stack_for_deep_nesting() {
             body,
         );
         survives(
-            &old(),
+            &old_hub(),
             &NextEvent {
                 id: &id,
                 name: &name,

@@ -5,12 +5,12 @@ use std::{collections::BTreeSet, error::Error};
 use scramjet_client_core::flow::DeleteByForce;
 use scramjet_client_core::http::{HeaderName, HeaderValue, StatusCode, header};
 use scramjet_client_core::{
-    ApiError, Decode, Dialect, Endpoint, ErrorCode, GetSequence, GetVersion, InstanceId,
-    OverwriteSequence, ReplyError, RequestError, SendStdin, SequenceId, StartOptions, TextLines,
-    Version,
+    ApiError, Decode, Endpoint, ErrorCode, GetSequence, GetVersion, InstanceId, OverwriteSequence,
+    ReplyError, RequestError, SendStdin, SequenceId, StartOptions, TextLines,
 };
 
-use crate::drive::{Head, core_sources, every_split, hub, read, refusal};
+use crate::helpers::{Head, every_split, hub, old_hub, read, refusal};
+use crate::sans_io::sources;
 
 const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -493,7 +493,6 @@ fn api_error_received_status_is_that_of_the_status_line() {
 /// Returns an error of every variant, with its message and the messages of its causes.
 fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])> {
     let mut endpoint = hub();
-    let old = hub().with_dialect(Dialect::of(Version::new(0, 18, 7)));
     let id = SequenceId::new("s").expect("an id");
     let too_long = SequenceId::new("s".repeat(70_000)).expect("an id, but for its length");
     let host = endpoint.set_header(header::HOST, HeaderValue::from_static("other"));
@@ -502,7 +501,7 @@ fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])
         HeaderValue::try_from("x".repeat(16 << 10)).expect("a value"),
     );
     let option = StartOptions::new().app_config("text").to_body();
-    let unsupported = old.request(&OverwriteSequence { id: &id });
+    let unsupported = old_hub().request(&OverwriteSequence { id: &id });
     let http = hub().request(&GetSequence { id: &too_long });
     let unknown = DeleteByForce::new(hub(), id.clone());
     vec![
@@ -669,7 +668,7 @@ fn snapshots_have_every_variant_of_the_errors() {
             })
             .collect()
     };
-    let sources = core_sources();
+    let sources = sources();
     let (_, source) = sources
         .iter()
         .find(|(name, _)| name == "error.rs")

@@ -5,7 +5,7 @@ use scramjet_client_core::{
     SendStdin, Step,
 };
 
-use crate::drive::{Head, every_split, hub, read, refusal};
+use crate::helpers::{Head, every_split, hub, read, refusal};
 
 const GZIP: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x8b\x8e\x05\0)\xbbL\x0d\x02\0\0\0";
 

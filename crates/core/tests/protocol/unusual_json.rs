@@ -9,7 +9,7 @@ use scramjet_client_core::{
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::drive::{Head, hub, read};
+use crate::helpers::{Head, hub, read};
 
 /// Reads this body as the response to the operation.
 fn decode<O: Operation>(
