@@ -1,16 +1,11 @@
-//! The forms of refusals, and the messages of all errors.
+//! `ApiError`: its status, code, message and body, for all forms of refusals.
 
-use std::{collections::BTreeSet, error::Error};
-
-use scramjet_client_core::flow::DeleteByForce;
-use scramjet_client_core::http::{HeaderName, HeaderValue, StatusCode, header};
+use scramjet_client_core::http::StatusCode;
 use scramjet_client_core::{
-    ApiError, Decode, Endpoint, ErrorCode, GetSequence, GetVersion, InstanceId, OverwriteSequence,
-    ReplyError, RequestError, SendStdin, SequenceId, StartOptions, TextLines,
+    ApiError, ErrorCode, GetVersion, InstanceId, ReplyError, SendStdin, Step,
 };
 
-use crate::helpers::{Head, every_split, hub, old_hub, read, refusal};
-use crate::sans_io::sources;
+use crate::helpers::{Head, every_split, hub, read, refusal};
 
 const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -167,92 +162,6 @@ fn api_error_reads_every_form_of_refusal() {
     }
 }
 
-/// Codes for errors without a response belong to the client, not to core.
-#[test]
-fn api_error_code_follows_from_the_status_as_in_the_typescript_client() {
-    for (status, code) in [
-        (400, "BAD_PARAMETERS"),
-        (401, "NEED_AUTHENTICATION"),
-        (403, "NOT_AUTHORIZED"),
-        (404, "NOT_FOUND"),
-        (410, "GONE"),
-        (419, "INSUFFICIENT_RESOURCES"),
-        (422, "UNPROCESSABLE_ENTITY"),
-        (500, "SERVER_ERROR"),
-        (501, "SERVER_ERROR"),
-        (503, "SERVER_ERROR"),
-        (599, "SERVER_ERROR"),
-        (402, "REQUEST_ERROR"),
-        (405, "REQUEST_ERROR"),
-        (406, "REQUEST_ERROR"),
-        (415, "REQUEST_ERROR"),
-        (429, "REQUEST_ERROR"),
-        (431, "REQUEST_ERROR"),
-        (499, "REQUEST_ERROR"),
-        (300, "UNKNOWN_ERROR"),
-        (302, "UNKNOWN_ERROR"),
-        (304, "UNKNOWN_ERROR"),
-        (399, "UNKNOWN_ERROR"),
-        // The TypeScript client has REQUEST_ERROR here, which is less precise.
-        (409, "CONFLICT"),
-    ] {
-        let error = refusal(&Head::new(status, "x"), b"");
-        assert_eq!((error.code.as_str(), error.status.as_u16()), (code, status));
-    }
-}
-
-#[test]
-fn api_error_prefers_the_code_in_the_body() {
-    use ErrorCode::{
-        BadParameters, Conflict, Gone, InsufficientResources, InvalidConfig, NeedAuthentication,
-        NotAuthorized, NotFound, Other, PrerunnerError, RequestError, ServerError, UnknownError,
-        UnprocessableEntity,
-    };
-    for (code, expected) in [
-        ("1001", NotAuthorized),
-        ("1002", InsufficientResources),
-        ("1003", UnprocessableEntity),
-        ("1004", Other("1004".into())),
-        ("-2", Other("-2".into())),
-        ("1.5", Other("1.5".into())),
-        (r#""1001""#, Other("1001".into())),
-        (r#""not_found""#, Other("not_found".into())),
-        (r#""ENOSPC""#, Other("ENOSPC".into())),
-        (r#""BAD_PARAMETERS""#, BadParameters),
-        (r#""NEED_AUTHENTICATION""#, NeedAuthentication),
-        (r#""NOT_AUTHORIZED""#, NotAuthorized),
-        (r#""NOT_FOUND""#, NotFound),
-        (r#""CONFLICT""#, Conflict),
-        (r#""GONE""#, Gone),
-        (r#""INSUFFICIENT_RESOURCES""#, InsufficientResources),
-        (r#""UNPROCESSABLE_ENTITY""#, UnprocessableEntity),
-        (r#""INVALID_CONFIG""#, InvalidConfig),
-        (r#""PRERUNNER_ERROR""#, PrerunnerError),
-        (r#""SERVER_ERROR""#, ServerError),
-        (r#""REQUEST_ERROR""#, RequestError),
-        (r#""UNKNOWN_ERROR""#, UnknownError),
-        // Without a code, the status decides.
-        ("null", Gone),
-        ("{}", Gone),
-        ("true", Gone),
-    ] {
-        let body = format!(r#"{{"error":{{"code":{code},"message":"why"}}}}"#);
-        let error = refusal(&Head::new(410, "Gone"), body.as_bytes());
-        assert_eq!(
-            (&error.code, error.message.as_str(), error.status),
-            (&expected, "why", StatusCode::GONE),
-            "{code}"
-        );
-        let text = code.trim_matches('"');
-        if code.starts_with('"') {
-            assert_eq!(
-                (error.code.as_str(), error.code.to_string()),
-                (text, text.to_owned())
-            );
-        }
-    }
-}
-
 #[test]
 fn api_error_message_names_the_target_of_a_redirect() {
     let head =
@@ -268,147 +177,8 @@ fn api_error_message_names_the_target_of_a_redirect() {
     assert_eq!(error.message, "Not Found", "a refusal does not redirect");
 }
 
-/// Foreign text must not flood a log or control a terminal.
 #[test]
-fn api_error_messages_are_short_and_escaped() {
-    let long = "x".repeat(60_000);
-    let escapes = "a\u{1b}[2J\u{9b}31m\r\n\tb\u{8}\u{7}\u{202e}";
-    let plain = r"a\u{1b}[2J\u{9b}31m\r\n\tb\u{8}\u{7}\u{202e}";
-    for (wild, tame) in [
-        (long.as_str(), format!("{}…", &long[..500])),
-        (escapes, plain.to_owned()),
-    ] {
-        let text = format!("{wild}.");
-        let tame = if wild == long {
-            tame
-        } else {
-            format!("{tame}.")
-        };
-        assert_eq!(
-            refusal_of(&Head::new(500, "Oh"), text.as_bytes()).message,
-            tame,
-            "a text"
-        );
-        let json = serde_json::json!({ "error": text }).to_string();
-        assert_eq!(
-            refusal_of(&Head::new(500, "Oh"), json.as_bytes()).message,
-            tame,
-            "JSON"
-        );
-        assert_eq!(
-            refusal_of(&Head::new(500, &text), b"").message,
-            tame,
-            "a reason"
-        );
-        let page = format!("<html><title>{text}</title>");
-        assert!(
-            refusal_of(&Head::new(500, "Oh"), page.as_bytes())
-                .message
-                .starts_with(&format!("HTML page ({tame})")),
-            "a title"
-        );
-        let code = serde_json::json!({ "error": { "code": text, "message": "m" } }).to_string();
-        let error = refusal_of(&Head::new(500, "Oh"), code.as_bytes());
-        assert_eq!(
-            (error.to_string().as_str(), error.code),
-            ("500 SERVER_ERROR: m", ErrorCode::ServerError),
-            "no code"
-        );
-    }
-    let error = refusal_of(
-        &Head::new(302, "Found").header("location", &format!("http://x/{long}")),
-        b"",
-    );
-    assert!(
-        error.message.len() < 700 && error.message.starts_with("redirect to http://x/xxx"),
-        "{}",
-        error.message.len()
-    );
-}
-
-fn refusal_of(head: &Head, body: &[u8]) -> ApiError {
-    let error = read(head.reply(&hub(), &GetVersion), [body]).expect_err("a refusal");
-    error.api().unwrap_or_else(|| panic!("{error:?}")).clone()
-}
-
-/// The parser quotes unexpected text of any length.
-#[test]
-fn reply_error_source_is_short_and_escaped() {
-    let source = |body: &str| {
-        let error = read(
-            Head::new(200, "OK").reply(&hub(), &GetVersion),
-            [body.as_bytes()],
-        )
-        .expect_err("no version");
-        error.source().expect("the parser's error").to_string()
-    };
-    assert_eq!(
-        source(r#""xy""#),
-        r#"invalid type: string "xy", expected struct HubVersion at line 1 column 4"#
-    );
-    let long = source(&format!("\n{:?}", "x".repeat(1_000_000)));
-    assert!(
-        long.starts_with(r#"invalid type: string "xxx"#)
-            && long.ends_with("x… at line 2 column 1000002"),
-        "{long}"
-    );
-    assert!(long.len() < 600, "{} bytes", long.len());
-}
-
-#[test]
-fn api_error_is_transient_if_the_hub_is_busy_or_unreachable() {
-    let passes = |status: &u16| refusal(&Head::new(*status, "x"), b"").is_transient();
-    let expected: Vec<u16> = [408, 425, 429]
-        .into_iter()
-        .chain(502..=504)
-        .chain(520..=530)
-        .collect();
-    assert_eq!((400..600).filter(passes).collect::<Vec<_>>(), expected);
-}
-
-#[test]
-fn api_error_reads_retry_after() {
-    for (value, seconds) in [
-        ("120", Some(120)),
-        (" 7 ", Some(7)),
-        ("0", Some(0)),
-        ("-1", None),
-        ("1.5", None),
-        ("", None),
-        ("soon", None),
-        ("Fri, 31 Dec 2027 23:59:59", None),
-        ("99999999999999999999999", None),
-    ] {
-        for status in [419, 429, 503] {
-            let error = refusal(&Head::new(status, "x").header("retry-after", value), b"");
-            assert_eq!(error.retry_after, seconds, "{status} {value:?}");
-            assert_eq!(error.retry_at, None, "{status} {value:?}");
-        }
-    }
-}
-
-#[test]
-fn retry_after_with_a_date_counts_from_the_date_of_the_response() {
-    let now = "Fri, 31 Dec 2027 23:58:29 GMT";
-    for (value, seconds) in [
-        ("Fri, 31 Dec 2027 23:59:59 GMT", 90),
-        ("Friday, 31-Dec-27 23:59:59 GMT", 90),
-        ("Fri Dec 31 23:59:59 2027", 90),
-        ("Sat, 01 Jan 2028 00:00:00 GMT", 91),
-        ("Fri, 31 Dec 2027 23:58:29 GMT", 0),
-        ("Sun, 06 Nov 1994 08:49:37 GMT", 0),
-    ] {
-        let head = Head::new(503, "x").header("retry-after", value);
-        let error = refusal(&head.clone().header("date", now), b"");
-        assert_eq!(error.retry_after, Some(seconds), "{value:?}");
-        let without = refusal(&head, b"");
-        assert_eq!(without.retry_after, None, "there is no clock");
-        assert!(without.retry_at.is_some() && without.retry_at == error.retry_at);
-    }
-}
-
-#[test]
-fn api_error_meaning_replaces_status_code_and_message() {
+fn with_meaning_replaces_status_code_and_message() {
     let error = refusal(
         &Head::new(500, "x").header("retry-after", "1"),
         b"{\"error\":{\"code\":\"ENOENT\"}}",
@@ -490,214 +260,44 @@ fn api_error_received_status_is_that_of_the_status_line() {
     assert_eq!(error.received_status.as_u16(), 200);
 }
 
-/// Returns an error of every variant, with its message and the messages of its causes.
-fn request_errors() -> Vec<(RequestError, &'static str, &'static [&'static str])> {
-    let mut endpoint = hub();
-    let id = SequenceId::new("s").expect("an id");
-    let too_long = SequenceId::new("s".repeat(70_000)).expect("an id, but for its length");
-    let host = endpoint.set_header(header::HOST, HeaderValue::from_static("other"));
-    let long = endpoint.set_header(
-        HeaderName::from_static("x-long"),
-        HeaderValue::try_from("x".repeat(16 << 10)).expect("a value"),
+#[test]
+fn api_error_keeps_the_body_up_to_its_limit() {
+    let head = Head::new(500, "Internal Server Error");
+    let mut reply = head.reply(&hub(), &GetVersion);
+    reply.feed(&vec![b'x'; ApiError::BODY_LIMIT - 1]);
+    assert!(matches!(reply.next_item(), Ok(Step::NeedData)));
+    reply.feed(b"yz and no end");
+    let error = reply.next_item().expect_err("not waiting for the end");
+    let error = error.api().expect("a refusal");
+    assert_eq!(error.body.len(), ApiError::BODY_LIMIT);
+    assert_eq!(error.body.last(), Some(&b'y'));
+    assert!(
+        error.message.chars().count() <= 501 && error.message.ends_with('…'),
+        "{}",
+        error.message.len()
     );
-    let option = StartOptions::new().app_config("text").to_body();
-    let unsupported = old_hub().request(&OverwriteSequence { id: &id });
-    let http = hub().request(&GetSequence { id: &too_long });
-    let unknown = DeleteByForce::new(hub(), id.clone());
-    vec![
-        (
-            Endpoint::new("ftp://hub.example/").expect_err("a scheme"),
-            "invalid base URL \"ftp://hub.example/\": its scheme is neither http nor https; \
-             a hub's address looks like http://localhost:8000/api/v1",
-            &[],
-        ),
-        (
-            SequenceId::new("a/b").expect_err("a slash"),
-            "invalid sequence id \"a/b\": it contains a character that ends a path segment (one \
-             of / \\ ? #)",
-            &[],
-        ),
-        (
-            host.expect_err("the connection's"),
-            "invalid header \"host\": it describes the connection or the body; the client sets it",
-            &[],
-        ),
-        (
-            long.expect_err("long"),
-            "invalid header \"x-long\": with it, the headers are longer than the 16 kB that hubs \
-             accept",
-            &[],
-        ),
-        (
-            option.expect_err("not an object"),
-            "invalid option \"appConfig\": a sequence's configuration must be a JSON object",
-            &[],
-        ),
-        (
-            RequestError::setting("ca_certificates", "there is no certificate in it"),
-            "invalid setting \"ca_certificates\": there is no certificate in it",
-            &[],
-        ),
-        (
-            unsupported.expect_err("old"),
-            "the hub is too old (version 0.18.7); overwrite sequence requires version 0.38.0 or \
-             later",
-            &[],
-        ),
-        (
-            unknown.map(drop).expect_err("no version is set"),
-            "delete sequence depends on the version of the hub, which is not known yet; \
-             request it from the hub, or set it",
-            &[],
-        ),
-        (
-            http.expect_err("long"),
-            "cannot build the request",
-            &["uri too long"],
-        ),
-    ]
-}
+    reply.feed(b"more");
+    assert!(matches!(reply.next_item(), Ok(Step::End)));
 
-fn reply_errors() -> Vec<(ReplyError, &'static str, &'static [&'static str])> {
-    let reply = |status, reason| Head::new(status, reason).reply(&hub(), &GetVersion);
-    let refused = |status, reason, body: &str| {
-        read(reply(status, reason), [body.as_bytes()]).expect_err("a refusal")
-    };
-    let large = vec![b' '; (4 << 20) + 1];
-    let page = "<!DOCTYPE html>\n".to_owned() + &"é".repeat(200);
-    let mut not_text = TextLines::default();
-    not_text.feed(b"caf\xe9 au lait\n");
-    let encoded = Head::new(200, "OK").header("content-encoding", "gzip");
-    let five = Head::new(200, "OK").header("content-length", "5");
-    let cut_off = read(five.reply(&hub(), &GetVersion), [&b"abc"[..]]).expect_err("cut off");
-    vec![
-        (
-            refused(419, "x", r#"{"opStatus":"Insufficient Space on Resource"}"#),
-            "419 INSUFFICIENT_RESOURCES: Insufficient Space on Resource",
-            &[],
-        ),
-        (
-            refused(500, "x", "415: Invalid content-type"),
-            "415 REQUEST_ERROR: Invalid content-type (received with status 500)",
-            &[],
-        ),
-        (
-            refused(503, "Service Unavailable", ""),
-            "503 SERVER_ERROR: Service Unavailable",
-            &[],
-        ),
-        (
-            refused(200, "OK", &page),
-            "the response is not the expected JSON; it begins with \"<!DOCTYPE \
-             html>\\nééééééééééééééééééééééééééééééééé\
-             ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé…\"",
-            &["expected value at line 1 column 1"],
-        ),
-        (
-            refused(200, "OK", "{}"),
-            "the response is not the expected JSON; it begins with \"{}\"",
-            &["missing field `version` at line 1 column 2"],
-        ),
-        (
-            not_text.next_item().expect_err("not UTF-8"),
-            "the response is not UTF-8 text; it begins with \"caf\u{fffd} au lait\"",
-            &["invalid utf-8 sequence of 1 bytes from index 3"],
-        ),
-        (
-            read(reply(200, "OK"), [large.as_slice()]).expect_err("large"),
-            "the response or a line of it is longer than 4194304 bytes, more than a hub sends \
-                 here; the rest was not read",
-            &[],
-        ),
-        (
-            read(encoded.reply(&hub(), &GetVersion), []).expect_err("compressed"),
-            "the response is encoded (Content-Encoding: gzip), which the client did not request \
-             and cannot decode; turn off compression in the proxy in front of the hub",
-            &[],
-        ),
-        (
-            cut_off,
-            "connection lost while reading the response (got 3 of 5 bytes)",
-            &[],
-        ),
-        (
-            reply(200, "OK").cut_off(),
-            "connection lost while reading the response (got 0 bytes)",
-            &[],
-        ),
-    ]
-}
-
-#[test]
-fn error_display_and_sources_match_the_snapshots() {
-    fn check<E: Error>(errors: &[(E, &str, &[&str])]) {
-        for (error, says, causes) in errors {
-            assert_eq!(error.to_string(), *says);
-            let mut texts = vec![error.to_string()];
-            let mut source = error.source();
-            while let Some(cause) = source {
-                texts.push(cause.to_string());
-                source = cause.source();
-            }
-            assert_eq!(&texts[1..], *causes, "{says}");
-            for (at, text) in texts.iter().enumerate() {
-                let others = texts.iter().enumerate().filter(|(other, _)| *other != at);
-                assert!(
-                    others
-                        .into_iter()
-                        .all(|(_, other)| !other.contains(text.as_str())),
-                    "a message repeats another: {texts:?}"
-                );
-            }
-        }
+    // The same with one large piece, and byte by byte.
+    let body = vec![b'x'; ApiError::BODY_LIMIT + 1000];
+    for size in [1, 4096, body.len()] {
+        let error =
+            read(head.reply(&hub(), &GetVersion), body.chunks(size)).expect_err("a refusal");
+        assert_eq!(
+            error.api().map(|error| error.body.len()),
+            Some(ApiError::BODY_LIMIT),
+            "pieces of {size}"
+        );
     }
-    check(&request_errors());
-    check(&reply_errors());
-}
-
-#[test]
-fn snapshots_have_every_variant_of_the_errors() {
-    let variants = |errors: Vec<String>| -> BTreeSet<String> {
-        errors
-            .iter()
-            .map(|debug| {
-                debug
-                    .chars()
-                    .take_while(char::is_ascii_alphanumeric)
-                    .collect()
-            })
-            .collect()
-    };
-    let sources = sources();
-    let (_, source) = sources
-        .iter()
-        .find(|(name, _)| name == "error.rs")
-        .expect("error.rs");
-    let declared = |name: &str| -> BTreeSet<String> {
-        let (_, body) = source
-            .split_once(&format!("pub enum {name} {{\n"))
-            .expect("the declaration");
-        let (body, _) = body.split_once("\n}\n").expect("its end");
-        let lines = body
-            .lines()
-            .filter_map(|line| line.strip_prefix("    "))
-            .filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
-        lines
-            .map(|line| {
-                line.chars()
-                    .take_while(char::is_ascii_alphanumeric)
-                    .collect()
-            })
-            .collect()
-    };
-    let request = request_errors()
-        .iter()
-        .map(|(error, ..)| format!("{error:?}"))
-        .collect();
-    assert_eq!(declared("RequestError"), variants(request));
-    let reply = reply_errors()
-        .iter()
-        .map(|(error, ..)| format!("{error:?}"))
-        .collect();
-    assert_eq!(declared("ReplyError"), variants(reply));
+    // A body of exactly the limit, which may be complete or not.
+    let error = read(
+        head.reply(&hub(), &GetVersion),
+        [&body[..ApiError::BODY_LIMIT]],
+    )
+    .expect_err("a refusal");
+    assert_eq!(
+        error.api().map(|error| error.body.len()),
+        Some(ApiError::BODY_LIMIT)
+    );
 }

@@ -1,12 +1,14 @@
-//! Error messages escape text of a hub: no line breaks, no bidirectional characters, no
-//! credentials.
+//! Messages escape text of a hub: they have no line breaks and no bidirectional characters.
 
 use std::error::Error;
+use std::fmt::Debug;
 
 use scramjet_client_core::flow::FlowError;
 use scramjet_client_core::{
-    Ended, Event, GetInstance, InstanceId, InstanceInfo, ListSequences, ReplyError, Timestamp,
+    ApiError, Decode, Ended, ErrorCode, Event, GetInstance, GetVersion, InstanceId, InstanceInfo,
+    Json, ListSequences, ReplyError, Step, Timestamp,
 };
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::helpers::{Head, hub, read, refusal};
@@ -95,24 +97,114 @@ fn instance_info_and_ended_display_escape_text_of_the_hub() {
     assert!(!error.contains(['\n', '\u{202e}', '\u{1b}']), "{error:?}");
 }
 
+/// Foreign text must not flood a log or control a terminal.
 #[test]
-fn redirect_error_hides_credentials_and_query() {
-    for (target, shown) in [
-        ("https://hub.example/api/v1", "https://hub.example/api/v1"),
-        ("/login", "/login"),
-        ("https://h/a?token=secret", "https://h/a"),
-        ("https://h/a#secret", "https://h/a"),
-        ("https://user:secret@h/a?secret", "…@h/a"),
-        ("//user:secret@h/a", "…@h/a"),
-        ("user:secret@h/a", "…@h/a"),
-        ("https://secret@h", "…@h"),
-        ("https://user:#secret@h/a", "…"),
-        ("?secret", ""),
+fn api_error_messages_are_short_and_escaped() {
+    let long = "x".repeat(60_000);
+    let escapes = "a\u{1b}[2J\u{9b}31m\r\n\tb\u{8}\u{7}\u{202e}";
+    let plain = r"a\u{1b}[2J\u{9b}31m\r\n\tb\u{8}\u{7}\u{202e}";
+    for (wild, tame) in [
+        (long.as_str(), format!("{}…", &long[..500])),
+        (escapes, plain.to_owned()),
     ] {
-        let error = refusal(&Head::new(302, "Found").header("location", target), b"");
-        let text = error.to_string();
-        assert!(!text.contains("secret"), "{text}");
-        let message = format!("redirect to {shown}, which");
-        assert!(text.contains(&message) || shown.is_empty(), "{text}");
+        let text = format!("{wild}.");
+        let tame = if wild == long {
+            tame
+        } else {
+            format!("{tame}.")
+        };
+        assert_eq!(
+            refusal_of(&Head::new(500, "Oh"), text.as_bytes()).message,
+            tame,
+            "a text"
+        );
+        let json = serde_json::json!({ "error": text }).to_string();
+        assert_eq!(
+            refusal_of(&Head::new(500, "Oh"), json.as_bytes()).message,
+            tame,
+            "JSON"
+        );
+        assert_eq!(
+            refusal_of(&Head::new(500, &text), b"").message,
+            tame,
+            "a reason"
+        );
+        let page = format!("<html><title>{text}</title>");
+        assert!(
+            refusal_of(&Head::new(500, "Oh"), page.as_bytes())
+                .message
+                .starts_with(&format!("HTML page ({tame})")),
+            "a title"
+        );
+        let code = serde_json::json!({ "error": { "code": text, "message": "m" } }).to_string();
+        let error = refusal_of(&Head::new(500, "Oh"), code.as_bytes());
+        assert_eq!(
+            (error.to_string().as_str(), error.code),
+            ("500 SERVER_ERROR: m", ErrorCode::ServerError),
+            "no code"
+        );
     }
+    let error = refusal_of(
+        &Head::new(302, "Found").header("location", &format!("http://x/{long}")),
+        b"",
+    );
+    assert!(
+        error.message.len() < 700 && error.message.starts_with("redirect to http://x/xxx"),
+        "{}",
+        error.message.len()
+    );
+}
+
+/// Like [`refusal`], for a body that is too long to be cut at every position.
+fn refusal_of(head: &Head, body: &[u8]) -> ApiError {
+    let error = read(head.reply(&hub(), &GetVersion), [body]).expect_err("a refusal");
+    error.api().unwrap_or_else(|| panic!("{error:?}")).clone()
+}
+
+/// The parser quotes unexpected text of any length.
+#[test]
+fn reply_error_source_is_short_and_escaped() {
+    let source = |body: &str| {
+        let error = read(
+            Head::new(200, "OK").reply(&hub(), &GetVersion),
+            [body.as_bytes()],
+        )
+        .expect_err("no version");
+        error.source().expect("the parser's error").to_string()
+    };
+    assert_eq!(
+        source(r#""xy""#),
+        r#"invalid type: string "xy", expected struct HubVersion at line 1 column 4"#
+    );
+    let long = source(&format!("\n{:?}", "x".repeat(1_000_000)));
+    assert!(
+        long.starts_with(r#"invalid type: string "xxx"#)
+            && long.ends_with("x… at line 2 column 1000002"),
+        "{long}"
+    );
+    assert!(long.len() < 600, "{} bytes", long.len());
+}
+
+/// serde quotes the name of an unknown variant unchanged.
+#[test]
+fn json_errors_escape_quoted_variants() {
+    #[derive(Debug, Deserialize)]
+    enum Known {
+        #[allow(dead_code)]
+        Known,
+    }
+    let mut json = Json::<Known>::default();
+    json.feed(
+        json!("x\n2026-01-01 INFO all is well\u{202e}")
+            .to_string()
+            .as_bytes(),
+    );
+    json.end();
+    let error = match json.next_item() {
+        Err(error) => error.source().unwrap().to_string(),
+        Ok(Step::Item(item)) => panic!("{item:?}"),
+        Ok(_) => panic!("nothing"),
+    };
+    let shown = r"unknown variant `x\n2026-01-01 INFO all is well\u{202e}`, expected `Known`";
+    assert!(error.starts_with(shown), "{error}");
 }

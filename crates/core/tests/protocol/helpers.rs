@@ -4,7 +4,8 @@ use std::fmt::Debug;
 
 use scramjet_client_core::http::{HeaderMap, StatusCode};
 use scramjet_client_core::{
-    ApiError, Decode, Dialect, Endpoint, GetVersion, Operation, Reply, ReplyError, Step, Version,
+    ApiError, Decode, Dialect, Endpoint, EventName, GetVersion, InstanceId, Operation, Reply,
+    ReplyError, SequenceId, SingleItem, Step, Version,
 };
 
 /// Returns an endpoint with default settings.
@@ -123,4 +124,66 @@ pub(crate) fn refusal(head: &Head, body: &[u8]) -> ApiError {
     let outcome = every_split(head, &hub(), &GetVersion, body, |items| items);
     let error = outcome.expect_err("a refusal");
     error.api().unwrap_or_else(|| panic!("{error:?}")).clone()
+}
+
+/// Returns a sequence ID, an instance ID and an event name.
+pub(crate) fn ids() -> (SequenceId, InstanceId, EventName) {
+    let ids = (
+        SequenceId::new("s"),
+        InstanceId::new("i"),
+        EventName::new("e"),
+    );
+    (
+        ids.0.expect("an id"),
+        ids.1.expect("an id"),
+        ids.2.expect("a name"),
+    )
+}
+
+/// Decodes a body fed in one piece, and checks that the decoder stays at its end.
+pub(crate) fn decode_all<D: Decode + Default>(body: &[u8]) -> Result<Vec<D::Item>, ReplyError> {
+    let mut decoder = D::default();
+    decoder.feed(body);
+    decoder.end();
+    let mut items = Vec::new();
+    let result = loop {
+        match decoder.next_item() {
+            Ok(Step::Item(item)) => items.push(item),
+            Ok(Step::End) => break Ok(items),
+            Ok(Step::NeedData) => panic!("a complete body needs no more data"),
+            Err(error) => break Err(error),
+        }
+        assert!(items.len() < MOST_ITEMS, "there is no end of items");
+    };
+    for _ in 0..3 {
+        assert!(
+            matches!(decoder.next_item(), Ok(Step::End)),
+            "a decoder at its end stays there"
+        );
+    }
+    decoder.feed(b"more");
+    assert!(
+        matches!(decoder.next_item(), Ok(Step::End)),
+        "the decoder leaves its end"
+    );
+    result
+}
+
+/// Like [`decode_all`], for exactly one item.
+pub(crate) fn single<D: SingleItem + Default>(body: &[u8]) -> Result<D::Item, ReplyError> {
+    let mut items = decode_all::<D>(body)?;
+    assert_eq!(items.len(), 1);
+    Ok(items.remove(0))
+}
+
+pub(crate) fn spaces(count: usize) -> Vec<u8> {
+    vec![b' '; count]
+}
+
+pub(crate) fn limit_of<T>(result: Result<T, ReplyError>) -> usize {
+    match result {
+        Err(ReplyError::TooLarge { limit, .. }) => limit,
+        Err(error) => panic!("{error:?}"),
+        Ok(_) => panic!("a body over the limit was accepted"),
+    }
 }

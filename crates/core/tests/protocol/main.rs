@@ -1,4 +1,4 @@
-//! The sans-IO protocol: requests, decoded replies, and errors before a request is sent.
+//! Tests of requests, replies and errors. `simulation` tests the flows.
 
 #![allow(
     clippy::expect_used,
@@ -10,17 +10,26 @@
 )]
 
 mod api_error;
+mod compression;
 mod decoders;
-mod encodings;
+mod dialect;
+mod error_code;
+mod error_messages;
 mod escaping;
 mod fixtures;
 mod helpers;
+mod ids;
+mod instances;
+mod json;
 mod lines;
 mod log_line_and_audit_record;
-mod misuse;
 mod ndjson_guard;
+mod options;
 mod replies;
 mod reply;
+mod retry_after;
 mod retry_policy;
 mod sans_io;
+mod secrets;
+mod set_header;
 mod unusual_json;

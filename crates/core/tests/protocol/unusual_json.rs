@@ -1,15 +1,13 @@
-//! Unusual values that users of a hub have sent, and that this library would not send.
-
-use std::error::Error;
+//! Unusual JSON: unexpected types, deep nesting, and lone surrogates.
 
 use scramjet_client_core::{
-    Decode, EventName, GetInstance, InstanceId, Json, ListEntities, ListInstances, NextEvent,
-    Operation, ReadEvents, ReplyError, Step,
+    Decode, DeleteSequence, Endpoint, EventName, GetInstance, GetSequence, GetVersion, InstanceId,
+    KillInstance, KillOptions, ListEntities, ListInstances, ListSequences, NextEvent, Operation,
+    ReadEvents, ReplyError,
 };
-use serde::Deserialize;
 use serde_json::json;
 
-use crate::helpers::{Head, hub, read};
+use crate::helpers::{Head, every_split, hub, ids, old_hub, read};
 
 /// Reads this body as the response to the operation.
 fn decode<O: Operation>(
@@ -83,26 +81,119 @@ fn deeply_nested_event_data_is_an_error() {
     }
 }
 
-/// serde quotes the name of an unknown variant unchanged.
 #[test]
-fn json_errors_escape_quoted_variants() {
-    #[derive(Debug, Deserialize)]
-    enum Known {
-        #[allow(dead_code)]
-        Known,
-    }
-    let mut json = Json::<Known>::default();
-    json.feed(
-        json!("x\n2026-01-01 INFO all is well\u{202e}")
-            .to_string()
-            .as_bytes(),
-    );
-    json.end();
-    let error = match json.next_item() {
-        Err(error) => error.source().unwrap().to_string(),
-        Ok(Step::Item(item)) => panic!("{item:?}"),
-        Ok(_) => panic!("nothing"),
+fn decoders_replace_lone_surrogates() {
+    let (_, id, name) = ids();
+    let info = r#"{"id":"i","sequence":"s","args":["x\ud83d"],"status":"running"}"#;
+    let body = format!("[{info}]");
+    let ok = Head::new(200, "OK");
+    let list = every_split(&ok, &hub(), &ListInstances, body.as_bytes(), |items| items);
+    let list = serde_json::to_value(&list.expect("instances")[0]).expect("JSON");
+    assert_eq!(list[0]["args"], json!(["x\u{fffd}"]));
+    assert_eq!(list[0]["status"], "running", "the rest is kept");
+
+    let next = NextEvent {
+        id: &id,
+        name: &name,
     };
-    let shown = r"unknown variant `x\n2026-01-01 INFO all is well\u{202e}`, expected `Known`";
-    assert!(error.starts_with(shown), "{error}");
+    let stream = ReadEvents {
+        id: &id,
+        name: &name,
+    };
+    let data = r#"{"a":"\udc22!","b":1}"#;
+    let envelope = format!(r#"{{"eventName":"e","message":{data}}}"#);
+    for (hub, body) in [(hub(), data), (old_hub(), &envelope)] {
+        let one = every_split(&ok, &hub, &next, body.as_bytes(), |items| items);
+        let line = format!("{body}\n");
+        let many = every_split(&ok, &hub, &stream, line.as_bytes(), |items| items);
+        for event in [one, many] {
+            let event = event.expect("an event").remove(0);
+            assert_eq!(event.data, json!({ "a": "\u{fffd}!", "b": 1 }));
+        }
+    }
+
+    let refusal = r#"{"error":"no such \ud83d"}"#;
+    let error = every_split(
+        &Head::new(404, ""),
+        &hub(),
+        &ListInstances,
+        refusal.as_bytes(),
+        |items| items,
+    );
+    let error = error.expect_err("a refusal");
+    let error = error.api().expect("a refusal");
+    assert_eq!(error.message, "no such \u{fffd}");
+    assert_eq!(error.json(), Some(json!({ "error": "no such \u{fffd}" })));
+}
+
+#[test]
+fn decoders_do_not_overflow_the_stack_for_deep_nesting() {
+    const DEPTH: usize = 100_000;
+    let (sequence, id, name) = ids();
+    let arrays = "[".repeat(DEPTH) + &"]".repeat(DEPTH);
+    let objects = r#"{"id":"#.repeat(DEPTH) + "1" + &"}".repeat(DEPTH);
+    fn survives<O: Operation>(hub: &Endpoint, operation: &O, body: &str) {
+        let result = read(
+            Head::new(200, "OK").reply(hub, operation),
+            [body.as_bytes()],
+        );
+        // Values of unknown members may be nested to any depth.
+        assert!(
+            matches!(result, Ok(_) | Err(ReplyError::Body { .. })),
+            "{}",
+            O::NAME
+        );
+        let refusal = read(
+            Head::new(400, "Bad Request").reply(hub, operation),
+            [body.as_bytes()],
+        );
+        assert!(matches!(refusal, Err(ReplyError::Api(_))), "{}", O::NAME);
+    }
+    for body in [
+        arrays.as_str(),
+        &objects,
+        &format!(r#"{{"id":"s","config":{arrays}}}"#),
+        &format!(r#"{{"eventName":"e","message":{arrays}}}"#),
+    ] {
+        survives(&hub(), &GetVersion, body);
+        survives(&hub(), &ListSequences, body);
+        survives(&hub(), &GetSequence { id: &sequence }, body);
+        survives(&hub(), &ListInstances, body);
+        survives(&hub(), &GetInstance { id: &id }, body);
+        survives(
+            &hub(),
+            &KillInstance {
+                id: &id,
+                options: &KillOptions::new(),
+            },
+            body,
+        );
+        survives(
+            &hub(),
+            &NextEvent {
+                id: &id,
+                name: &name,
+            },
+            body,
+        );
+        survives(
+            &old_hub(),
+            &NextEvent {
+                id: &id,
+                name: &name,
+            },
+            body,
+        );
+    }
+    read(
+        Head::new(200, "OK").reply(
+            &hub(),
+            &DeleteSequence {
+                id: &sequence,
+                force: false,
+            },
+        ),
+        [arrays.as_bytes()],
+    )
+    .expect("not looked at");
 }

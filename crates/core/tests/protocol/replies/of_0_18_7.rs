@@ -8,7 +8,7 @@ use super::table::Table;
 use super::{NEVER_ANSWERED, NEVER_ENDS, NO_ROUTE};
 
 #[test]
-fn replies() {
+fn replies_recorded_from_0_18_7_are_decoded() {
     use ErrorCode::{
         BadParameters, InsufficientResources, NotFound, Other, PrerunnerError, ServerError,
         UnprocessableEntity,

@@ -8,7 +8,7 @@ use super::table::Table;
 use super::{FALSY, NEVER_ENDS, NO_ROUTE};
 
 #[test]
-fn replies() {
+fn replies_recorded_from_1_0_1_are_decoded() {
     use ErrorCode::{
         BadParameters, Conflict, InvalidConfig, NotFound, Other, PrerunnerError, RequestError,
         ServerError, UnprocessableEntity,
