@@ -1,20 +1,6 @@
-//! The sans-IO protocol: requests, decoded replies, and errors before a request is sent.
+//! The requests and types of the core, and the tests of each operation.
 
 mod coverage;
-mod decoders;
 mod drive;
-mod encodings;
-mod errors;
-mod escaping;
-mod lines;
-mod log_and_audit;
-mod misuse;
-mod ndjson;
-mod odd_values;
-
-mod replies;
-mod reply;
 mod requests;
-mod retry;
-mod sans_io;
 mod types;

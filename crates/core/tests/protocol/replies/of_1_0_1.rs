@@ -1,6 +1,10 @@
 //! Exchanges recorded with a hub of 1.0.1.
 
-use scramjet_client_core::{Dialect, ErrorCode, InstanceStatus, SequenceRef, StopReply};
+use scramjet_client_core::ErrorCode::{
+    BadParameters, Conflict, InvalidConfig, NotFound, Other, PrerunnerError, RequestError,
+    ServerError, UnprocessableEntity,
+};
+use scramjet_client_core::{Dialect, InstanceStatus, SequenceRef, StopReply};
 use serde_json::{Value, json};
 
 use super::operations::*;
@@ -8,13 +12,20 @@ use super::table::Table;
 use super::{FALSY, NEVER_ENDS, NO_ROUTE};
 
 #[test]
-fn replies() {
-    use ErrorCode::{
-        BadParameters, Conflict, InvalidConfig, NotFound, Other, PrerunnerError, RequestError,
-        ServerError, UnprocessableEntity,
-    };
+fn replies_recorded_from_1_0_1_are_decoded() {
     let t = Table::new("1.0.1", Some(Dialect::LATEST));
+    any_request(&t);
+    sequences(&t);
+    starts(&t);
+    instances(&t);
+    streams(&t);
+    events(&t);
+    hub(&t);
+    topics(&t);
+    t.finish();
+}
 
+fn any_request(t: &Table) {
     t.fails(
         "accept-list-with-space",
         version,
@@ -33,7 +44,9 @@ fn replies() {
     t.not_sent_by_core("non-ascii-path", "core refuses such an id");
     t.not_sent_by_core("wrong-method", NO_ROUTE);
     t.not_sent_by_core("instance-unknown-subroute", NO_ROUTE);
+}
 
+fn sequences(t: &Table) {
     t.decodes("sequences-empty", list_sequences, Vec::is_empty);
     t.decodes("sequences-list", list_sequences, |sequences| {
         let full = &sequences[1];
@@ -137,7 +150,9 @@ fn replies() {
         BadParameters,
         "Could not parse content",
     );
+}
 
+fn starts(t: &Table) {
     t.fails(
         "start-duplicate-instance-id",
         start,
@@ -184,7 +199,9 @@ fn replies() {
          more than one element";
     t.fails("start-two-engines", start, 400, InvalidConfig, engines);
     t.fails("start-unknown-sequence", start, 404, NotFound, "Not Found");
+}
 
+fn instances(t: &Table) {
     t.decodes("instances-empty", list_instances, Vec::is_empty);
     t.decodes("instances-list", list_instances, |instances| {
         let status: Vec<_> = instances
@@ -315,7 +332,9 @@ fn replies() {
         BadParameters,
         "Invalid timeout format",
     );
+}
 
+fn streams(t: &Table) {
     t.streams(
         "stream-output",
         "{\"i\":0}\n{\"i\":1}\n{\"i\":2}\n{\"i\":3}\n{\"i\":4}\n",
@@ -342,7 +361,9 @@ fn replies() {
         RequestError,
         "Invalid content-type",
     );
+}
 
+fn events(t: &Table) {
     t.event("event-last-array", last, json!([1, 2]));
     t.unanswered("event-last-empty-string", FALSY);
     t.unanswered("event-last-false", FALSY);
@@ -421,7 +442,54 @@ fn replies() {
         json!({ "message": "inner" }),
     );
     t.event("event-once-zero", once, Value::Null);
+    t.succeeds("event-send-string", send_event);
+    t.succeeds("event-send-object", send_event);
+    t.succeeds("event-send-no-message", send_event);
+    t.fails(
+        "event-send-no-name",
+        send_event,
+        400,
+        BadParameters,
+        "Invalid format, eventName missing.",
+    );
+    let script = "undefined is not iterable (cannot read property Symbol(Symbol.iterator))";
+    t.fails(
+        "event-send-empty-body",
+        send_event,
+        500,
+        ServerError,
+        script,
+    );
+    t.fails(
+        "event-send-no-content-type",
+        send_event,
+        (400, 500),
+        BadParameters,
+        "Could not parse content",
+    );
+    let events = t.partial("event-stream", read_events);
+    assert!(events.iter().all(|event| event.name == "ev-stream"));
+    assert_eq!(events.len(), 17);
+    assert_eq!(
+        (&events[1].data, &events[3].data, &events[4].data),
+        (&json!([1, 2]), &json!({}), &json!(5))
+    );
+    assert_eq!(
+        events[11].data,
+        json!({ "eventName": "zzz", "message": "inner" }),
+        "data that looks like an envelope is data"
+    );
+    t.succeeds("monitoring-rate", monitoring_rate);
+    t.fails(
+        "monitoring-rate-bad",
+        monitoring_rate,
+        500,
+        ServerError,
+        "Bad message of type 4003",
+    );
+}
 
+fn hub(t: &Table) {
     t.decodes("status", get_status, |status| {
         status.cpm.connected.is_none() && status.extra.is_empty()
     });
@@ -450,7 +518,9 @@ fn replies() {
         "cpm-not-connected",
         "a Manager's version, which core does not request from a hub",
     );
+}
 
+fn topics(t: &Table) {
     t.decodes("topics-list", list_topics, |topics| {
         topics
             .iter()
@@ -569,51 +639,4 @@ fn replies() {
         BadParameters,
         "Topic id incorrect format",
     );
-
-    t.succeeds("event-send-string", send_event);
-    t.succeeds("event-send-object", send_event);
-    t.succeeds("event-send-no-message", send_event);
-    t.fails(
-        "event-send-no-name",
-        send_event,
-        400,
-        BadParameters,
-        "Invalid format, eventName missing.",
-    );
-    let script = "undefined is not iterable (cannot read property Symbol(Symbol.iterator))";
-    t.fails(
-        "event-send-empty-body",
-        send_event,
-        500,
-        ServerError,
-        script,
-    );
-    t.fails(
-        "event-send-no-content-type",
-        send_event,
-        (400, 500),
-        BadParameters,
-        "Could not parse content",
-    );
-    let events = t.partial("event-stream", read_events);
-    assert!(events.iter().all(|event| event.name == "ev-stream"));
-    assert_eq!(events.len(), 17);
-    assert_eq!(
-        (&events[1].data, &events[3].data, &events[4].data),
-        (&json!([1, 2]), &json!({}), &json!(5))
-    );
-    assert_eq!(
-        events[11].data,
-        json!({ "eventName": "zzz", "message": "inner" }),
-        "data that looks like an envelope is data"
-    );
-    t.succeeds("monitoring-rate", monitoring_rate);
-    t.fails(
-        "monitoring-rate-bad",
-        monitoring_rate,
-        500,
-        ServerError,
-        "Bad message of type 4003",
-    );
-    t.finish();
 }

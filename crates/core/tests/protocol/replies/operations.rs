@@ -10,7 +10,7 @@ use scramjet_client_core::{
 };
 use serde_json::Value;
 
-use super::table::{Row, keep};
+use super::row::{Row, keep};
 
 pub(super) fn version(_: &Row) -> GetVersion {
     GetVersion

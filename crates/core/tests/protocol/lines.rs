@@ -1,4 +1,4 @@
-//! Decoders of lines and JSON lines return the same items for every split of the bytes.
+//! The decoders `Lines`, `TextLines` and `JsonLines`.
 
 use std::fmt::Debug;
 

@@ -2,13 +2,14 @@
 
 use scramjet_client_core::http::StatusCode;
 use scramjet_client_core::{
-    BodyLength, GetVersion, InstanceId, Lines, OutputStream, ReadStream, ReplyError, Step,
+    BodyLength, DeleteSequence, GetVersion, InstanceId, Lines, OutputStream, ReadStream,
+    ReplyError, Step,
 };
 
-use crate::drive::{Head, hub, read};
+use crate::helpers::{Head, every_split, hub, read};
 
 #[test]
-fn body_shorter_than_its_content_length_is_truncated() {
+fn reply_shorter_than_its_content_length_is_truncated() {
     let id = InstanceId::new("i").expect("an id");
     let whole = br#"{"version":"1.0.1"}"#;
     let head = Head::new(200, "OK").header("content-length", &whole.len().to_string());
@@ -116,7 +117,7 @@ fn cut_off_returns_truncated_or_the_api_error() {
 }
 
 #[test]
-fn is_success_for_2xx_only() {
+fn reply_is_success_for_2xx_only() {
     for (status, success) in [
         (200, true),
         (202, true),
@@ -205,4 +206,45 @@ fn body_length_end_fails_if_announced_bytes_are_missing() {
     length.end().expect("complete");
     length.add(usize::MAX);
     assert_eq!(length.received(), u64::MAX, "it does not wrap around");
+}
+
+#[test]
+fn content_length_reserves_no_memory() {
+    let head = Head::new(200, "OK").header("content-length", &u64::MAX.to_string());
+    let mut reply = head.reply(&hub(), &GetVersion);
+    reply.feed(b"{");
+    let error = reply.end().expect_err("it was announced longer");
+    assert!(
+        matches!(
+            error,
+            ReplyError::Truncated {
+                got: 1,
+                expected: Some(u64::MAX),
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn content_length_is_ignored_for_statuses_without_a_body() {
+    let sequence = "s".try_into().unwrap();
+    let delete = DeleteSequence {
+        id: &sequence,
+        force: false,
+    };
+    let head = Head::new(204, "No Content")
+        .header("content-length", "5")
+        .header("content-encoding", "gzip");
+    every_split(&head, &hub(), &delete, b"", |_| ()).unwrap();
+    for status in [100, 204, 304] {
+        let head = Head::new(status, "x").header("content-length", "5");
+        let reply = head.reply(&hub(), &GetVersion);
+        assert_eq!(reply.length().announced(), Some(0), "{status}");
+    }
+    // 205 may have a body, so the announced bytes are missing.
+    let head = Head::new(205, "x").header("content-length", "5");
+    let error = read(head.reply(&hub(), &delete), []).unwrap_err();
+    assert!(matches!(error, ReplyError::Truncated { .. }), "{error:?}");
 }

@@ -4,6 +4,7 @@ mod composed;
 mod of_0_18_7;
 mod of_1_0_1;
 mod operations;
+mod row;
 mod table;
 
 const FALSY: &str = "hubs wait instead of answering with a falsy last event";

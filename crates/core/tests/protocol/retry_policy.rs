@@ -1,4 +1,4 @@
-//! Retry policies: delays and limits.
+//! `RetryPolicy`: delays and limits.
 
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ fn max_elapsed_ends_the_attempts() {
 }
 
 #[test]
-fn overflowing_delays_become_max_delay() {
+fn delay_that_overflows_becomes_max_delay() {
     for policy in [
         RetryPolicy::linear(Duration::MAX),
         RetryPolicy::exponential(Duration::MAX).jitter(false),

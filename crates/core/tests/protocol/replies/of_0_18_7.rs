@@ -1,6 +1,10 @@
 //! Exchanges recorded with a hub of 0.18.7.
 
-use scramjet_client_core::{Dialect, ErrorCode, SequenceId, SequenceRef, StopReply, Version};
+use scramjet_client_core::ErrorCode::{
+    BadParameters, InsufficientResources, NotFound, Other, PrerunnerError, ServerError,
+    UnprocessableEntity,
+};
+use scramjet_client_core::{Dialect, SequenceId, SequenceRef, StopReply, Version};
 use serde_json::{Value, json};
 
 use super::operations::*;
@@ -8,13 +12,20 @@ use super::table::Table;
 use super::{NEVER_ANSWERED, NEVER_ENDS, NO_ROUTE};
 
 #[test]
-fn replies() {
-    use ErrorCode::{
-        BadParameters, InsufficientResources, NotFound, Other, PrerunnerError, ServerError,
-        UnprocessableEntity,
-    };
+fn replies_recorded_from_0_18_7_are_decoded() {
     let t = Table::new("0.18.7", Some(Dialect::of(Version::new(0, 18, 7))));
+    any_request(&t);
+    sequences(&t);
+    starts(&t);
+    instances(&t);
+    streams(&t);
+    events(&t);
+    hub(&t);
+    topics(&t);
+    t.finish();
+}
 
+fn any_request(t: &Table) {
     t.decodes("version", version, |hub| {
         hub.dialect() == Dialect::of(Version::new(0, 18, 7)) && hub.service.is_none()
     });
@@ -37,7 +48,9 @@ fn replies() {
     t.not_sent_by_core("unknown-route", NO_ROUTE);
     t.not_sent_by_core("wrong-method", NO_ROUTE);
     t.not_sent_by_core("instance-unknown-subroute", NO_ROUTE);
+}
 
+fn sequences(t: &Table) {
     t.fails(
         "sequence-get-unknown",
         get_sequence,
@@ -135,7 +148,9 @@ fn replies() {
         NotFound,
         "Not Found",
     );
+}
 
+fn starts(t: &Table) {
     t.decodes("start-with-config-and-args", start, |started| {
         started.id == "e2762c1a-64f0-4d1b-9228-d6d8c8ca80dd"
             && started.extra["opStatus"] == "OK"
@@ -169,7 +184,9 @@ fn replies() {
     );
     assert!(overloaded.is_overloaded());
     t.fails("start-unknown-sequence", start, 404, NotFound, "Not Found");
+}
 
+fn instances(t: &Table) {
     t.decodes("instances-empty", list_instances, Vec::is_empty);
     t.decodes("instances-list", list_instances, |instances| {
         let sequence = SequenceId::new("dbb02e3a-59cd-4010-ac62-3a25da8fbc40")
@@ -230,7 +247,9 @@ fn replies() {
     });
     let spread = "Spread syntax requires ...iterable[Symbol.iterator] to be a function";
     t.fails("stop-object-body", stop, 500, ServerError, spread);
+}
 
+fn streams(t: &Table) {
     t.streams(
         "stream-output",
         "{\"i\":0}\n{\"i\":1}\n{\"i\":2}\n{\"i\":3}\n{\"i\":4}\n",
@@ -279,7 +298,9 @@ fn replies() {
         BadParameters,
         "Invalid content-type",
     );
+}
 
+fn events(t: &Table) {
     t.event("event-last-empty-object", last, json!({}));
     t.event("event-last-empty-string", last, json!(""));
     t.event("event-last-false", last, json!(false));
@@ -344,64 +365,6 @@ fn replies() {
         once,
         json!({ "message": "inner" }),
     );
-
-    t.fails("config", get_config, 404, NotFound, "Not Found");
-    t.fails("audit", read_audit, 404, NotFound, "Not Found");
-    t.fails("entities", entities, 404, NotFound, "Not Found");
-    t.fails("entities-empty", entities, 404, NotFound, "Not Found");
-    t.not_sent_by_core(
-        "cpm-not-connected",
-        "a Manager's version, which core does not request from a hub",
-    );
-    t.decodes("load-check", load_check, |load| {
-        load.fs_size[0].usage == 17.9
-            && load.fs_size[0].extra["mount"] == "/"
-            && load.cpu_percent.is_some_and(|percent| percent > 99.0)
-            && load.load_average.is_none()
-    });
-    t.incomplete("hub-log", read_log, NEVER_ENDS);
-
-    t.decodes("topics-empty", list_topics, Vec::is_empty);
-    t.decodes("topics-list", list_topics, Vec::is_empty);
-    t.fails("topic-create", create_topic, 404, NotFound, "Not Found");
-    t.fails("topic-delete", delete_topic, 404, NotFound, "Not Found");
-    t.fails(
-        "topic-delete-unknown",
-        delete_topic,
-        404,
-        NotFound,
-        "Not Found",
-    );
-    for written in [
-        "",
-        "-bad-content-type",
-        "-bad-name",
-        "-chunked",
-        "-content-type-mismatch",
-        "-content-type-params",
-        "-empty-body",
-        "-end-stream",
-        "-no-content-type",
-        "-no-newline",
-    ] {
-        t.succeeds(&format!("topic-send{written}"), send_topic);
-    }
-    t.fails(
-        "topic-read-bad-accept",
-        read_topic,
-        400,
-        BadParameters,
-        "Invalid content-type",
-    );
-    for read in [
-        "",
-        "-bad-content-type",
-        "-bad-name",
-        "-content-type-mismatch",
-    ] {
-        t.incomplete(&format!("topic-read{read}"), read_topic, NEVER_ENDS);
-    }
-
     t.succeeds("event-send-string", send_event);
     t.fails("event-send-ended", send_event, 404, NotFound, "Not Found");
     t.fails(
@@ -479,5 +442,65 @@ fn replies() {
         ServerError,
         "Bad message of type 4003",
     );
-    t.finish();
+}
+
+fn hub(t: &Table) {
+    t.fails("config", get_config, 404, NotFound, "Not Found");
+    t.fails("audit", read_audit, 404, NotFound, "Not Found");
+    t.fails("entities", entities, 404, NotFound, "Not Found");
+    t.fails("entities-empty", entities, 404, NotFound, "Not Found");
+    t.not_sent_by_core(
+        "cpm-not-connected",
+        "a Manager's version, which core does not request from a hub",
+    );
+    t.decodes("load-check", load_check, |load| {
+        load.fs_size[0].usage == 17.9
+            && load.fs_size[0].extra["mount"] == "/"
+            && load.cpu_percent.is_some_and(|percent| percent > 99.0)
+            && load.load_average.is_none()
+    });
+    t.incomplete("hub-log", read_log, NEVER_ENDS);
+}
+
+fn topics(t: &Table) {
+    t.decodes("topics-empty", list_topics, Vec::is_empty);
+    t.decodes("topics-list", list_topics, Vec::is_empty);
+    t.fails("topic-create", create_topic, 404, NotFound, "Not Found");
+    t.fails("topic-delete", delete_topic, 404, NotFound, "Not Found");
+    t.fails(
+        "topic-delete-unknown",
+        delete_topic,
+        404,
+        NotFound,
+        "Not Found",
+    );
+    for written in [
+        "",
+        "-bad-content-type",
+        "-bad-name",
+        "-chunked",
+        "-content-type-mismatch",
+        "-content-type-params",
+        "-empty-body",
+        "-end-stream",
+        "-no-content-type",
+        "-no-newline",
+    ] {
+        t.succeeds(&format!("topic-send{written}"), send_topic);
+    }
+    t.fails(
+        "topic-read-bad-accept",
+        read_topic,
+        400,
+        BadParameters,
+        "Invalid content-type",
+    );
+    for read in [
+        "",
+        "-bad-content-type",
+        "-bad-name",
+        "-content-type-mismatch",
+    ] {
+        t.incomplete(&format!("topic-read{read}"), read_topic, NEVER_ENDS);
+    }
 }

@@ -1,12 +1,43 @@
 //! The core does no IO: it is `no_std` and has only reviewed dependencies.
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::{collections::BTreeSet, env, fs, path::Path, process::Command};
 
-use crate::drive::{core_sources, here, is_blessing};
+fn package() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Returns the sources of the core: the path below `src`, and the text.
+pub(crate) fn sources() -> Vec<(String, String)> {
+    let root = package().join("src");
+    let mut sources = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of sources") {
+            let path = entry.expect("a readable entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path
+                    .strip_prefix(&root)
+                    .expect("below the root")
+                    .display()
+                    .to_string();
+                sources.push((name, fs::read_to_string(&path).expect("a source in UTF-8")));
+            }
+        }
+    }
+    sources.sort();
+    assert!(
+        sources.len() > 10,
+        "core was not found in {}",
+        root.display()
+    );
+    sources
+}
 
 #[test]
 fn core_is_no_std() {
-    let sources = core_sources();
+    let sources = sources();
     let (_, root) = sources
         .iter()
         .find(|(name, _)| name == "lib.rs")
@@ -58,7 +89,7 @@ fn code_finds_std_in_code_but_not_in_comments_and_tests() {
 
 #[test]
 fn core_parses_json_only_in_json_rs() {
-    for (name, text) in core_sources() {
+    for (name, text) in sources() {
         for (number, line) in code(&text) {
             let parses = line.contains("serde_json::from_") && !line.contains("from_value");
             assert!(name == "json.rs" || !parses, "{name}:{number}: {line}");
@@ -80,7 +111,7 @@ fn core_has_only_known_dependencies() {
         "--offline",
         "--locked",
     ]);
-    let output = tree.current_dir(here("..")).output().expect("cargo runs");
+    let output = tree.current_dir(package()).output().expect("cargo runs");
     assert!(
         output.status.success(),
         "{}",
@@ -93,15 +124,15 @@ fn core_has_only_known_dependencies() {
         .filter(|name| !name.is_empty())
         .collect();
     let names: String = names.iter().map(|name| format!("{name}\n")).collect();
-    let file = here("core/deps.txt");
-    if is_blessing() {
+    let file = package().join("tests/protocol/deps.txt");
+    if env::var_os("BLESS").is_some_and(|value| value == "1") {
         fs::write(&file, &names).expect("the list is written");
     }
     let committed = fs::read_to_string(&file)
         .unwrap_or_else(|error| panic!("{}: {error}; BLESS=1 writes it", file.display()));
     assert_eq!(
         names, committed,
-        "left: the tree, right: core/deps.txt; BLESS=1 takes the new one, if it is right that \
+        "left: the tree, right: deps.txt; BLESS=1 takes the new one, if it is right that \
              core needs it"
     );
 }

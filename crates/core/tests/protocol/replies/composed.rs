@@ -9,7 +9,7 @@ use super::operations::*;
 use super::table::Table;
 
 #[test]
-fn composed_replies_of_0_18_7() {
+fn composed_replies_of_0_18_7_are_decoded() {
     let t = Table::new("composed/0.18.7", Some(Dialect::of(Version::new(0, 18, 7))));
     t.decodes("instance-health", health, |health| {
         health.healthy && health.process_id == Some(18898)
@@ -55,7 +55,7 @@ fn composed_replies_of_0_18_7() {
 }
 
 #[test]
-fn composed_replies_of_1_0_1() {
+fn composed_replies_of_1_0_1_are_decoded() {
     use ErrorCode::{BadParameters, Conflict, InsufficientResources, NotFound};
     let t = Table::new("composed/1.0.1", Some(Dialect::LATEST));
     t.decodes("version", version, |hub| {
@@ -148,7 +148,7 @@ fn composed_replies_of_1_0_1() {
 }
 
 #[test]
-fn replies_of_a_proxy() {
+fn composed_replies_of_a_proxy_are_errors() {
     use ErrorCode::{ServerError, UnknownError};
     let t = Table::new("composed/proxy", None);
     t.fails(

@@ -1,15 +1,16 @@
-//! Log lines and audit records: every recorded one is decoded without loss.
+//! `LogLine` and `AuditRecord`: every recorded one is decoded without loss.
 
 use std::{fmt::Debug, time::Duration};
 
 use scramjet_client_core::{AuditRecord, AuditState, Decode, JsonLines, LogLevel, LogLine, Step};
-use scramjet_client_tests::fixture;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
+use crate::fixtures;
+
 /// Decodes all complete lines of a recording, and checks that no member is lost.
 fn recorded<T: DeserializeOwned + Serialize + Debug>(generation: &str, name: &str) -> Vec<T> {
-    let body = fixture::load(generation, name).response.body;
+    let body = fixtures::load(generation, name).response.body;
     let lines = items::<Value>(&body);
     let records = items::<T>(&body);
     assert_eq!(records.len(), lines.len(), "{generation}/{name}");
@@ -37,7 +38,7 @@ fn items<T: DeserializeOwned>(body: &[u8]) -> Vec<T> {
 }
 
 #[test]
-fn log_lines_of_0_18_7_are_decoded() {
+fn log_line_decodes_the_recorded_log_of_a_hub_of_0_18_7() {
     let lines: Vec<LogLine> = recorded("0.18.7", "hub-log");
     assert_eq!(lines.len(), 12);
     let first = &lines[0];
@@ -71,7 +72,7 @@ fn log_lines_of_0_18_7_are_decoded() {
 }
 
 #[test]
-fn log_lines_of_a_1_0_1_instance_are_decoded() {
+fn log_line_decodes_the_recorded_log_of_an_instance_of_1_0_1() {
     let lines: Vec<LogLine> = recorded("1.0.1", "stream-log");
     assert_eq!(lines.len(), 42);
     let id = json!({ "id": "108ffa66-5a0a-46ad-a008-71f1a2702150" });
@@ -98,7 +99,7 @@ fn log_lines_of_a_1_0_1_instance_are_decoded() {
 }
 
 #[test]
-fn audit_records_are_decoded() {
+fn audit_record_decodes_the_recorded_audit_of_1_0_1() {
     let records: Vec<AuditRecord> = recorded("1.0.1", "audit");
     assert_eq!(records.len(), 36);
     let upload = &records[0];

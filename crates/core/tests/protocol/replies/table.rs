@@ -3,27 +3,21 @@
 use std::{cell::RefCell, collections::BTreeSet, fmt::Debug};
 
 use scramjet_client_core::{
-    ApiError, Decode, Dialect, Endpoint, ErrorCode, Event, EventBody, InstanceId, Operation,
-    OutputStream, ReadStream, ReplyError, RequestError, SequenceId, SingleItem, Step, TopicName,
+    ApiError, Decode, Dialect, Endpoint, ErrorCode, Event, EventBody, Operation, ReplyError,
+    SingleItem, Step,
 };
-use scramjet_client_testing::replay::RecordedExchange;
-use scramjet_client_tests::fixture;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::drive::{Head, every_split, hub};
+use super::row::{Response, Row};
+use crate::fixtures;
+use crate::helpers::hub;
 
 /// The fixtures of one folder, and which of them have a row.
 pub(super) struct Table {
     generation: &'static str,
     pub(super) hub: Endpoint,
     rows: RefCell<BTreeSet<String>>,
-}
-
-/// The exchange of a row, and its name for messages.
-pub(super) struct Row {
-    pub(super) exchange: RecordedExchange,
-    place: String,
 }
 
 impl Table {
@@ -43,7 +37,7 @@ impl Table {
             "{place} has two rows"
         );
         Row {
-            exchange: fixture::load(self.generation, name),
+            exchange: fixtures::load(self.generation, name),
             place,
         }
     }
@@ -245,7 +239,7 @@ impl Table {
     }
 
     pub(super) fn finish(self) {
-        let files: BTreeSet<String> = fixture::names(self.generation).into_iter().collect();
+        let files: BTreeSet<String> = fixtures::names(self.generation).into_iter().collect();
         assert_eq!(
             files,
             self.rows.into_inner(),
@@ -274,118 +268,6 @@ impl From<(u16, u16)> for Statuses {
     fn from((actual, received): (u16, u16)) -> Self {
         Self { actual, received }
     }
-}
-
-pub(super) struct Response<'a> {
-    head: Head,
-    body: &'a [u8],
-    complete: bool,
-}
-
-impl Row {
-    /// Returns the response, after a check that the operation makes the recorded request.
-    fn response<O: Operation>(&self, operation: &O) -> Response<'_> {
-        // LATEST supports every operation, also those that the recorded hub does not.
-        let request = hub()
-            .with_dialect(Dialect::LATEST)
-            .request(operation)
-            .unwrap_or_else(|error| panic!("{}: {error}", self.place));
-        assert_eq!(
-            request.method(),
-            self.exchange.request.method,
-            "{}",
-            self.place
-        );
-        assert_eq!(
-            request.uri().path(),
-            self.exchange.request.target,
-            "{}",
-            self.place
-        );
-        let response = &self.exchange.response;
-        let status = response
-            .status
-            .unwrap_or_else(|| panic!("{} has no response", self.place));
-        let head = Head {
-            status,
-            reason: response.reason.clone(),
-            headers: response.headers.clone(),
-        };
-        Response {
-            head,
-            body: &response.body,
-            complete: response.complete,
-        }
-    }
-
-    pub(super) fn outcome<O: Operation, T: Debug>(
-        &self,
-        hub: &Endpoint,
-        operation: &O,
-        view: impl Fn(Vec<<O::Decoder as Decode>::Item>) -> T,
-    ) -> Result<T, ReplyError> {
-        let Response {
-            head,
-            body,
-            complete,
-        } = self.response(operation);
-        assert!(complete, "{} is incomplete", self.place);
-        every_split(&head, hub, operation, body, view)
-    }
-
-    fn item<O: Operation<Decoder: SingleItem<Item: Debug>>>(
-        &self,
-        hub: &Endpoint,
-        operation: &O,
-    ) -> <O::Decoder as Decode>::Item {
-        let mut items = self
-            .outcome(hub, operation, |items| items)
-            .unwrap_or_else(|error| panic!("{}: {error:?}", self.place));
-        assert_eq!(items.len(), 1, "{}", self.place);
-        items.remove(0)
-    }
-
-    pub(super) fn id_after(&self, segment: &str) -> &str {
-        let id = self.exchange.request.segment_after(segment);
-        id.unwrap_or_else(|| panic!("{}: nothing follows {segment:?}", self.place))
-    }
-
-    // Arguments of the recorded request. They are leaked, so that they live as long as the tests.
-
-    pub(super) fn sequence(&self) -> &'static SequenceId {
-        keep(SequenceId::new(self.id_after("sequence")))
-    }
-
-    pub(super) fn instance(&self) -> &'static InstanceId {
-        keep(InstanceId::new(self.id_after("instance")))
-    }
-
-    pub(super) fn topic(&self) -> &'static TopicName {
-        let target = &self.exchange.request.target;
-        keep(TopicName::new(
-            target.rsplit('/').next().unwrap_or_default(),
-        ))
-    }
-
-    pub(super) fn read_stream(&self) -> ReadStream<'static> {
-        let streams = [
-            OutputStream::Stdout,
-            OutputStream::Stderr,
-            OutputStream::Output,
-            OutputStream::Log,
-        ];
-        let stream = streams
-            .into_iter()
-            .find(|stream| self.exchange.request.target.ends_with(stream.as_str()));
-        ReadStream {
-            id: self.instance(),
-            stream: stream.unwrap_or_else(|| panic!("{} is of no stream", self.place)),
-        }
-    }
-}
-
-pub(super) fn keep<T>(value: Result<T, RequestError>) -> &'static T {
-    Box::leak(Box::new(value.unwrap_or_else(|error| panic!("{error}"))))
 }
 
 /// Checks that every member of `sent` is in `kept`, on every level.
