@@ -1,9 +1,16 @@
 //! A client over a `TcpStream`, with HTTP/1.1 written by hand. No encryption and no timeouts. If
 //! the hub refuses an upload midway, the client reads its response only after a write has failed.
 //!
-//! `cargo run --example core_tcp -- [HUB-URL]`
+//! `cargo run -p scramjet-client-core --example tcp`
+//!
+//! Prints the version of the hub, and the output of a sequence. Uses the hub of `SCRAMJET_HUB_URL`,
+//! or a fake hub.
 
-#![allow(clippy::print_stdout, reason = "examples print to the terminal")]
+#![allow(
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "this example prints to the terminal, and slices what it has read"
+)]
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -13,25 +20,20 @@ use std::time::Duration;
 
 use scramjet_client_core::http::{HeaderMap, HeaderName, Request, StatusCode, header};
 use scramjet_client_core::{
-    Decode, DeleteSequence, Endpoint, GetVersion, KillInstance, KillOptions, Operation,
-    OutputStream, ReadStream, Reply, ReplyError, SendSequence, SingleItem, StartOptions,
-    StartSequence, Step, Streamed,
+    ContentType, Decode, DeleteSequence, Endpoint, GetVersion, KillInstance, KillOptions,
+    Operation, OutputStream, ReadStream, Reply, ReplyError, SendInput, SendSequence, SingleItem,
+    StartOptions, StartSequence, Step, Streamed,
 };
-use scramjet_client_tests::{hub, package};
+use scramjet_client_testing::demo;
 
 fn main() -> Result<(), Failure> {
-    let started = hub::resolve(std::env::args().nth(1))?;
+    let started = demo::hub();
     let mut hub = Endpoint::new(started.url())?;
     let version = call(&hub, &GetVersion)?;
     hub.set_dialect(version.dialect());
     println!("hub        {}, version {}", started.url(), version.version);
 
-    let sequence = send(
-        &hub,
-        &SendSequence,
-        &mut package::sequence("prints").as_slice(),
-    )?
-    .id;
+    let sequence = send(&hub, &SendSequence, &mut demo::shout().as_slice())?.id;
     let options = StartOptions::new();
     let instance = call(
         &hub,
@@ -41,18 +43,19 @@ fn main() -> Result<(), Failure> {
         },
     )?
     .id;
-    let mut stdout = items(
-        &hub,
-        &ReadStream {
-            id: &instance,
-            stream: OutputStream::Stdout,
-        },
-    )?;
-    println!(
-        "stdout     {} bytes at first",
-        stdout.next().transpose()?.map_or(0, |piece| piece.len())
-    );
-    drop(stdout);
+    let input = SendInput {
+        id: &instance,
+        content_type: ContentType::Text,
+        end: None,
+    };
+    send(&hub, &input, &mut "some text".as_bytes())?;
+    let output = ReadStream {
+        id: &instance,
+        stream: OutputStream::Output,
+    };
+    for piece in items(&hub, &output)? {
+        println!("output     {:?}", String::from_utf8_lossy(&piece?));
+    }
     call(
         &hub,
         &KillInstance {
@@ -216,6 +219,7 @@ fn line(from: &mut impl BufRead) -> io::Result<String> {
 }
 
 /// An iterator over the items of a response. Blocks until the next one arrives.
+#[derive(Debug)]
 pub struct Items<D> {
     reply: Reply<D>,
     body: BufReader<TcpStream>,
@@ -223,6 +227,7 @@ pub struct Items<D> {
 }
 
 /// The next part of the body to read.
+#[derive(Debug)]
 enum Left {
     /// The rest of a body without chunks, in bytes.
     Bytes(u64),

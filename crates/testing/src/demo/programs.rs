@@ -1,3 +1,8 @@
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a missing member of a JSON value is null, and does not panic"
+)]
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
