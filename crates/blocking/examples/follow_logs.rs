@@ -56,16 +56,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Starts three instances one after another. Each logs some lines and ends.
+/// Starts three instances, which log some lines and end.
 fn log_and_end(host: &HostClient) -> Result<(), scramjet_client_blocking::Error> {
     let deployment = host.deploy(demo::acts())?;
+    let mut instances = Vec::new();
     for name in ["one", "two", "three"] {
         let log = |text| json!({ "log": format!("{name} {text}") });
-        let wait = json!({ "wait": 600 });
-        let steps =
-            json!([log("begins"), wait, log("works"), wait, log("ends"), wait, { "exit": 0 }]);
+        let wait = json!({ "wait": 300 });
+        let steps = json!([
+            log("begins"), wait, log("works"), wait, log("ends"), wait, { "exit": 0 }
+        ]);
         let options = StartOptions::new().app_config(json!({ "steps": steps }));
-        deployment.start(&options)?.wait_ended()?;
+        instances.push(deployment.start(&options)?);
+    }
+    for instance in instances {
+        instance.wait_ended()?;
     }
     deployment.close()?;
     Ok(())

@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let deployment = host.deploy(demo::shout())?;
     let run = deployment.run(&StartOptions::new(), "some text")?;
-    println!("output     {}", String::from_utf8_lossy(&run.output));
+    println!("output     {}", run.output.escape_ascii());
     deployment.close()?;
     Ok(())
 }

@@ -46,15 +46,15 @@ fn main() -> Result<(), Failure> {
     let input = SendInput {
         id: &instance,
         content_type: ContentType::Text,
-        end: None,
+        end: Some(false),
     };
-    send(&hub, &input, &mut "some text".as_bytes())?;
+    send(&hub, &input, &mut "some text\n".as_bytes())?;
     let output = ReadStream {
         id: &instance,
         stream: OutputStream::Output,
     };
-    for piece in items(&hub, &output)? {
-        println!("output     {:?}", String::from_utf8_lossy(&piece?));
+    if let Some(piece) = items(&hub, &output)?.next() {
+        println!("output     {}", piece?.escape_ascii());
     }
     call(
         &hub,
