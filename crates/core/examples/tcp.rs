@@ -56,27 +56,30 @@ fn main() -> Result<(), Failure> {
     if let Some(piece) = items(&hub, &output)?.next() {
         println!("output     {}", piece?.escape_ascii());
     }
-    call(
-        &hub,
-        &KillInstance {
-            id: &instance,
-            options: &KillOptions::new(),
-        },
-    )?;
-    // The hub needs a moment to notice the end of the process.
-    while let Err(error) = call(
-        &hub,
-        &DeleteSequence {
-            id: &sequence,
-            force: false,
-        },
-    ) {
-        match error.downcast_ref::<ReplyError>().and_then(ReplyError::api) {
-            Some(refusal) if refusal.is_conflict() => thread::sleep(Duration::from_millis(50)),
-            _ => return Err(error),
+    let kill = KillInstance {
+        id: &instance,
+        options: &KillOptions::new(),
+    };
+    let delete = DeleteSequence {
+        id: &sequence,
+        force: false,
+    };
+    retry(|| call(&hub, &kill))?;
+    retry(|| call(&hub, &delete))?;
+    Ok(())
+}
+
+/// Repeats a request while the hub refuses it, up to 600 times. A hub of 1.x refuses to kill an
+/// instance that is still starting, and all hubs refuse to delete a sequence whose instance has not
+/// ended yet.
+fn retry<T>(mut request: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+    for _ in 0..600 {
+        match request() {
+            Err(error) if error.is::<ReplyError>() => thread::sleep(Duration::from_millis(50)),
+            result => return result,
         }
     }
-    Ok(())
+    request()
 }
 
 /// Any error: a `RequestError` or a `ReplyError` of core, or an IO error.
