@@ -35,7 +35,7 @@ pub mod hubs {}
 #[doc = include_str!("guide/transports.md")]
 #[doc = "\n# A short transport\n"]
 #[doc = "This transport uses `hyper`. It supports no limits, no TLS and no connection reuse. It"]
-#[doc = "keeps the other rules of the contract.\n"]
+#[doc = "keeps the other rules of the contract. It is the example `hyper_transport`.\n"]
 #[doc = "```text"]
 #[doc = include_str!("../../examples/hyper_transport.rs")]
 #[doc = "```"]
