@@ -35,9 +35,9 @@ pub mod hubs {}
 #[doc = include_str!("guide/transports.md")]
 #[doc = "\n# A short transport\n"]
 #[doc = "This transport uses `hyper`. It supports no limits, no TLS and no connection reuse. It"]
-#[doc = "keeps the other rules of the contract. The example `hyper_transport` uses it.\n"]
+#[doc = "keeps the other rules of the contract. It is the example `hyper_transport`.\n"]
 #[doc = "```text"]
-#[doc = include_str!("guide/hyper_transport.rs")]
+#[doc = include_str!("../../examples/hyper_transport.rs")]
 #[doc = "```"]
 pub mod transports {}
 

@@ -1,9 +1,9 @@
 //! The life cycle of a sequence: upload, start, input, output, deletion.
 //!
-//! `cargo run --release --example quickstart -- [--hub URL] [--input TEXT]`
+//! `cargo run -p scramjet-client-blocking --example life_cycle`
 //!
-//! Prints one line for each step. Without `--hub` or `SCRAMJET_HUB_URL`, it starts a hub on this
-//! machine. It deletes everything it created, even if a step fails.
+//! Prints one line for each step. Uses the hub of `SCRAMJET_HUB_URL`, or a fake hub. Deletes
+//! everything it created, even if a step fails.
 
 #![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
@@ -13,45 +13,38 @@ use std::time::Duration;
 
 use scramjet_client_blocking::types::Deleted;
 use scramjet_client_blocking::{HostClient, Input, Readiness, SequenceClient, StartOptions};
-use scramjet_client_tests::{hub, package};
+use scramjet_client_testing::demo;
 use serde_json::json;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let mut hub_url = None;
-    let mut input = "A sequence is a program that reads a stream and writes a stream.".to_owned();
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        match (arg.as_str(), args.next()) {
-            ("--hub", Some(url)) => hub_url = Some(url),
-            ("--input", Some(text)) => input = text,
-            _ => return Err("usage: quickstart [--hub URL] [--input TEXT]".into()),
-        }
-    }
+/// The text that the sequence receives.
+pub const INPUT: &str = "A sequence is a program that reads a stream and writes a stream.";
 
-    let hub = hub::resolve(hub_url)?;
-    let host = HostClient::new(hub.url())?;
+fn main() -> Result<(), Box<dyn Error>> {
+    let hub = demo::hub();
+    life_cycle(hub.url(), INPUT)
+}
+
+/// Runs the sequence on the hub at this address, and prints each step.
+pub fn life_cycle(url: &str, input: &str) -> Result<(), Box<dyn Error>> {
+    let host = HostClient::new(url)?;
     println!(
         "hub        {}, version {}",
         host.base_url(),
         host.version()?.version
     );
-    deploy(&host, &input)
-}
-
-/// Uploads the sequence, and deletes it with its instances even if the run fails.
-fn deploy(host: &HostClient, input: &str) -> Result<(), Box<dyn Error>> {
-    let deployment = host.deploy(package::sequence("shout"))?;
+    // If the function returns early, dropping the deployment deletes the sequence.
+    let deployment = host.deploy(demo::shout())?;
     println!(
         "sequence   {} ({})",
         deployment.id(),
         deployment.info()?.config.name
     );
-    let outcome = run(&deployment, input);
+    run(&deployment, input)?;
     match deployment.close()? {
         Deleted::Gone => println!("deleted"),
         Deleted::HandedOver => println!("deleted    by the hub, within 16 seconds"),
     }
-    outcome
+    Ok(())
 }
 
 fn run(sequence: &SequenceClient, input: &str) -> Result<(), Box<dyn Error>> {
