@@ -26,6 +26,8 @@ mod platform;
 mod reply;
 mod retry;
 mod sequences;
+#[cfg(test)]
+mod test_kit;
 mod timestamp;
 mod topics;
 
