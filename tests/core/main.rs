@@ -1,6 +1,5 @@
 //! The sans-IO protocol: requests, decoded replies, and errors before a request is sent.
 
-mod coverage;
 mod decoders;
 mod drive;
 mod encodings;
@@ -14,7 +13,5 @@ mod odd_values;
 
 mod replies;
 mod reply;
-mod requests;
 mod retry;
 mod sans_io;
-mod types;
