@@ -407,6 +407,9 @@ fn start_on_an_overloaded_hub_fails_with_is_overloaded() {
     hub.stop().unwrap();
 }
 
+/// A call that waits for the event `pong`.
+type NextEventCall = fn(&InstanceClient) -> Result<Event, Error>;
+
 on_each_hub!(last_event_returns_at_once_and_next_event_waits);
 fn last_event_returns_at_once_and_next_event_waits(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
@@ -419,7 +422,7 @@ fn last_event_returns_at_once_and_next_event_waits(host: HostClient) {
         );
     }
 
-    let calls: [fn(&InstanceClient) -> Result<Event, Error>; 2] = [
+    let calls: [NextEventCall; 2] = [
         |instance| instance.next_event("pong"),
         // `next_event` reads the stream of events instead.
         |instance| {
@@ -434,10 +437,7 @@ fn last_event_returns_at_once_and_next_event_waits(host: HostClient) {
 }
 
 /// Waits for the answer to a ping.
-fn while_pinged(
-    instance: &InstanceClient,
-    call: fn(&InstanceClient) -> Result<Event, Error>,
-) -> Event {
+fn while_pinged(instance: &InstanceClient, call: NextEventCall) -> Event {
     let (sender, receiver) = channel();
     let waiting = instance.clone();
     let waiter = thread::spawn(move || sender.send(call(&waiting)).unwrap());
