@@ -1,6 +1,7 @@
 //! Tests of the blocking client on real hubs, fake hubs, recordings, and servers that misbehave.
 
 mod broken_contracts;
+mod called_operations;
 mod channel_and_map;
 mod cleanup;
 mod compression;
