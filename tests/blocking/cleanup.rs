@@ -2,11 +2,11 @@
 //! thread.
 
 use std::cell::RefCell;
+use std::env;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
 use scramjet_client_blocking::transport::Phase;
 use scramjet_client_blocking::types::{Deleted, RunnerExit};
@@ -17,6 +17,8 @@ use scramjet_client_blocking::{
 use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation};
 use scramjet_client_tests::link::Link;
 use scramjet_client_tests::package;
+#[cfg(target_os = "linux")]
+use scramjet_client_tests::process::{client_threads, connections_to};
 use scramjet_client_tests::programs::fake_hub;
 
 use crate::helpers::{FnReader, Folder, in_child, within};
@@ -218,26 +220,6 @@ fn deploy_that_is_cancelled_during_the_upload_returns_at_once() {
     });
 }
 
-/// Returns the number of threads of the library in this process.
-#[cfg(target_os = "linux")]
-fn threads() -> usize {
-    let tasks = fs::read_dir("/proc/self/task").unwrap();
-    let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm"));
-    tasks
-        .filter_map(|task| name(task.ok()?).ok())
-        .filter(|name| name.starts_with("scramjet-"))
-        .count()
-}
-
-/// Returns the number of connections from this process to a local server.
-#[cfg(target_os = "linux")]
-fn connections(url: &str) -> usize {
-    let port = url.split(':').nth(2).unwrap().split('/').next().unwrap();
-    let remote = format!(" 0100007F:{:04X} 01 ", port.parse::<u16>().unwrap());
-    let table = fs::read_to_string("/proc/self/net/tcp").unwrap();
-    table.lines().filter(|line| line.contains(&remote)).count()
-}
-
 #[test]
 #[cfg(target_os = "linux")]
 fn cancelled_spawn_leaves_no_threads_or_connections_if_the_hub_is_silent() {
@@ -279,8 +261,9 @@ fn cancelled_spawn_leaves_no_threads_or_connections_if_the_hub_is_silent() {
         });
         drop((sequence, cancelled, host));
         let (begin, url) = (Instant::now(), hub.url());
-        while threads() > 0 || connections(&url) > 0 {
-            let left = (threads(), connections(&url));
+        let left = || (client_threads(), connections_to(&url).len());
+        while left() != (0, 0) {
+            let left = left();
             assert!(
                 begin.elapsed() < Duration::from_secs(60),
                 "{generation:?}: {left:?} left"

@@ -138,16 +138,6 @@ fn child(mut child: Command, variables: &[(&str, &str)]) -> (Output, String) {
     (output, text)
 }
 
-/// Returns the peak memory of this process, in bytes.
-pub(crate) fn peak_memory() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .expect("a peak");
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
-}
-
 /// A temporary folder, deleted on drop.
 pub(crate) struct Folder(pub(crate) PathBuf);
 

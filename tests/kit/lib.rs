@@ -12,6 +12,8 @@ pub mod link;
 pub mod live;
 mod node;
 pub mod package;
+#[cfg(target_os = "linux")]
+pub mod process;
 pub mod programs;
 pub mod proxy;
 pub mod scripted;

@@ -374,6 +374,7 @@ fn is_curl_installed() -> bool {
 }
 
 #[test]
+#[cfg(unix)]
 fn dry_run_command_sends_the_request_of_the_client() {
     if !is_curl_installed() {
         return;
