@@ -48,6 +48,7 @@
 //!
 //! - calls `is_open` only when a connection enters the pool, or only when it leaves,
 //! - collects several reads of an upload before it sends them,
+//! - fills the whole buffer of the caller before it returns a part of a body,
 //! - connects on another thread than the caller's,
 //! - reads input again of which it has consumed nothing,
 //! - waits for `100 Continue` with another timeout than `Await100`.
