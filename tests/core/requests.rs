@@ -247,7 +247,7 @@ fn tokens_are_sensitive_headers() {
 }
 
 #[test]
-fn request_sets_the_json_content_type_only_for_bodies_that_the_operation_builds() {
+fn request_sets_the_json_content_type_for_built_bodies_only() {
     struct Post<P>(PhantomData<P>);
 
     impl<P: RequestPayload> Operation for Post<P> {
