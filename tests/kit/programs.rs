@@ -12,6 +12,12 @@ use serde_json::{Value, json};
 /// takes at most a tenth of the time of a real hub.
 #[must_use]
 pub fn fake_hub(generation: Generation) -> FakeHub {
+    fake_hub_with(generation, |_| ())
+}
+
+/// Like [`fake_hub`], and changes some of its times.
+#[must_use]
+pub fn fake_hub_with(generation: Generation, change: impl FnOnce(&mut Times)) -> FakeHub {
     let hub = FakeHub::builder(generation)
         .settings(|settings| {
             let Times {
@@ -39,6 +45,7 @@ pub fn fake_hub(generation: Generation) -> FakeHub {
             *stalled_upload = stalled_upload.map(|time| time / 10);
             *lingering /= 100;
             *extension /= 20;
+            change(&mut settings.times);
         })
         .start();
     serve(&hub);
