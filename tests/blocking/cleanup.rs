@@ -15,11 +15,12 @@ use scramjet_client_blocking::{
     StartOptions, StopOptions, Upload, Version,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation};
+use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::link::Link;
 use scramjet_client_tests::package;
 #[cfg(target_os = "linux")]
 use scramjet_client_tests::process::{client_threads, connections_to};
-use scramjet_client_tests::programs::fake_hub;
+use scramjet_client_tests::programs::{fake_hub, fake_hub_with};
 
 use crate::helpers::{FnReader, Folder, in_child, within};
 use crate::live::Uploaded;
@@ -502,8 +503,15 @@ fn calls_fail_with_error_kind_thread_if_no_thread_can_be_created() {
 
 #[test]
 fn is_success_is_true_if_the_instance_ended_on_request() {
+    /// Time for which a hub of 1.x keeps an ended instance. The client must ask within this time.
+    const KEPT: Duration = Duration::from_secs(60);
+    let real = shared().map(|hub| (hub.url().to_owned(), None));
+    let fakes = GENERATIONS.map(|generation| {
+        let hub = fake_hub_with(generation, |times| times.lingering = KEPT);
+        (hub.url(), Some(hub))
+    });
     within("ending", || {
-        in_parallel(hubs(), |(url, hub)| {
+        in_parallel(real.into_iter().chain(fakes), |(url, hub)| {
             let host = HostClient::new(&url).unwrap();
             let sequence = Uploaded::sample(&host, "events");
             let is_v1 = hub
@@ -532,6 +540,10 @@ fn is_success_is_true_if_the_instance_ended_on_request() {
                     expected.map(|_| true),
                     "{url}: {ended:?}"
                 );
+            }
+            if let Some(hub) = hub {
+                // Ends the time in which the instances block the deletion of their sequence.
+                hub.advance(KEPT);
             }
         });
     });

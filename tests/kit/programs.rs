@@ -1,13 +1,24 @@
 //! Fake hubs with the sequences of [`package::sequence`](crate::package::sequence) as programs.
 
 use scramjet_client_testing::demo;
-use scramjet_client_testing::fake_hub::{Exit, FakeHub, Generation, Item, Process, ProgramResult};
+use scramjet_client_testing::fake_hub::{
+    Exit, FakeHub, Generation, Item, Process, ProgramResult, Times,
+};
 use serde_json::{Value, json};
 
 /// Starts a fake hub that runs these sequences, in at most a tenth of the time of a real hub.
 #[must_use]
 pub fn fake_hub(generation: Generation) -> FakeHub {
-    let hub = demo::fake_hub(generation);
+    fake_hub_with(generation, |_| ())
+}
+
+/// Like [`fake_hub`], and changes some of its times.
+#[must_use]
+pub fn fake_hub_with(generation: Generation, change: impl FnOnce(&mut Times)) -> FakeHub {
+    let hub = demo::fake_hub_builder(generation)
+        .settings(|settings| change(&mut settings.times))
+        .start();
+    demo::add_programs(&hub);
     serve(&hub);
     hub
 }

@@ -17,7 +17,7 @@
 
 mod programs;
 
-use crate::fake_hub::{FakeHub, Generation, Package, Times};
+use crate::fake_hub::{FakeHub, FakeHubBuilder, Generation, Package, Times};
 
 /// Returns the hub of the environment variable `SCRAMJET_HUB_URL`. If that is not set or empty,
 /// starts [a fake hub](fake_hub) of 1.x.
@@ -56,43 +56,48 @@ impl Hub {
     }
 }
 
-/// Starts a fake hub that runs the sequences of this module.
-///
-/// It keeps the order of events, and takes at most a tenth of the time of a real hub. The pauses of
-/// programs are in real time.
+/// Starts a fake hub that runs the sequences of this module, with the times of
+/// [`fake_hub_builder`].
 #[must_use]
 pub fn fake_hub(generation: Generation) -> FakeHub {
-    let hub = FakeHub::builder(generation)
-        .settings(|settings| {
-            let Times {
-                connect,
-                load,
-                starting,
-                completed,
-                exit,
-                forced_exit,
-                notice,
-                notice_failure,
-                lingering,
-                extension,
-                first_health_report,
-                stalled_upload,
-                ..
-            } = &mut settings.times;
-            let short = [connect, load, starting, exit, notice, notice_failure];
-            for time in short
-                .into_iter()
-                .chain([completed, forced_exit, first_health_report])
-            {
-                *time /= 10;
-            }
-            *stalled_upload = stalled_upload.map(|time| time / 10);
-            *lingering /= 100;
-            *extension /= 20;
-        })
-        .start();
+    let hub = fake_hub_builder(generation).start();
     add_programs(&hub);
     hub
+}
+
+/// Returns a builder for a fake hub that keeps the order of events, and takes at most a tenth of
+/// the time of a real hub.
+///
+/// The pauses of programs are in real time.
+#[must_use]
+pub fn fake_hub_builder(generation: Generation) -> FakeHubBuilder {
+    FakeHub::builder(generation).settings(|settings| {
+        let Times {
+            connect,
+            load,
+            starting,
+            completed,
+            exit,
+            forced_exit,
+            notice,
+            notice_failure,
+            lingering,
+            extension,
+            first_health_report,
+            stalled_upload,
+            ..
+        } = &mut settings.times;
+        let short = [connect, load, starting, exit, notice, notice_failure];
+        for time in short
+            .into_iter()
+            .chain([completed, forced_exit, first_health_report])
+        {
+            *time /= 10;
+        }
+        *stalled_upload = stalled_upload.map(|time| time / 10);
+        *lingering /= 100;
+        *extension /= 20;
+    })
 }
 
 /// Adds the programs of the sequences to a fake hub that the caller has started with other options.
