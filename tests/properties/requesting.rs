@@ -706,7 +706,10 @@ pub(crate) fn check(input: &[u8]) {
     let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
     let hub = &Hub::with_defaults();
     match which % 11 {
-        0 => check_sequence_id(hub, text(0)),
+        0 => {
+            check_sequence_id(hub, text(0));
+            check_path(hub, text(0), text(1));
+        }
         1 => check_instance_id(hub, text(0)),
         2 => check_event_name(hub, text(0)),
         3 => check_topic_name(hub, text(0)),

@@ -1,4 +1,10 @@
 //! The requests of this library compared with recorded ones of the TypeScript client.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_imports,
+    reason = "tests"
+)]
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
