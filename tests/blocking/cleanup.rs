@@ -541,7 +541,7 @@ fn is_success_is_true_if_the_instance_ended_on_request() {
                     "{url}: {ended:?}"
                 );
             }
-            if let Some(hub) = hub {
+            if let Some(hub) = &hub {
                 // Ends the time in which the instances block the deletion of their sequence.
                 hub.advance(KEPT);
             }
