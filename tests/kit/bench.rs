@@ -4,16 +4,21 @@
 //! process, one after the other in each round, and each round begins with another side. The result
 //! is the median of the ratios of the rounds.
 
+mod chart;
 mod figures;
 pub mod process;
 pub mod raw;
 pub mod server;
 mod table;
 
+use std::cell::RefCell;
+use std::fmt::{self, Display};
 use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
+use self::chart::{Bar, Panel};
 pub use self::figures::{Goal, Spread};
 use self::process::{Part, Running};
 pub use self::table::Section;
@@ -28,11 +33,16 @@ pub struct Bench {
     has_explicit_rounds: bool,
     quick: bool,
     only: Vec<String>,
+    /// The folder for charts, with `--svg`.
+    charts: Option<PathBuf>,
 }
 
 impl Bench {
     /// Reads the arguments: `--quick` (one round with little data), `--rounds N`, and words that
     /// select the comparisons whose names contain one of them.
+    ///
+    /// With `--svg` or `--svg=FOLDER`, writes a chart of each comparison. The folder is relative to
+    /// that of the repository, `target/release/bench-svg` by default.
     ///
     /// With `--table`, prints the recorded figures of all benchmarks and exits. In a process that
     /// runs one of `parts` or the server, does that and exits.
@@ -43,6 +53,7 @@ impl Bench {
             has_explicit_rounds: false,
             quick: false,
             only: Vec::new(),
+            charts: None,
         };
         let mut rounds = None;
         let mut args = env::args().skip(1);
@@ -62,7 +73,11 @@ impl Bench {
                     table::print().expect("recorded figures");
                     std::process::exit(0);
                 }
-                _ => bench.only.push(arg),
+                "--svg" => bench.charts = Some(table::folder("bench-svg")),
+                _ => match arg.strip_prefix("--svg=") {
+                    Some(folder) => bench.charts = Some(repository().join(folder)),
+                    None => bench.only.push(arg),
+                },
             }
         }
         bench.has_explicit_rounds = rounds.is_some();
@@ -131,13 +146,49 @@ impl Bench {
             }
         }
         let compared = Compared {
+            chart: self.charts.as_deref().map(|folder| {
+                let name = title.split(':').next().unwrap_or(title);
+                chart::file(folder, name)
+            }),
+            title: title.to_owned(),
             section,
+            unit,
             sides: sides.iter().map(|side| side.name).collect(),
             rounds,
+            goals: RefCell::default(),
         };
-        compared.print(unit);
+        compared.print();
+        compared.draw();
         compared
     }
+
+    /// Writes one chart of several comparisons, each with a title, if `--svg` was given.
+    pub fn chart<'a>(
+        &self,
+        name: &str,
+        title: &str,
+        comparisons: impl IntoIterator<Item = (&'a str, &'a Compared)>,
+    ) {
+        let Some(folder) = &self.charts else { return };
+        let panels = comparisons.into_iter().flat_map(|(title, compared)| {
+            let mut panels = compared.panels();
+            panels[0].title = title.to_owned();
+            panels
+        });
+        chart::write(
+            &chart::file(folder, name),
+            title,
+            &panels.collect::<Vec<_>>(),
+            self.rounds,
+        );
+    }
+}
+
+/// Returns the folder of this repository.
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("a folder above the test kit")
 }
 
 /// One of the implementations that a comparison measures.
@@ -256,12 +307,48 @@ pub enum Unit {
     Memory,
 }
 
+impl Unit {
+    /// Converts a cost, with its elapsed time or its CPU time in seconds.
+    fn value(self, cost: &Cost, seconds: f64) -> f64 {
+        match self {
+            Self::Each(count, _) => seconds * 1e6 / count as f64,
+            Self::Bytes(bytes) => bytes as f64 / seconds / MIB,
+            Self::Whole => seconds * 1e3,
+            Self::Memory => cost.bytes as f64 / MIB,
+        }
+    }
+
+    fn text(self, figure: Spread) -> String {
+        match self {
+            Self::Bytes(_) => format!("{figure:#}"),
+            _ => figure.to_string(),
+        }
+    }
+}
+
+impl Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Each(_, what) => write!(f, "µs/{what}"),
+            Self::Bytes(_) => write!(f, "MiB/s"),
+            Self::Whole => write!(f, "ms"),
+            Self::Memory => write!(f, "MiB"),
+        }
+    }
+}
+
 /// The costs of all sides in each round. Derefs to its [`Section`], for further figures.
 #[derive(Debug)]
 pub struct Compared {
+    title: String,
     section: Section,
+    unit: Unit,
     sides: Vec<&'static str>,
     rounds: Vec<Vec<Cost>>,
+    /// The ratios that have a goal.
+    goals: RefCell<Vec<Bar>>,
+    /// The file of its chart.
+    chart: Option<PathBuf>,
 }
 
 impl Deref for Compared {
@@ -273,37 +360,60 @@ impl Deref for Compared {
 }
 
 impl Compared {
-    fn print(&self, unit: Unit) {
+    fn print(&self) {
+        let unit = self.unit;
         for name in &self.sides {
-            let costs = |time: fn(&Cost) -> f64| match unit {
-                Unit::Each(count, what) => format!(
-                    "{} µs/{what}",
-                    self.spread(name, |cost| time(cost) * 1e6 / count as f64)
-                ),
-                Unit::Bytes(bytes) => format!(
-                    "{:#} MiB/s",
-                    self.spread(name, |cost| bytes as f64 / time(cost) / MIB)
-                ),
-                Unit::Whole => format!("{} ms", self.spread(name, |cost| time(cost) * 1e3)),
-                Unit::Memory => {
-                    format!("{} MiB", self.spread(name, |cost| cost.bytes as f64 / MIB))
-                }
+            let figure = |time: fn(&Cost) -> f64| {
+                let figure = self.spread(name, |cost| unit.value(cost, time(cost)));
+                format!("{} {unit}", unit.text(figure))
             };
             let is_known = self.costs(name).all(|cost| cost.cpu.is_some());
             let cpu = if is_known {
-                format!("CPU {}", costs(cpu_seconds))
+                format!("CPU {}", figure(cpu_seconds))
             } else {
                 String::new()
             };
             println!(
                 "{}",
-                format!(
-                    "  {name:<30} {:<42} {cpu}",
-                    costs(|cost| cost.wall.as_secs_f64())
-                )
-                .trim_end()
+                format!("  {name:<30} {:<42} {cpu}", figure(wall_seconds)).trim_end()
             );
         }
+    }
+
+    /// Writes the chart. Each ratio that has a goal is added to it later.
+    fn draw(&self) {
+        if let Some(file) = &self.chart {
+            chart::write(file, &self.title, &self.panels(), self.rounds.len());
+        }
+    }
+
+    /// Returns what a chart shows: the elapsed time or the memory of all sides, and the ratios that
+    /// have a goal.
+    fn panels(&self) -> Vec<Panel> {
+        let unit = self.unit;
+        let better = match unit {
+            Unit::Bytes(_) => "more",
+            Unit::Each(..) | Unit::Whole | Unit::Memory => "less",
+        };
+        let sides = self.sides.iter().map(|name| Bar {
+            name: (*name).to_owned(),
+            figure: self.spread(name, |cost| unit.value(cost, wall_seconds(cost))),
+            goal: Goal::None,
+        });
+        let mut panels = vec![Panel {
+            title: String::new(),
+            unit: format!("{unit}, {better} is better"),
+            bars: sides.collect(),
+        }];
+        let goals = self.goals.borrow();
+        if !goals.is_empty() {
+            panels.push(Panel {
+                title: String::new(),
+                unit: "ratio in each round, and its goal".to_owned(),
+                bars: goals.clone(),
+            });
+        }
+        panels
     }
 
     fn costs<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Cost> {
@@ -325,22 +435,22 @@ impl Compared {
             .costs(of)
             .zip(self.costs(to))
             .map(|(of, to)| value(of) / value(to));
-        self.report(&format!("{what} of {of} / {to}"), Spread::of(ratios), goal);
+        let (name, figure) = (format!("{what} of {of} / {to}"), Spread::of(ratios));
+        self.report(&name, figure, goal);
+        if goal.value().is_some() {
+            self.goals.borrow_mut().push(Bar { name, figure, goal });
+            self.draw();
+        }
     }
 
     /// Reports the speed of `of` relative to `to`.
     pub fn speed(&self, of: &str, to: &str, goal: Goal) {
-        self.ratio(
-            "speed",
-            (of, to),
-            |cost| cost.wall.as_secs_f64().recip(),
-            goal,
-        );
+        self.ratio("speed", (of, to), |cost| wall_seconds(cost).recip(), goal);
     }
 
     /// Reports the elapsed time of `of` relative to `to`.
     pub fn time(&self, of: &str, to: &str, goal: Goal) {
-        self.ratio("time", (of, to), |cost| cost.wall.as_secs_f64(), goal);
+        self.ratio("time", (of, to), wall_seconds, goal);
     }
 
     /// Reports the CPU time of `of` relative to `to`. Both must be known.
@@ -352,6 +462,10 @@ impl Compared {
     pub fn memory(&self, of: &str, to: &str, goal: Goal) {
         self.ratio("memory", (of, to), |cost| cost.bytes as f64, goal);
     }
+}
+
+fn wall_seconds(cost: &Cost) -> f64 {
+    cost.wall.as_secs_f64()
 }
 
 fn cpu_seconds(cost: &Cost) -> f64 {

@@ -4,8 +4,6 @@
 
 mod tools;
 
-use std::process::{Command, Stdio};
-
 use scramjet_client_tests::bench::process::pin_to_one_processor;
 use scramjet_client_tests::bench::server::Server;
 use scramjet_client_tests::bench::{Bench, Goal};
@@ -19,28 +17,14 @@ const CURL: &str = "curl";
 
 fn main() {
     let bench = Bench::start(&[]);
-    let args = ["--silent", "--noproxy", "*"].map(String::from).into();
-    let curl = Tool {
-        name: CURL,
-        program: "curl".into(),
-        args,
-        path: "/version",
-    };
     let mut tools = vec![
         Tool::built(OURS, "cold_client"),
         Tool::built(UREQ, "cold_ureq"),
         Tool::built(URL, "cold_url"),
     ];
-    let has_curl = Command::new(CURL)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if has_curl {
-        tools.push(curl);
-    } else {
-        eprintln!("LEFT OUT: curl, which is not there");
-    }
+    let curl = Tool::curl();
+    let has_curl = curl.is_some();
+    tools.extend(curl);
     pin_to_one_processor();
     let server = Server::start();
     if bench.wants("cold time") {

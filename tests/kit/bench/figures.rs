@@ -49,7 +49,15 @@ pub enum Goal {
 }
 
 impl Goal {
-    fn holds_for(self, value: f64) -> bool {
+    /// Returns the limit, if there is one.
+    pub(super) fn value(self) -> Option<f64> {
+        match self {
+            Self::AtLeast(goal) | Self::AtMost(goal) => Some(goal),
+            Self::None => None,
+        }
+    }
+
+    pub(super) fn holds_for(self, value: f64) -> bool {
         match self {
             Self::AtLeast(goal) => value >= goal,
             Self::AtMost(goal) => value <= goal,

@@ -6,6 +6,8 @@ use std::{env, fs, io};
 
 use super::{Goal, Spread};
 
+const FOLDER: &str = "bench-table";
+
 /// A comparison. Its figures are printed below its title and recorded for the table.
 #[derive(Debug)]
 pub struct Section {
@@ -82,7 +84,7 @@ impl Section {
 }
 
 /// Returns the name of this benchmark: the program's name without cargo's hash.
-fn bench() -> String {
+pub(super) fn bench() -> String {
     let program = env::current_exe().expect("the path of this program");
     let stem = program.file_stem().unwrap_or_default().to_string_lossy();
     stem.rsplit_once('-')
@@ -90,24 +92,24 @@ fn bench() -> String {
         .to_owned()
 }
 
-/// Returns `target/release/bench-table`; the program is in `target/release/deps`.
-fn folder() -> PathBuf {
+/// Returns a folder in `target/release`; the program is in `target/release/deps`.
+pub(super) fn folder(name: &str) -> PathBuf {
     let program = env::current_exe().expect("the path of this program");
     program
         .ancestors()
         .nth(2)
         .expect("a folder of cargo's")
-        .join("bench-table")
+        .join(name)
 }
 
 /// Returns the file that this benchmark records to.
 pub(super) fn file() -> PathBuf {
-    folder().join(bench()).with_extension("tsv")
+    folder(FOLDER).join(bench()).with_extension("tsv")
 }
 
 /// Prints all recorded figures as Markdown.
 pub(super) fn print() -> io::Result<()> {
-    let mut files: Vec<_> = fs::read_dir(folder())?
+    let mut files: Vec<_> = fs::read_dir(folder(FOLDER))?
         .map(|file| Ok(file?.path()))
         .collect::<io::Result<_>>()?;
     files.sort();
