@@ -26,8 +26,11 @@ fn run_in_child(test: &str, variables: &[(&str, &OsStr)], word: &str) {
     for variable in VARIABLES {
         child.env_remove(variable);
     }
+    // The home folder has another variable on Windows.
+    let home = variables.iter().find(|(name, _)| *name == "HOME");
     let output = child
         .envs(variables.iter().copied())
+        .envs(home.map(|(_, path)| ("USERPROFILE", path)))
         .env("TEST_CONFIGURED_CASE", word)
         .output()
         .unwrap();

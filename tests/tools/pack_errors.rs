@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::fs::{self, File};
+use std::io;
 #[cfg(unix)]
 use std::os::unix::{fs::symlink, net::UnixListener};
 use std::path::Path;
@@ -197,10 +198,9 @@ fn from_dir_refuses_files_and_missing_folders() {
         error.to_string(),
         format!("cannot read {}", folder.0.join("missing").display())
     );
-    assert_eq!(
-        error.source().unwrap().to_string(),
-        "No such file or directory (os error 2)"
-    );
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    let kind = cause.map(io::Error::kind);
+    assert_eq!(kind, Some(io::ErrorKind::NotFound));
 }
 
 #[test]

@@ -366,7 +366,7 @@ fn invalid_siignore_rule_is_an_error() {
             &[("sub/.siignore", &format!("# mine\n{rule}\n"))],
         );
         let error = Package::from_dir(&folder.0).unwrap_err();
-        let path = folder.0.join("sub/.siignore");
+        let path = folder.0.join("sub").join(".siignore");
         assert_eq!(
             error.to_string(),
             format!(

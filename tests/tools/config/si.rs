@@ -151,7 +151,10 @@ fn si_profile_current_creates_nothing() {
     run_in_child(
         NAME,
         &[("HOME", home.0.as_os_str())],
-        "/.si/profiles; there are no profiles, `si config print` creates the first",
+        &format!(
+            "{}; there are no profiles, `si config print` creates the first",
+            Path::new(".si").join("profiles").display()
+        ),
     );
     assert!(fs::read_dir(&home.0).unwrap().next().is_none());
 }
