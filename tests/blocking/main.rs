@@ -9,6 +9,7 @@
 )]
 
 mod broken_contracts;
+mod called_operations;
 mod channel_and_map;
 mod cleanup;
 mod compression;

@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod backlog;
 pub mod bench;
+pub mod calls;
 pub mod fixture;
 pub mod forward;
 pub mod hub;
