@@ -17,7 +17,7 @@ use scramjet_client_tests::scripted::ScriptedServer;
 
 use crate::faulty_server::{GATHERED_CLIENTS, start, start_tls};
 use crate::helpers::{in_child_of, within};
-use crate::process::{alone, becomes_true, sockets, threads};
+use crate::process::{becomes_true, busy, sockets, threads};
 
 /// Passes the server's address to the process with the client.
 const HUB: &str = "TEST_LOAD_CHILD_HUB";
@@ -101,7 +101,7 @@ fn sequential_calls_use_one_socket() {
     }) {
         return;
     }
-    let _alone = alone();
+    let _busy = busy();
     let server = start();
     in_child(&server, FEW_FILES);
     println!("{CALLS} calls took {} connections", server.connections());
@@ -121,7 +121,7 @@ fn dropped_clients_leave_no_socket() {
     }) {
         return;
     }
-    let _alone = alone();
+    let _busy = busy();
     in_child(&start(), FEW_FILES);
 }
 
@@ -175,7 +175,7 @@ fn max_idle_connections_limits_sockets_after_calls_of_64_threads() {
     }) {
         return;
     }
-    let _alone = alone();
+    let _busy = busy();
     let server = start();
     in_child(&server, 64 + FEW_FILES);
     println!(
@@ -337,7 +337,7 @@ fn calls_that_end_early_leave_no_socket_and_no_thread() {
     }) {
         return;
     }
-    let _alone = alone();
+    let _busy = busy();
     for server in [start(), start_tls()] {
         // A process for each server, so that none counts leftovers of another.
         in_child(&server, FEW_FILES);

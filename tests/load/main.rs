@@ -1,8 +1,8 @@
 //! Resources of a client: connections that are kept, closed by the server, lost, and shared by many
 //! threads.
 //!
-//! Sockets, threads and memory are counted in child processes that do nothing else. Tests that
-//! measure or keep the machine busy run one at a time.
+//! Sockets, threads and memory are counted in child processes that do nothing else. The test that
+//! measures times runs when no other test keeps the machine busy.
 
 mod connections;
 mod faulty_server;

@@ -1,14 +1,20 @@
-//! A lock for tests that must run alone, and the resources of this process.
+//! A lock between tests, and the resources of this process.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-/// Locks out other tests that must run alone.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+static LOCK: RwLock<()> = RwLock::new(());
+
+/// Locks out tests that keep the machine busy.
+pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
+    LOCK.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Locks out tests that must run alone, for a test that keeps the machine busy.
+pub(crate) fn busy() -> RwLockReadGuard<'static, ()> {
+    LOCK.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns the targets of all open files.

@@ -24,7 +24,7 @@ use scramjet_client_tests::package;
 
 use crate::faulty_server;
 use crate::helpers::in_child;
-use crate::process::{alone, becomes_true, files, resident, sockets, threads};
+use crate::process::{becomes_true, busy, files, resident, sockets, threads};
 
 const THREADS: usize = 64;
 
@@ -373,7 +373,7 @@ fn client_shared_by_64_threads_leaks_nothing() {
     if let Ok(server) = env::var(SERVER) {
         return soak(&server, env::var(HUB).ok().as_deref());
     }
-    let _alone = alone();
+    let _busy = busy();
     let (server, hub) = (faulty_server::start(), shared());
     let url = server.url();
     let mut variables = vec![(SERVER, url.as_str())];
