@@ -1,5 +1,6 @@
 //! Channels to one instance, `checkout` of pool instances, and `map` over a pool.
 
+use crate::helpers::{GENERATIONS, in_parallel, until};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,8 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::live::{Uploaded, running};
-use crate::outages::{GENERATIONS, in_parallel};
-use crate::stub_hub::{until, until_gone};
+use crate::stub_hub::until_gone;
 
 /// Upper bound for each step. Hubs of 1.x keep streams open for 195 seconds after a failure.
 const LIMIT: Duration = Duration::from_secs(20);

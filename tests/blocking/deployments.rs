@@ -13,9 +13,9 @@ use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::package;
 use serde_json::json;
 
-use crate::helpers::within;
+use crate::helpers::{until, within};
 use crate::live::{has, until_killable};
-use crate::stub_hub::{Reply, StubHub, json_reply, until};
+use crate::stub_hub::{Reply, StubHub, json_reply};
 
 /// Enough of a package for the client and for a stub hub.
 const PACKAGE: &[u8] = b"\x1f\x8b";

@@ -23,9 +23,8 @@ use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::package;
 use serde_json::{Value, json};
 
-use crate::helpers::Folder;
+use crate::helpers::{Folder, until};
 use crate::program::{self, Outcome};
-use crate::stub_hub::until;
 
 const UNKNOWN_ID: &str = "00000000-0000-4000-8000-000000000000";
 

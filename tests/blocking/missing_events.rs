@@ -6,8 +6,7 @@ use std::time::Duration;
 use scramjet_client_blocking::{CancelToken, HostClient, Readiness, SequenceClient, StartOptions};
 use scramjet_client_testing::fake_hub::{FakeHub, Generation};
 
-use crate::helpers::within;
-use crate::outages::GENERATIONS;
+use crate::helpers::{GENERATIONS, in_parallel, within};
 
 /// Starts a hub with a sequence that runs and emits no events.
 fn silent(generation: Generation) -> (FakeHub, SequenceClient) {
@@ -26,7 +25,7 @@ fn has_requested_the_event(hub: &FakeHub) -> bool {
 #[test]
 fn wait_event_ends_soon_when_the_hub_has_forgotten_the_instance() {
     within("a wait during a restart of the hub", || {
-        for generation in GENERATIONS {
+        in_parallel(GENERATIONS, |generation| {
             let (hub, sequence) = silent(generation);
             let instance = sequence.start(&StartOptions::new()).unwrap();
             let waiting = thread::spawn(move || instance.wait_event("never"));
@@ -38,14 +37,14 @@ fn wait_event_ends_soon_when_the_hub_has_forgotten_the_instance() {
             // The client stops polling when the instance is gone.
             let after = hub.requests().len() - before;
             assert!(after < 60, "{generation:?}: {after} requests");
-        }
+        });
     });
 }
 
 #[test]
 fn start_and_wait_names_the_missing_event_on_timeout() {
     within("starts that do not become ready", || {
-        for generation in GENERATIONS {
+        in_parallel(GENERATIONS, |generation| {
             let (_hub, sequence) = silent(generation);
             let readiness = Readiness::event("never").timeout(Duration::from_millis(500));
             let result = sequence.start_and_wait(&StartOptions::new(), &readiness);
@@ -53,14 +52,14 @@ fn start_and_wait_names_the_missing_event_on_timeout() {
             assert!(error.is_timeout(), "{generation:?}: {error:?}");
             let text = error.to_string();
             assert!(text.contains("/never): timed out after 500ms"), "{text}");
-        }
+        });
     });
 }
 
 #[test]
 fn start_and_wait_names_the_missing_event_on_cancel() {
     within("a start that is cancelled", || {
-        for generation in GENERATIONS {
+        in_parallel(GENERATIONS, |generation| {
             let (hub, sequence) = silent(generation);
             let token = CancelToken::new();
             let sequence = sequence.with_cancel(&token);
@@ -72,6 +71,6 @@ fn start_and_wait_names_the_missing_event_on_cancel() {
             let error = starting.join().unwrap().map(drop).unwrap_err();
             let text = error.to_string();
             assert!(text.contains("/never): cancelled"), "{text}");
-        }
+        });
     });
 }

@@ -18,9 +18,9 @@ use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::refused_url;
 use serde_json::json;
 
-use crate::helpers::within;
+use crate::helpers::{until, within};
 use crate::live::{Uploaded, failed_at_once, until_killable};
-use crate::stub_hub::{Reply, StubHub, json_reply, until, until_gone};
+use crate::stub_hub::{Reply, StubHub, json_reply, until_gone};
 
 /// Starts a pool of `args`. Each instance has its index as its argument.
 fn args_pool(sequence: &SequenceClient, options: PoolOptions) -> InstancePool {

@@ -17,9 +17,9 @@ use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::response;
 use serde_json::json;
 
-use crate::helpers::{Numbered, SameNumbered, within};
+use crate::helpers::{Numbered, SameNumbered, in_parallel, until, within};
 use crate::live::{Uploaded, listening, unknown_sequence, until_killable, was_refused};
-use crate::stub_hub::{Reply, StubHub, json_reply, until, until_gone};
+use crate::stub_hub::{Reply, StubHub, json_reply, until_gone};
 use crate::wait_event::acts;
 
 const FLOOD: u64 = 8 << 20;
@@ -351,50 +351,75 @@ fn wait_with_output_collects_only_streams_that_were_not_taken(host: HostClient) 
     until_gone(&sequence);
 }
 
-on_each_hub!(child_is_ended_on_drop_unless_keep_is_called);
-/// The test tries each way to release a child.
-fn child_is_ended_on_drop_unless_keep_is_called(host: HostClient) {
-    let (echo, stays) = (
-        Uploaded::sample(&host, "echo"),
-        Uploaded::sample(&host, "stays"),
-    );
-    within("running", {
-        let sequences = [&echo, &stays].map(|sequence| (**sequence).clone());
+/// Releases a child that ends with its input, and one that ignores that it is stopped.
+fn released(host: &HostClient, release: impl Fn(Child) + Sync) {
+    in_parallel(["echo", "stays"], |name| {
+        let sequence = Uploaded::sample(host, name);
+        let child = sequence.spawn(&StartOptions::new()).unwrap();
+        assert_eq!(child.instance().id(), child.id());
+        release(child);
+        until_gone(&sequence);
+    });
+}
+
+on_each_hub!(child_is_ended_on_drop);
+fn child_is_ended_on_drop(host: HostClient) {
+    within("a child", move || released(&host, drop));
+}
+
+on_each_hub!(child_kill_ends_it);
+fn child_kill_ends_it(host: HostClient) {
+    within("a child", move || {
+        released(&host, |mut child| child.kill().unwrap())
+    });
+}
+
+on_each_hub!(child_is_ended_by_a_panic);
+fn child_is_ended_by_a_panic(host: HostClient) {
+    within("a child", move || {
+        released(&host, |child| {
+            drop(catch_unwind(AssertUnwindSafe(move || {
+                panic!("with {child:?}")
+            })))
+        })
+    });
+}
+
+on_each_hub!(child_stop_ends_it_after_its_timeout);
+fn child_stop_ends_it_after_its_timeout(host: HostClient) {
+    within("a child", move || {
+        released(&host, |mut child| {
+            let grace = Duration::from_millis(200);
+            let begin = Instant::now();
+            let ended: Ended = child.stop(grace).unwrap();
+            assert!(begin.elapsed() >= grace && ended.id == *child.id());
+            // Stopping an instance that is gone succeeds.
+            assert_eq!(child.stop(Duration::ZERO).unwrap().id, ended.id);
+        })
+    });
+}
+
+on_each_hub!(child_wait_returns_after_its_instance_was_killed);
+fn child_wait_returns_after_its_instance_was_killed(host: HostClient) {
+    within("a child", move || {
+        released(&host, |mut child| {
+            let instance = child.instance().clone();
+            until_killable(&instance);
+            instance
+                .kill(&scramjet_client_blocking::KillOptions::new())
+                .unwrap();
+            child.wait().unwrap();
+        })
+    });
+}
+
+on_each_hub!(child_keep_leaves_the_instance_running);
+fn child_keep_leaves_the_instance_running(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "echo");
+    within("a child", {
+        let sequence = sequence.clone();
         move || {
-            let releases: [fn(Child); 5] = [
-                drop,
-                |mut child| child.kill().unwrap(),
-                |child| {
-                    drop(catch_unwind(AssertUnwindSafe(move || {
-                        panic!("with {child:?}")
-                    })))
-                },
-                |mut child| {
-                    let grace = Duration::from_millis(200);
-                    let begin = Instant::now();
-                    let ended: Ended = child.stop(grace).unwrap();
-                    assert!(begin.elapsed() >= grace && ended.id == *child.id());
-                    // Stopping an instance that is gone succeeds.
-                    assert_eq!(child.stop(Duration::ZERO).unwrap().id, ended.id);
-                },
-                |mut child| {
-                    let instance = child.instance().clone();
-                    until_killable(&instance);
-                    instance
-                        .kill(&scramjet_client_blocking::KillOptions::new())
-                        .unwrap();
-                    child.wait().unwrap();
-                },
-            ];
-            for release in releases {
-                for sequence in &sequences {
-                    let child = sequence.spawn(&StartOptions::new()).unwrap();
-                    assert_eq!(child.instance().id(), child.id());
-                    release(child);
-                    until_gone(sequence);
-                }
-            }
-            let kept = sequences[0].spawn(&StartOptions::new()).unwrap().keep();
+            let kept = sequence.spawn(&StartOptions::new()).unwrap().keep();
             listening(&kept);
             // Opened before the input is sent, because the hub may not know yet that the child's
             // streams are closed.

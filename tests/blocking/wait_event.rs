@@ -15,7 +15,7 @@ use scramjet_client_tests::hub::PARENT_HUB;
 use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};
 
-use crate::helpers::{in_child, recording, within};
+use crate::helpers::{in_child, recording, until, within};
 use crate::live::{Uploaded, unknown_instance, until_killable, was_refused};
 
 /// Upper bound for the time by which a call may overrun its limit.
@@ -468,8 +468,10 @@ fn wait_event_on_many_threads_leaves_no_threads_or_sockets(host: HostClient) {
                 assert_eq!((event.name.as_str(), event.data), ("gone", json!("g")));
             }
             drop(own);
-            // Unused listeners take a moment to end. `within` bounds this loop.
-            until(|| running_threads() <= threads && open_sockets() <= sockets);
+            // Unused listeners take a moment to end.
+            until("the listeners are gone", || {
+                running_threads() <= threads && open_sockets() <= sockets
+            });
         }
     });
 
@@ -484,11 +486,6 @@ fn wait_event_on_many_threads_leaves_no_threads_or_sockets(host: HostClient) {
                     .is_ok_and(|link| link.to_string_lossy().starts_with("socket:"))
             })
             .count()
-    }
-    fn until(holds: impl Fn() -> bool) {
-        while !holds() {
-            thread::yield_now();
-        }
     }
 }
 
