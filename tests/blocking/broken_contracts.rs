@@ -19,7 +19,7 @@ use scramjet_client_tests::programs;
 use serde_json::value::RawValue;
 
 use crate::helpers::{FnReader, FnWriter, GENERATIONS, client_1x, in_parallel, recording, within};
-use crate::live::listening;
+use crate::samples::listening;
 
 /// The first two bytes of a gzip file.
 const GZIP: &[u8] = &[0x1f, 0x8b];
@@ -49,7 +49,10 @@ impl Write for Interrupted {
 }
 
 /// Runs a test on a fake hub of each generation.
-fn on_each(what: &'static str, test: impl Fn(&FakeHub, &HostClient) + Clone + Send + Sync + 'static) {
+fn on_each(
+    what: &'static str,
+    test: impl Fn(&FakeHub, &HostClient) + Clone + Send + Sync + 'static,
+) {
     in_parallel(GENERATIONS, |generation| {
         let test = test.clone();
         within(what, move || {

@@ -20,8 +20,8 @@ use scramjet_client_tests::package;
 use scramjet_client_tests::programs::fake_hub;
 
 use crate::helpers::{FnReader, Folder, GENERATIONS, in_child, in_parallel, until, within};
-use crate::live::Uploaded;
 use crate::outages::hubs;
+use crate::samples::Uploaded;
 use crate::stub_hub::{Reply, StubHub};
 
 /// Environment variable with the URL of the hub for a child process.

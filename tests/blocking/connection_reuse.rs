@@ -1,5 +1,7 @@
 //! Reuse of idle connections, and the error for a host name that cannot be resolved.
 
+use std::fs;
+
 use scramjet_client_blocking::HostClient;
 use scramjet_client_blocking::transport::Phase;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
@@ -74,4 +76,43 @@ fn version_reports_a_host_name_that_cannot_be_resolved() {
                 .contains("name resolution failed; is the address right?"),
         "{error}"
     );
+}
+
+/// Returns the number of open file descriptors of this process.
+#[cfg(target_os = "linux")]
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+#[test]
+fn version_and_list_sequences_share_one_connection() {
+    for encrypted in [false, true] {
+        let handler = |connection: &mut scramjet_client_tests::scripted::Connection| {
+            while connection.read_request().is_ok()
+                && connection
+                    .send(response("200 OK", &[], br#"{"version":"1.0.1"}"#))
+                    .is_ok()
+            {}
+        };
+        let server = if encrypted {
+            ScriptedServer::start_tls(handler)
+        } else {
+            ScriptedServer::start(handler)
+        };
+        let builder = HostClient::builder(server.url());
+        let host = match server.certificate() {
+            Some(pem) => builder.ca_certificate_pem(pem),
+            None => builder,
+        };
+        let host = host.build().unwrap();
+        for _ in 0..1000 {
+            host.version().unwrap();
+            // Error responses and failed calls return their connection, too.
+            host.list_sequences().unwrap_err();
+        }
+        assert_eq!(server.connections(), 1, "{}", server.url());
+        #[cfg(target_os = "linux")]
+        // Other tests of this process open some descriptors at the same time.
+        assert!(descriptors() < 500, "{} descriptors", descriptors());
+    }
 }

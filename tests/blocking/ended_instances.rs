@@ -24,7 +24,7 @@ use serde_json::json;
 use crate::helpers::{
     FnReader, FnWriter, GENERATIONS, Mailbox, in_child, in_parallel, until, within,
 };
-use crate::live::listening;
+use crate::samples::listening;
 use crate::wait_event::acts;
 
 /// Upper bound for each step. Hubs of 1.x keep calls and streams open for 195 seconds after a

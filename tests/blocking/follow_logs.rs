@@ -17,7 +17,7 @@ use scramjet_client_tests::programs::fake_hub;
 use serde_json::json;
 
 use crate::helpers::{GENERATIONS, in_parallel, within};
-use crate::live::Uploaded;
+use crate::samples::Uploaded;
 
 /// A combined log, and the items that were read from it.
 struct Reader {

@@ -21,7 +21,7 @@ use scramjet_client_tests::scripted::ScriptedServer;
 use serde_json::json;
 
 use crate::helpers::{Folder, GENERATIONS, in_parallel, until, within};
-use crate::live::Uploaded;
+use crate::samples::Uploaded;
 
 /// Bodies of `404` responses that no hub sends.
 const PAGES: [&str; 3] = [

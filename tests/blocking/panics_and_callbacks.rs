@@ -26,7 +26,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 
 use crate::helpers::{FnReader, GENERATIONS, in_child, in_parallel, until, within};
-use crate::live::{listening, until_killable};
+use crate::samples::{listening, until_killable};
 use crate::wait_event::acts;
 
 /// Panics at its nth step.

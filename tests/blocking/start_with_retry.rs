@@ -18,7 +18,7 @@ use scramjet_client_tests::on_each_hub;
 use serde_json::json;
 
 use crate::helpers::{until, within};
-use crate::live::Uploaded;
+use crate::samples::Uploaded;
 use crate::scripted_hub::{Data, ScriptedHub, Start};
 use crate::wait_event::acts;
 

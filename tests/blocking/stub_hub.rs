@@ -1,10 +1,10 @@
 //! A stub of a hub, of any version. It runs nothing: it only keeps a list of instances, and records
 //! the requests. A test can reply to each request in its own way.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::collections::BTreeSet;
 
 use scramjet_client_blocking::{HostClient, SequenceClient};
 use scramjet_client_testing::ReceivedRequest;

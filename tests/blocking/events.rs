@@ -1,13 +1,17 @@
-//! `event_stream`, on a scripted server.
+//! `send_event`, `event_stream`, `last_event` and `next_event`.
 
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
 use scramjet_client_blocking::error::ReplyError;
-use scramjet_client_blocking::{ErrorKind, HostClient};
+use scramjet_client_blocking::{ErrorKind, HostClient, StartOptions, Version};
+use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::json;
 
 use crate::helpers::client_1x;
+use crate::samples::{PostJson, Uploaded, has};
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -85,4 +89,79 @@ fn event_stream_returns_the_refusal_of_the_hub() {
     let host = client_1x(&server);
     let error = host.instance("x").unwrap().event_stream("e").unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
+}
+
+on_each_hub!(last_event_returns_at_once_and_next_event_waits);
+fn last_event_returns_at_once_and_next_event_waits(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "events");
+    let instance = sequence.start(&StartOptions::new()).unwrap();
+    for _ in 0..2 {
+        let ready = instance.last_event("ready").unwrap();
+        assert_eq!(
+            (ready.name.as_str(), ready.data),
+            ("ready", json!("events"))
+        );
+    }
+
+    let (sender, receiver) = channel();
+    let waiting = instance.clone();
+    let waiter = thread::spawn(move || sender.send(waiting.next_event("pong")).unwrap());
+    let ping = PostJson {
+        base: "instance",
+        id: instance.id().as_str(),
+        route: "_event",
+        body: r#"[5001,{"eventName":"ping","message":"hey"}]"#,
+    };
+    // The hub does not report when `next_event` is waiting, so ping until it returns.
+    let pong = loop {
+        host.call(&ping).unwrap();
+        match receiver.recv_timeout(Duration::from_millis(50)) {
+            Ok(event) => break event.unwrap(),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => panic!("the waiting thread has ended"),
+        }
+    };
+    waiter.join().unwrap();
+    assert_eq!((pong.name.as_str(), pong.data), ("pong", json!("hey")));
+}
+
+on_each_hub!(send_event_and_event_stream_exchange_events);
+fn send_event_and_event_stream_exchange_events(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "events");
+    let instance = sequence.start(&StartOptions::new()).unwrap();
+    instance.last_event("ready").unwrap();
+
+    // The stream is open before the first event, so it misses none.
+    let mut pongs = instance.event_stream("pong").unwrap();
+    for data in ["first", "", "drugi: żółw"] {
+        instance.send_event("ping", data).unwrap();
+        let pong = pongs.next().unwrap().unwrap();
+        assert_eq!(pong.name, "pong");
+        // Quirk of 1.x: the hub sends an empty string as an empty object.
+        assert!(
+            pong.data == json!(data) || (data.is_empty() && pong.data == json!({})),
+            "{pong:?}"
+        );
+    }
+
+    let object = instance.send_event("ping", json!({ "a": [1] }));
+    if has(
+        &host,
+        "sending an object with an event",
+        Version::new(0, 39, 0),
+    ) {
+        object.unwrap();
+        assert_eq!(pongs.next().unwrap().unwrap().data, json!({ "a": [1] }));
+    } else {
+        assert!(object.unwrap_err().is_unsupported());
+    }
+
+    instance.set_monitoring_rate(2).unwrap();
+    assert!(
+        instance
+            .set_monitoring_rate(0)
+            .unwrap_err()
+            .to_string()
+            .contains("zero")
+    );
 }
