@@ -5,6 +5,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
+use crate::helpers::HANG_TIMEOUT;
+
 static LOCK: RwLock<()> = RwLock::new(());
 
 /// Locks out tests that keep the machine busy.
@@ -57,12 +59,11 @@ fn status(name: &str) -> usize {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// Waits until the condition holds. Returns `false` after a timeout, which is longer than
-/// background work takes on a busy machine.
+/// Waits until the condition holds. Returns `false` after [`HANG_TIMEOUT`].
 pub(crate) fn becomes_true(what: impl Fn() -> bool) -> bool {
     let begin = Instant::now();
     while !what() {
-        if begin.elapsed() > Duration::from_secs(20) {
+        if begin.elapsed() > HANG_TIMEOUT {
             return false;
         }
         thread::sleep(Duration::from_millis(1));

@@ -204,12 +204,8 @@ fn check(name: &str, outcome: &Outcome) {
         "{name}: {:#?}",
         outcome.failures
     );
-    // The pauses end before and after the timeout. On a busy machine, a naive client more often
-    // loses a connection that is about to be closed than it finds it closed.
-    assert!(
-        outcome.naive.reused > 0 && outcome.naive.closed + outcome.naive.lost > 0,
-        "{name}"
-    );
+    // The pauses last until the timeout. On a busy machine, all of them may end after it.
+    assert!(outcome.naive.closed + outcome.naive.lost > 0, "{name}");
     // Connections are reused up to their limit.
     assert!(outcome.reused > 0, "{name}");
 }
