@@ -24,13 +24,14 @@ fn until_no_instance_runs(sequence: &SequenceClient) {
     }
     // A hub may keep instances that have ended.
     for id in sequence.list_instances().unwrap() {
-        assert!(
-            sequence
-                .instance(id)
-                .unwrap()
-                .info()
-                .is_ok_and(|info| info.terminated.is_some() || info.ended.is_some())
-        );
+        assert!(has_ended(sequence, id.as_str()), "{id}");
+    }
+}
+
+fn has_ended(sequence: &SequenceClient, id: &str) -> bool {
+    match sequence.instance(id).unwrap().info() {
+        Ok(info) => info.terminated.is_some() || info.ended.is_some(),
+        Err(error) => error.is_not_found(),
     }
 }
 
@@ -206,13 +207,6 @@ fn start_and_wait_that_times_out_or_is_cancelled_leaves_no_instance(host: HostCl
             instances.iter().all(|id| has_ended(&sequence, id.as_str()))
         });
     });
-
-    fn has_ended(sequence: &SequenceClient, id: &str) -> bool {
-        match sequence.instance(id).unwrap().info() {
-            Ok(info) => info.terminated.is_some() || info.ended.is_some(),
-            Err(error) => error.is_not_found(),
-        }
-    }
 }
 
 #[test]
