@@ -1,7 +1,5 @@
 //! Reuse of idle connections, and the error for a host name that cannot be resolved.
 
-use std::fs;
-
 use scramjet_client_blocking::HostClient;
 use scramjet_client_blocking::transport::Phase;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
@@ -78,12 +76,6 @@ fn version_reports_a_host_name_that_cannot_be_resolved() {
     );
 }
 
-/// Returns the number of open file descriptors of this process.
-#[cfg(target_os = "linux")]
-fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
 #[test]
 fn version_and_list_sequences_share_one_connection() {
     for encrypted in [false, true] {
@@ -112,7 +104,10 @@ fn version_and_list_sequences_share_one_connection() {
         }
         assert_eq!(server.connections(), 1, "{}", server.url());
         #[cfg(target_os = "linux")]
-        // Other tests of this process open some descriptors at the same time.
-        assert!(descriptors() < 500, "{} descriptors", descriptors());
+        {
+            // Other tests of this process open some files at the same time.
+            let open = scramjet_client_tests::process::open_files().len();
+            assert!(open < 500, "{open} open files");
+        }
     }
 }

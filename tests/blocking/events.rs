@@ -4,8 +4,11 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use scramjet_client_blocking::core::NextEvent;
 use scramjet_client_blocking::error::ReplyError;
-use scramjet_client_blocking::{ErrorKind, HostClient, StartOptions, Version};
+use scramjet_client_blocking::{
+    Error, ErrorKind, Event, EventName, HostClient, InstanceClient, StartOptions, Version,
+};
 use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::json;
@@ -91,6 +94,9 @@ fn event_stream_returns_the_refusal_of_the_hub() {
     assert!(error.is_not_found(), "{error:?}");
 }
 
+/// A call that waits for the event `pong`.
+type NextEventCall = fn(&InstanceClient) -> Result<Event, Error>;
+
 on_each_hub!(last_event_returns_at_once_and_next_event_waits);
 fn last_event_returns_at_once_and_next_event_waits(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
@@ -103,18 +109,34 @@ fn last_event_returns_at_once_and_next_event_waits(host: HostClient) {
         );
     }
 
+    let calls: [NextEventCall; 2] = [
+        |instance| instance.next_event("pong"),
+        // `next_event` reads the stream of events instead.
+        |instance| {
+            let (id, name) = (instance.id(), &EventName::new("pong").unwrap());
+            instance.host().call(&NextEvent { id, name })
+        },
+    ];
+    for call in calls {
+        let pong = while_pinged(&instance, call);
+        assert_eq!((pong.name.as_str(), pong.data), ("pong", json!("hey")));
+    }
+}
+
+/// Waits for the answer to a ping.
+fn while_pinged(instance: &InstanceClient, call: NextEventCall) -> Event {
     let (sender, receiver) = channel();
     let waiting = instance.clone();
-    let waiter = thread::spawn(move || sender.send(waiting.next_event("pong")).unwrap());
+    let waiter = thread::spawn(move || sender.send(call(&waiting)).unwrap());
     let ping = PostJson {
         base: "instance",
         id: instance.id().as_str(),
         route: "_event",
         body: r#"[5001,{"eventName":"ping","message":"hey"}]"#,
     };
-    // The hub does not report when `next_event` is waiting, so ping until it returns.
+    // The hub does not report when the call is waiting, so ping until it returns.
     let pong = loop {
-        host.call(&ping).unwrap();
+        instance.host().call(&ping).unwrap();
         match receiver.recv_timeout(Duration::from_millis(50)) {
             Ok(event) => break event.unwrap(),
             Err(RecvTimeoutError::Timeout) => {}
@@ -122,7 +144,7 @@ fn last_event_returns_at_once_and_next_event_waits(host: HostClient) {
         }
     };
     waiter.join().unwrap();
-    assert_eq!((pong.name.as_str(), pong.data), ("pong", json!("hey")));
+    pong
 }
 
 on_each_hub!(send_event_and_event_stream_exchange_events);

@@ -16,10 +16,10 @@ use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_testing::fake_hub::Generation;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
-/// Ends a test that hangs. Longer than any test waits, also on a busy machine.
+/// Ends a test that hangs. A busy machine may need many times the usual time.
 pub(crate) const HANG_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Runs the closure on a thread, and panics if it hangs.
+/// Runs the closure on a thread, and panics if it does not return.
 pub(crate) fn within<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
@@ -165,16 +165,6 @@ fn child(mut child: Command, variables: &[(&str, &str)]) -> (Output, String) {
         .map(|text| String::from_utf8_lossy(text))
         .concat();
     (output, text)
-}
-
-/// Returns the peak memory of this process, in bytes.
-pub(crate) fn peak_memory() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .expect("a peak");
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
 /// A temporary folder, deleted on drop.
