@@ -31,7 +31,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Reads the arguments: `--quick` (few rounds and little data), `--rounds N`, and words that
+    /// Reads the arguments: `--quick` (one round with little data), `--rounds N`, and words that
     /// select the comparisons whose names contain one of them.
     ///
     /// With `--table`, prints the recorded figures of all benchmarks and exits. In a process that
@@ -66,7 +66,7 @@ impl Bench {
             }
         }
         bench.has_explicit_rounds = rounds.is_some();
-        bench.rounds = rounds.unwrap_or(if bench.quick { 3 } else { 9 }).max(1);
+        bench.rounds = rounds.unwrap_or(if bench.quick { 1 } else { 9 }).max(1);
         bench
     }
 

@@ -23,11 +23,18 @@ impl Tool {
     pub fn built(name: &'static str, target: &str) -> Self {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        // Builds the whole workspace, as cargo did for this program. Other features would recompile
-        // much.
+        let profile = if cfg!(debug_assertions) {
+            "dev"
+        } else {
+            "bench"
+        };
+        // Builds the whole workspace, as cargo did for this program. Another profile or other
+        // features would recompile much.
         build.args([
             "bench",
             "--workspace",
+            "--profile",
+            profile,
             "--no-run",
             "--quiet",
             "--message-format=json",
