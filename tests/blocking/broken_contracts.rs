@@ -18,9 +18,8 @@ use scramjet_client_testing::script::from_fn;
 use scramjet_client_tests::programs;
 use serde_json::value::RawValue;
 
-use crate::helpers::{FnReader, FnWriter, client_1x, recording, within};
-use crate::live::listening;
-use crate::outages::GENERATIONS;
+use crate::helpers::{FnReader, FnWriter, GENERATIONS, client_1x, in_parallel, recording, within};
+use crate::samples::listening;
 
 /// The first two bytes of a gzip file.
 const GZIP: &[u8] = &[0x1f, 0x8b];
@@ -50,15 +49,18 @@ impl Write for Interrupted {
 }
 
 /// Runs a test on a fake hub of each generation.
-fn on_each(what: &'static str, test: impl Fn(&FakeHub, &HostClient) + Clone + Send + 'static) {
-    for generation in GENERATIONS {
+fn on_each(
+    what: &'static str,
+    test: impl Fn(&FakeHub, &HostClient) + Clone + Send + Sync + 'static,
+) {
+    in_parallel(GENERATIONS, |generation| {
         let test = test.clone();
         within(what, move || {
             let hub = programs::fake_hub(generation);
             let host = HostClient::new(hub.url()).unwrap();
             test(&hub, &host);
         });
-    }
+    });
 }
 
 /// Starts an instance of a sequence in `tests/sequences`.

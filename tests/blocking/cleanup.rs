@@ -22,10 +22,10 @@ use scramjet_client_tests::package;
 use scramjet_client_tests::process::{client_threads, connections_to};
 use scramjet_client_tests::programs::{fake_hub, fake_hub_with};
 
-use crate::helpers::{FnReader, Folder, in_child, within};
-use crate::live::Uploaded;
-use crate::outages::{GENERATIONS, hubs, in_parallel};
-use crate::stub_hub::{Reply, StubHub, until};
+use crate::helpers::{FnReader, Folder, GENERATIONS, in_child, in_parallel, until, within};
+use crate::outages::hubs;
+use crate::samples::Uploaded;
+use crate::stub_hub::{Reply, StubHub};
 
 /// Environment variable with the URL of the hub for a child process.
 const HUB: &str = "TEST_CLEANUP_HUB";
@@ -96,19 +96,19 @@ fn deployment_close_lets_a_1_x_hub_finish_the_deletion() {
 #[test]
 fn deployment_close_deletes_a_sequence_without_instances_at_once() {
     within("deploying", || {
-        for generation in GENERATIONS {
+        in_parallel(GENERATIONS, |generation| {
             let hub = fake_hub(generation);
             let deployment = hub.client().deploy(package::sequence("stays")).unwrap();
             assert_eq!(deployment.close().unwrap(), Deleted::Gone);
             assert!(hub.sequences().is_empty());
-        }
+        });
     });
 }
 
 #[test]
 fn deploy_and_run_returns_the_result_and_the_error_of_the_clean_up() {
     within("deploying", || {
-        for generation in GENERATIONS {
+        in_parallel(GENERATIONS, |generation| {
             let hub = fake_hub(generation);
             hub.fault(
                 Fault::refuse(500, r#"{"error":"no"}"#)
@@ -123,7 +123,7 @@ fn deploy_and_run_returns_the_result_and_the_error_of_the_clean_up() {
                 assert_eq!(ran.result, result);
                 assert_eq!(ran.cleanup.unwrap_err().api().unwrap().status, 500);
             }
-        }
+        });
     });
 }
 
@@ -262,15 +262,9 @@ fn cancelled_spawn_leaves_no_threads_or_connections_if_the_hub_is_silent() {
         });
         drop((sequence, cancelled, host));
         let (begin, url) = (Instant::now(), hub.url());
-        let left = || (client_threads(), connections_to(&url).len());
-        while left() != (0, 0) {
-            let left = left();
-            assert!(
-                begin.elapsed() < Duration::from_secs(60),
-                "{generation:?}: {left:?} left"
-            );
-            thread::yield_now();
-        }
+        until("no threads and connections are left", || {
+            client_threads() == 0 && connections_to(&url).is_empty()
+        });
         println!("{generation:?}: nothing left after {:?}", begin.elapsed());
         // Hubs of 0.18 take no instance ids. Without a response, the client cannot know the
         // instances.
@@ -346,7 +340,7 @@ fn pool_releases_the_handles_of_replaced_instances() {
 #[test]
 fn pool_next_skips_an_instance_whose_handle_has_seen_its_end() {
     within("a pool", || {
-        for generation in GENERATIONS {
+        in_parallel(GENERATIONS, |generation| {
             let hub = fake_hub(generation);
             let sequence = hub
                 .client()
@@ -377,7 +371,7 @@ fn pool_next_skips_an_instance_whose_handle_has_seen_its_end() {
             let alive = pool.next().unwrap();
             let elsewhere = alive.host().instance_info("another").unwrap_err();
             assert!(elsewhere.is_not_found() && pool.next().is_some());
-        }
+        });
     });
 }
 
@@ -408,7 +402,7 @@ fn version_and_list_instances_work_in_the_destructor_of_a_thread_local() {
         // The process could be aborted, so the test needs one of its own.
         return in_child(&[(HUB, "own")]);
     }
-    for generation in GENERATIONS {
+    in_parallel(GENERATIONS, |generation| {
         let hub = fake_hub(generation);
         let host = HostClient::new(hub.url()).unwrap();
         let sequence = host.send_sequence(package::sequence("events")).unwrap();
@@ -429,7 +423,7 @@ fn version_and_list_instances_work_in_the_destructor_of_a_thread_local() {
         assert_eq!(receiver.recv().unwrap().unwrap(), generation.version());
         assert_eq!(receiver.recv().unwrap().unwrap(), "1");
         hub.wait_until("the child is killed", |hub| hub.running().is_empty());
-    }
+    });
 }
 
 #[test]

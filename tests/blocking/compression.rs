@@ -1,10 +1,9 @@
 //! Responses that a proxy compresses although the client did not ask for it.
 
+use crate::helpers::{GENERATIONS, in_parallel};
 use scramjet_client_blocking::error::ReplyError;
 use scramjet_client_blocking::{Error, ErrorCode, ErrorKind, HostClient};
 use scramjet_client_testing::fake_hub::{FakeHub, Proxy};
-
-use crate::outages::GENERATIONS;
 
 fn check(error: &Error) {
     let ErrorKind::Reply(ReplyError::Encoded { encoding, .. }) = error.kind() else {
@@ -23,7 +22,7 @@ fn check(error: &Error) {
 
 #[test]
 fn compressed_responses_are_an_error_that_names_content_encoding() {
-    for generation in GENERATIONS {
+    in_parallel(GENERATIONS, |generation| {
         let hub = FakeHub::builder(generation).start();
         hub.program("quiet", |process| process.run_until_killed());
         let host = hub.client();
@@ -49,5 +48,5 @@ fn compressed_responses_are_an_error_that_names_content_encoding() {
 
         hub.set_proxy(None);
         instance.info().unwrap();
-    }
+    });
 }

@@ -75,3 +75,39 @@ fn version_reports_a_host_name_that_cannot_be_resolved() {
         "{error}"
     );
 }
+
+#[test]
+fn version_and_list_sequences_share_one_connection() {
+    for encrypted in [false, true] {
+        let handler = |connection: &mut scramjet_client_tests::scripted::Connection| {
+            while connection.read_request().is_ok()
+                && connection
+                    .send(response("200 OK", &[], br#"{"version":"1.0.1"}"#))
+                    .is_ok()
+            {}
+        };
+        let server = if encrypted {
+            ScriptedServer::start_tls(handler)
+        } else {
+            ScriptedServer::start(handler)
+        };
+        let builder = HostClient::builder(server.url());
+        let host = match server.certificate() {
+            Some(pem) => builder.ca_certificate_pem(pem),
+            None => builder,
+        };
+        let host = host.build().unwrap();
+        for _ in 0..1000 {
+            host.version().unwrap();
+            // Error responses and failed calls return their connection, too.
+            host.list_sequences().unwrap_err();
+        }
+        assert_eq!(server.connections(), 1, "{}", server.url());
+        #[cfg(target_os = "linux")]
+        {
+            // Other tests of this process open some files at the same time.
+            let open = scramjet_client_tests::process::open_files().len();
+            assert!(open < 500, "{open} open files");
+        }
+    }
+}

@@ -7,15 +7,14 @@ use std::time::{Duration, Instant};
 use scramjet_client_blocking::types::Deleted;
 use scramjet_client_blocking::{
     CancelToken, ContentType, Deployment, Error, ErrorKind, HostClient, KillOptions, SequenceId,
-    StartOptions, TopicName, Upload, Version,
+    StartOptions, Upload,
 };
-use scramjet_client_tests::on_each_hub;
-use scramjet_client_tests::package;
+use scramjet_client_tests::{on_each_hub, package};
 use serde_json::json;
 
-use crate::helpers::within;
-use crate::live::{has, until_killable};
-use crate::stub_hub::{Reply, StubHub, json_reply, until};
+use crate::helpers::{until, within};
+use crate::samples::until_killable;
+use crate::stub_hub::{Reply, StubHub, json_reply};
 
 /// Enough of a package for the client and for a stub hub.
 const PACKAGE: &[u8] = b"\x1f\x8b";
@@ -273,81 +272,6 @@ fn deployment_close_and_deploy_and_run_return_the_error_of_the_deletion() {
         let hub = refusing();
         drop(hub.host().deploy(PACKAGE).unwrap());
         assert_eq!(hub.requests("DELETE").len(), 1);
-    });
-}
-
-on_each_hub!(scoped_topic_close_deletes_the_topic);
-fn scoped_topic_close_deletes_the_topic(host: HostClient) {
-    let name = format!("guarded-{}", std::process::id());
-    // Makes the client learn the version, so that it rejects the call without a request.
-    host.version().unwrap();
-    let listed = |name: &TopicName| {
-        host.list_topics()
-            .unwrap()
-            .iter()
-            .any(|topic| topic.name == name.as_str())
-    };
-    match host.scoped_topic(name.as_str(), ContentType::Ndjson) {
-        Err(error) => {
-            assert!(error.is_unsupported(), "{error:?}");
-            assert!(!has(
-                &host,
-                "scoped_topic deletes the topic",
-                Version::new(0, 35, 0)
-            ));
-        }
-        Ok(topic) => {
-            let name = topic.name().clone();
-            assert!(listed(&name));
-            topic.close().unwrap();
-            assert!(!listed(&name));
-        }
-    }
-    assert!(host.scoped_topic("a/b", ContentType::Text).is_err());
-}
-
-#[test]
-fn scoped_topic_deletes_the_topic_on_close_drop_and_panic() {
-    within("deploying", || {
-        let topic = |hub: &StubHub| {
-            hub.host()
-                .scoped_topic("a-topic", ContentType::Ndjson)
-                .unwrap()
-        };
-        let hub = StubHub::start("1.0.1", |_| Reply::Default);
-        drop(topic(&hub));
-        topic(&hub).close().unwrap();
-        let guarded = topic(&hub);
-        catch_unwind(AssertUnwindSafe(move || panic!("with {guarded:?}"))).unwrap_err();
-        assert_eq!(hub.requests("DELETE /topics/a-topic").len(), 3);
-        assert_eq!(topic(&hub).keep().as_str(), "a-topic");
-        assert_eq!(hub.requests("DELETE /topics/a-topic").len(), 3);
-
-        // A cancelled token does not prevent the deletion.
-        let token = CancelToken::new();
-        let guarded = hub
-            .host()
-            .with_cancel(&token)
-            .scoped_topic("a-topic", ContentType::Ndjson)
-            .unwrap();
-        token.cancel();
-        drop(guarded);
-        assert_eq!(hub.requests("DELETE /topics/a-topic").len(), 4);
-
-        // A missing topic counts as deleted. Other errors are returned, and not retried.
-        for (status, fails) in [
-            ("404 Not Found", false),
-            ("500 Internal Server Error", true),
-        ] {
-            let hub = StubHub::start("1.0.1", move |request| match request {
-                "DELETE /topics/a-topic" => {
-                    json_reply(status, &json!({ "error": "Topic a-topic not found" }))
-                }
-                _ => Reply::Default,
-            });
-            assert_eq!(topic(&hub).close().is_err(), fails, "{status}");
-            assert_eq!(hub.requests("DELETE").len(), 1, "{status}");
-        }
     });
 }
 

@@ -22,10 +22,10 @@ use scramjet_client_tests::scripted::{ScriptedServer, response};
 use scramjet_client_tests::{package, programs};
 use serde_json::json;
 
-use crate::helpers::{FnReader, FnWriter, Mailbox, in_child, within};
-use crate::live::listening;
-use crate::outages::GENERATIONS;
-use crate::stub_hub::until;
+use crate::helpers::{
+    FnReader, FnWriter, GENERATIONS, Mailbox, in_child, in_parallel, until, within,
+};
+use crate::samples::listening;
 use crate::wait_event::acts;
 
 /// Upper bound for each step. Hubs of 1.x keep calls and streams open for 195 seconds after a
@@ -740,7 +740,7 @@ fn send_input_works_after_stream_writer_abort() {
 #[test]
 fn transform_and_run_fail_if_the_hub_restarts_or_is_unreachable() {
     within("calls whose hub is lost", || {
-        for generation in GENERATIONS {
+        in_parallel(GENERATIONS, |generation| {
             let hub = programs::fake_hub(generation);
             let host = HostClient::new(hub.url()).unwrap();
             let start_transform = || {
@@ -781,6 +781,6 @@ fn transform_and_run_fail_if_the_hub_restarts_or_is_unreachable() {
             hub.restart(true);
             let error = running.join().unwrap().unwrap_err();
             assert!(error.ended().is_some(), "{generation:?}: {error:?}");
-        }
+        });
     });
 }

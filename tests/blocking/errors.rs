@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
-use std::io::{self, Read};
+use std::io;
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +12,13 @@ use scramjet_client_blocking::core::NextEvent;
 use scramjet_client_blocking::error::ReplyError;
 use scramjet_client_blocking::transport::{Phase, RequestBody, StopReason, TransportError};
 use scramjet_client_blocking::{
-    Error, ErrorCode, ErrorKind, HostClient, HostClientBuilder, Input, InstanceClient, Readiness,
-    RetryPolicy, SequenceClient, StartOptions, StopOptions, Transport, Upload,
+    Error, ErrorCode, ErrorKind, HostClient, Input, InstanceClient, Readiness, RetryPolicy,
+    SequenceClient, StartOptions, StopOptions, Upload,
 };
 use scramjet_client_testing::script::from_fn;
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
-use serde_json::json;
 
-use crate::helpers::{Mailbox, recording, serving};
+use crate::helpers::recording;
 
 const HUB: &str = "http://hub:8000/api/v1";
 
@@ -891,24 +891,6 @@ fn error_code_follows_from_the_kind() {
 const SECRET: &str = "s3cr3t-t0k3n";
 
 #[test]
-fn basic_auth_sends_name_and_password_and_rejects_a_name_with_a_colon() {
-    let (server, requests) = recording(br#"{"version":"1.0.1"}"#);
-    let builder = HostClient::builder(server.url());
-    let host = builder
-        .basic_auth("Aladdin", "open sesame")
-        .build()
-        .unwrap();
-    host.version().unwrap();
-    let sent = requests.take();
-    // The example of RFC 7617.
-    let expected = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
-    assert_eq!(sent.header("authorization"), Some(expected), "{sent:?}");
-    let builder = HostClient::builder(server.url());
-    let error = builder.basic_auth("a:b", "c").build().unwrap_err();
-    assert!(error.to_string().contains("colon"), "{error}");
-}
-
-#[test]
 fn errors_and_debug_output_contain_no_secrets() {
     let mut shown = vec![
         format!("{:?}", HostClient::builder(HUB).bearer_token(SECRET)),
@@ -995,283 +977,4 @@ fn errors_and_debug_output_contain_no_secrets() {
     for text in shown {
         assert!(!text.contains(SECRET), "{text}");
     }
-}
-
-#[test]
-fn header_is_sent_by_its_client_only_and_a_later_value_replaces_it() {
-    let (server, requests) = recording(br#"{"version":"1.0.1"}"#);
-    let transport: Arc<dyn Transport> =
-        Arc::new(scramjet_client_blocking::transport::UreqTransport::default());
-    let builder = || HostClient::builder(server.url()).transport(Arc::clone(&transport));
-    let one = builder()
-        .bearer_token("first")
-        .bearer_token("second")
-        .header("X-Hub", "a")
-        .build()
-        .unwrap();
-    let other = builder().build().unwrap();
-    one.version().unwrap();
-    let request = requests.take();
-    assert_eq!(
-        (request.header("authorization"), request.header("x-hub")),
-        (Some("Bearer second"), Some("a"))
-    );
-    other.version().unwrap();
-    let request = requests.take();
-    assert_eq!(
-        (request.header("authorization"), request.header("x-hub")),
-        (None, None)
-    );
-    assert_eq!(
-        server.connections(),
-        1,
-        "clients of one transport share its connections"
-    );
-}
-
-#[test]
-fn build_rejects_invalid_settings_before_connecting() {
-    let (server, _) = recording(b"{}");
-    let url = server.url();
-    let here = || HostClient::builder(&url);
-    let rows: Vec<(HostClientBuilder, &str)> = vec![
-        (HostClient::builder(""), "it is empty"),
-        (
-            HostClient::builder("localhost:8000/api/v1"),
-            "missing http://",
-        ),
-        (
-            HostClient::builder("ftp://localhost/api/v1"),
-            "neither http nor https",
-        ),
-        (HostClient::builder("http://"), "empty host"),
-        (HostClient::builder("http://localhost:99999/"), "port"),
-        (HostClient::builder(format!("{url}?a=b")), "a query"),
-        (HostClient::builder(format!("{url}#a")), "a fragment"),
-        (
-            HostClient::builder(url.replace("http://", "http://user:password@")),
-            "a user name or password",
-        ),
-        (
-            here().header("x-a", "b\r\nx-c: d"),
-            "invalid header \"x-a\": its value contains a line break",
-        ),
-        (
-            here().header("x-a", "b\nx-c: d"),
-            "its value contains a line break",
-        ),
-        (
-            here().header("x-a", "b\rx-c: d"),
-            "its value contains a line break",
-        ),
-        (
-            here().header("x-a", "b\0"),
-            "its value contains a line break or another character",
-        ),
-        (
-            here().bearer_token("a\r\nx-c: d"),
-            "invalid header \"authorization\"",
-        ),
-        (
-            here().header("x-a\r\nx-c", "d"),
-            "its name is not a valid HTTP header name",
-        ),
-        (
-            here().header("x a", "d"),
-            "its name is not a valid HTTP header name",
-        ),
-        (
-            here().header("", "d"),
-            "its name is not a valid HTTP header name",
-        ),
-        (
-            here().header("x-ä", "d"),
-            "its name is not a valid HTTP header name",
-        ),
-        (
-            here().header("Content-Length", "0"),
-            "it describes the connection or the body",
-        ),
-        (
-            here().header("transfer-encoding", "chunked"),
-            "it describes the connection or the body",
-        ),
-        (
-            here().header("Host", "elsewhere"),
-            "it describes the connection or the body",
-        ),
-        (
-            here().header("connection", "close"),
-            "it describes the connection or the body",
-        ),
-        (
-            here().header("expect", "100-continue"),
-            "it describes the connection or the body",
-        ),
-        (
-            here().header("x-a", "b".repeat(20_000)),
-            "longer than the 16 kB",
-        ),
-        (
-            here().hub_version("latest"),
-            "\"latest\" is not a version; expected a version such as 1.0.1",
-        ),
-        (here().hub_version(""), "\"\" is not a version"),
-    ];
-    for (builder, says) in rows {
-        let error = builder.build().unwrap_err();
-        assert!(error.to_string().contains(says), "{error}");
-        assert!(
-            matches!(
-                error.kind(),
-                scramjet_client_blocking::ErrorKind::Request(_)
-            ),
-            "{error}"
-        );
-        assert_eq!(
-            (error.operation(), error.url(), error.method()),
-            (None, None, None)
-        );
-    }
-    assert_eq!(server.connections(), 0);
-}
-
-const NOT_IDS: [&str; 14] = [
-    "",
-    ".",
-    "..",
-    "../topics/x",
-    "a/b",
-    "a\\b",
-    "a?b",
-    "a#b",
-    "a b",
-    "a\tb",
-    "a\r\nx-c: d",
-    "zażółć",
-    "%2e%2e",
-    "..%2Ftopics",
-];
-
-#[test]
-fn invalid_ids_and_event_names_are_errors_before_connecting() {
-    let (server, _) = recording(b"{}");
-    let host = HostClient::new(server.url()).unwrap();
-    let sequence = host.sequence("the-sequence").unwrap();
-    let instance = host.instance("the-instance").unwrap();
-    for name in NOT_IDS {
-        let refused = |what: &str, result: Result<(), Error>| {
-            let error = result.expect_err(what);
-            assert!(
-                error
-                    .to_string()
-                    .starts_with(&format!("invalid {what} {name:?}: ")),
-                "{error}"
-            );
-        };
-        refused("sequence id", host.sequence(name).map(drop));
-        refused("sequence id", SequenceClient::new(name, &host).map(drop));
-        refused("sequence id", host.sequence_info(name).map(drop));
-        refused("sequence id", host.delete_sequence(name));
-        refused("sequence id", host.force_delete_sequence(name));
-        refused("instance id", host.instance(name).map(drop));
-        refused("instance id", InstanceClient::new(name, &host).map(drop));
-        refused("instance id", host.instance_info(name).map(drop));
-        refused("instance id", sequence.instance(name).map(drop));
-        refused("instance id", sequence.instance_on(name, &host).map(drop));
-        refused("event name", instance.last_event(name).map(drop));
-        refused("event name", instance.next_event(name).map(drop));
-    }
-    for name in ["__proto__", "constructor", "toString"] {
-        let error = host.instance(name).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .ends_with("hubs never respond to a request for it"),
-            "{error}"
-        );
-    }
-    assert_eq!(server.connections(), 0);
-}
-
-/// Ids in responses are kept unchanged, and checked when they are used.
-#[test]
-fn invalid_id_from_a_response_is_an_error_when_it_is_used() {
-    let targets = Mailbox::new();
-    let server = serving({
-        let targets = Arc::clone(&targets);
-        move |request| {
-            targets.put(request.target.clone());
-            response("200 OK", &[], br#"{"id":"../topics/x"}"#)
-        }
-    });
-    let host = HostClient::builder(server.url())
-        .hub_version("1.0.1")
-        .build()
-        .unwrap();
-    let sequence = host.send_sequence(vec![0x1f, 0x8b]).unwrap();
-    assert_eq!(targets.take(), "/api/v1/sequence");
-    assert_eq!(sequence.id(), &"../topics/x");
-    let refused = |error: Error| {
-        assert!(
-            error.to_string().contains(": request not sent: invalid "),
-            "{error}"
-        );
-        assert!(error.operation().is_some() && error.url().is_none());
-    };
-    refused(sequence.start(&StartOptions::new()).unwrap_err());
-    refused(sequence.info().unwrap_err());
-    refused(sequence.list_instances().unwrap_err());
-    refused(sequence.overwrite(vec![0x1f, 0x8b]).unwrap_err());
-    refused(sequence.delete().unwrap_err());
-    refused(sequence.force_delete().unwrap_err());
-
-    let instance = host
-        .sequence("x")
-        .unwrap()
-        .start(&StartOptions::new())
-        .unwrap();
-    assert_eq!(targets.take(), "/api/v1/sequence/x/start");
-    refused(instance.info().unwrap_err());
-    refused(instance.stdout().map(drop).unwrap_err());
-    refused(instance.send_input(Input::text("text")).unwrap_err());
-    refused(instance.last_event("ready").unwrap_err());
-    refused(instance.stop(&StopOptions::default()).unwrap_err());
-    assert!(targets.is_empty(), "something was sent");
-}
-
-#[test]
-fn invalid_or_unsupported_options_are_errors_before_connecting() {
-    let (server, _) = recording(b"{}");
-    let old = HostClient::builder(server.url())
-        .hub_version("0.18.7")
-        .build()
-        .unwrap();
-    let host = HostClient::new(server.url()).unwrap();
-    let sequence = host.sequence("x").unwrap();
-    for (error, says) in [
-        (
-            sequence
-                .start(&StartOptions::new().app_config(json!([1])))
-                .unwrap_err(),
-            "invalid option \"appConfig\"",
-        ),
-        (
-            old.sequence("x")
-                .unwrap()
-                .start(&StartOptions::new().output_topic("t"))
-                .unwrap_err(),
-            "requires version 0.20.0 or later",
-        ),
-        (
-            old.sequence("x")
-                .unwrap()
-                .overwrite(Upload::path("/no/such/file"))
-                .unwrap_err(),
-            "requires version 0.38.0 or later",
-        ),
-    ] {
-        assert!(error.to_string().contains(says), "{error}");
-    }
-    assert_eq!(server.connections(), 0);
 }

@@ -12,7 +12,7 @@ use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
 use crate::helpers::{Mailbox, within};
-use crate::live::Uploaded;
+use crate::samples::Uploaded;
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 

@@ -16,9 +16,8 @@ use scramjet_client_tests::package;
 use scramjet_client_tests::programs::fake_hub;
 use serde_json::json;
 
-use crate::helpers::within;
-use crate::live::Uploaded;
-use crate::outages::GENERATIONS;
+use crate::helpers::{GENERATIONS, in_parallel, within};
+use crate::samples::Uploaded;
 
 /// A combined log, and the items that were read from it.
 struct Reader {
@@ -197,7 +196,7 @@ fn ready(sequence: &SequenceClient) -> InstanceClient {
 #[test]
 fn follow_logs_continues_after_lost_connections_without_repeating_lines() {
     within("following", || {
-        for generation in GENERATIONS {
+        in_parallel(GENERATIONS, |generation| {
             let hub = hub_that_logs(generation);
             let instances = two_instances(&hub);
             let link = Link::to(&hub.url());
@@ -228,14 +227,14 @@ fn follow_logs_continues_after_lost_connections_without_repeating_lines() {
                 let times = reader.count(instance, &format!("round {round}"));
                 assert_eq!(times, 1, "{generation:?}, round {round}");
             }
-        }
+        });
     });
 }
 
 #[test]
 fn follow_logs_continues_with_the_instances_of_a_restarted_hub() {
     within("following", || {
-        for generation in GENERATIONS {
+        in_parallel(GENERATIONS, |generation| {
             let hub = hub_that_logs(generation);
             let [first, second] = two_instances(&hub);
             let mut reader = Reader::new(hub.client().follow_logs());
@@ -253,14 +252,14 @@ fn follow_logs_continues_with_the_instances_of_a_restarted_hub() {
             ending.read_to_the_end();
             assert_eq!(ending.count(&first, "before"), 1, "{generation:?}");
             assert_eq!(ending.of(&third, ""), [""; 0], "{generation:?}");
-        }
+        });
     });
 }
 
 #[test]
 fn follow_logs_of_continues_with_the_others_when_an_instance_dies() {
     within("following", || {
-        for generation in GENERATIONS {
+        in_parallel(GENERATIONS, |generation| {
             let hub = hub_that_logs(generation);
             let [first, second] = two_instances(&hub);
             let before = hub.requests().len();
@@ -292,14 +291,14 @@ fn follow_logs_of_continues_with_the_others_when_an_instance_dies() {
                 .collect();
             let expected = if generation == Generation::V1 { 1 } else { 2 };
             assert_eq!(logs.len(), expected, "{generation:?}: {logs:?}");
-        }
+        });
     });
 }
 
 #[test]
 fn follow_logs_has_opened_the_logs_when_it_returns() {
     within("following", || {
-        for generation in GENERATIONS {
+        in_parallel(GENERATIONS, |generation| {
             let hub = hub_that_logs(generation);
             let instances = two_instances(&hub);
             let ids = instances.each_ref().map(InstanceClient::id);
@@ -310,7 +309,7 @@ fn follow_logs_has_opened_the_logs_when_it_returns() {
                 assert_eq!(reader.count(one, "begun"), 1, "{generation:?}");
             }
             assert_eq!(reader.gaps, [], "{generation:?}");
-        }
+        });
     });
 }
 
@@ -344,7 +343,7 @@ fn follow_logs_finds_new_instances_while_others_log_without_a_pause() {
 #[test]
 fn follow_logs_respects_the_deadline_and_idle_timeout_of_the_handle() {
     within("following", || {
-        for generation in GENERATIONS {
+        in_parallel(GENERATIONS, |generation| {
             let hub = hub_that_logs(generation);
             let [first, second] = two_instances(&hub);
             let host = hub.client();
@@ -369,14 +368,14 @@ fn follow_logs_respects_the_deadline_and_idle_timeout_of_the_handle() {
                     && item.instance == *second.id())
             });
             assert!(awake, "{generation:?}");
-        }
+        });
     });
 }
 
 #[test]
 fn follow_logs_of_an_unknown_instance_is_not_found() {
     within("following", || {
-        for generation in GENERATIONS {
+        in_parallel(GENERATIONS, |generation| {
             let hub = hub_that_logs(generation);
             let [first, second] = two_instances(&hub);
             let host = hub.client();
@@ -405,6 +404,6 @@ fn follow_logs_of_an_unknown_instance_is_not_found() {
             // An empty list of ids ends at once.
             assert!(host.follow_logs_of([""; 0]).unwrap().next().is_none());
             assert_eq!(hub.requests().len(), before, "{:?}", hub.requests());
-        }
+        });
     });
 }

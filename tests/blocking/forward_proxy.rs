@@ -7,7 +7,7 @@ use scramjet_client_tests::forward::ForwardProxy;
 use scramjet_client_tests::on_each_hub;
 
 use crate::helpers::{Numbered, SameNumbered};
-use crate::live::running;
+use crate::samples::running;
 
 const HUB: &str = "hub.invalid:8000";
 

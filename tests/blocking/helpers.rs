@@ -8,19 +8,16 @@ use std::process::{self, Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use scramjet_client_blocking::HostClient;
 use scramjet_client_testing::ReceivedRequest;
+use scramjet_client_testing::fake_hub::Generation;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
-/// Upper bound for one step, also on a busy machine.
-const STEP_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Upper bound for the work of a test. It only ends tests that hang: a busy machine may need many
-/// times the usual time.
-const HANG_TIMEOUT: Duration = Duration::from_secs(120);
+/// Ends a test that hangs. A busy machine may need many times the usual time.
+pub(crate) const HANG_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Runs the closure on a thread, and panics if it does not return.
 pub(crate) fn within<T: Send + 'static>(
@@ -33,6 +30,34 @@ pub(crate) fn within<T: Send + 'static>(
         Ok(result) => result,
         Err(RecvTimeoutError::Timeout) => panic!("{name}: timed out"),
         Err(RecvTimeoutError::Disconnected) => resume_unwind(worker.join().unwrap_err()),
+    }
+}
+
+/// Both generations of hubs.
+pub(crate) const GENERATIONS: [Generation; 2] = [Generation::V0_18, Generation::V1];
+
+/// Runs the function for each item in parallel.
+pub(crate) fn in_parallel<T: Send>(items: impl IntoIterator<Item = T>, act: impl Fn(T) + Sync) {
+    let current = thread::current();
+    let name = current.name().unwrap_or_default();
+    thread::scope(|scope| {
+        for item in items {
+            let (act, thread) = (&act, thread::Builder::new().name(name.to_owned()));
+            thread.spawn_scoped(scope, move || act(item)).unwrap();
+        }
+    });
+}
+
+/// Polls until the condition holds, for changes on a hub or on another thread.
+///
+/// # Panics
+/// The condition does not hold within [`HANG_TIMEOUT`].
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    const POLL_INTERVAL: Duration = Duration::from_millis(5);
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < HANG_TIMEOUT, "{what}: timed out");
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -59,7 +84,7 @@ impl<T> Mailbox<T> {
         self.receiver
             .lock()
             .unwrap()
-            .recv_timeout(STEP_TIMEOUT)
+            .recv_timeout(HANG_TIMEOUT)
             .expect("an item within the time limit")
     }
 

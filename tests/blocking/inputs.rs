@@ -1,15 +1,15 @@
 //! Input from memory, files and readers: either all of it arrives, or the call fails.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::time::Instant;
-use std::{env, process, thread};
+use std::{env, io, process, thread};
 
 use scramjet_client_blocking::core::{NullLine, SendSequence};
 use scramjet_client_blocking::{
     ByteStream, ContentType, Error, ErrorKind, HostClient, Input, InputStream, InstanceClient,
-    OutputStream, Upload, Version,
+    OutputStream, StartOptions, Upload, Version,
 };
 use scramjet_client_tests::hub::PARENT_HUB;
 use scramjet_client_tests::on_each_hub;
@@ -17,9 +17,9 @@ use scramjet_client_tests::scripted::ScriptedServer;
 use serde_json::{Value, json};
 
 use crate::helpers::{
-    Folder, Mailbox, Numbered, SameNumbered, client_1x, in_child_that_exits, within,
+    Folder, Mailbox, Numbered, SameNumbered, client_1x, in_child_that_exits, recording, within,
 };
-use crate::live::{has, running, unknown_instance};
+use crate::samples::{Uploaded, has, running, unknown_instance};
 
 /// A topic for one test, deleted on drop if the hub supports it.
 pub(crate) struct Topic<'a> {
@@ -507,4 +507,68 @@ fn send_topic_rejects_empty_data_before_connecting() {
     let writer = host.topic_writer("topic", ContentType::Text).unwrap();
     assert_eq!(writer.finish().unwrap().bytes, 0);
     assert_eq!(server.connections(), 0);
+}
+
+on_each_hub!(send_input_and_output_exchange_line_by_line);
+fn send_input_and_output_exchange_line_by_line(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "shout");
+    let instance = sequence.listening(
+        &StartOptions::new()
+            .app_config(json!({ "greeting": "> " }))
+            .arg("!"),
+    );
+    let mut output = BufReader::new(instance.output().unwrap());
+    for (line, answer) in [
+        ("one\n", "> ONE!\n"),
+        ("żółw\n", "> ŻÓŁW!\n"),
+        ("three\n", "> THREE!\n"),
+    ] {
+        let sent = instance.send_input(Input::text(line).end(false)).unwrap();
+        assert_eq!(sent.bytes, u64::try_from(line.len()).unwrap());
+        let mut received = String::new();
+        output.read_line(&mut received).unwrap();
+        assert_eq!(received, answer);
+    }
+    instance.send_input("the end").unwrap();
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "> THE END!\n");
+}
+
+on_each_hub!(send_stdin_reaches_the_process);
+fn send_stdin_reaches_the_process(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "stdin-to-output");
+    let instance = sequence.start(&StartOptions::new()).unwrap();
+    let mut output = BufReader::new(instance.output().unwrap());
+    // Waits for the echo, because hubs of 0.18 put data before data that is still unread.
+    assert_eq!(
+        instance
+            .send_stdin(Input::text("one\n").end(false))
+            .unwrap()
+            .bytes,
+        4
+    );
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "one\n");
+    assert_eq!(instance.send_stdin("two\n").unwrap().bytes, 4);
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "two\n");
+}
+
+#[test]
+fn send_input_sends_text_unchanged() {
+    let (server, requests) = recording(b"");
+    let instance = HostClient::new(server.url())
+        .unwrap()
+        .instance("i")
+        .unwrap();
+    instance.send_input(Input::text("hey")).unwrap();
+    let request = requests.take();
+    assert_eq!(
+        (request.target.as_str(), request.body.as_slice()),
+        ("/api/v1/instance/i/input", &b"hey"[..])
+    );
+    assert_eq!(request.header("content-type"), Some("text/plain"));
 }

@@ -14,9 +14,7 @@ use scramjet_client_tests::package;
 use scramjet_client_tests::programs::fake_hub;
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 
-use crate::helpers::{serving, within};
-use crate::outages::{GENERATIONS, in_parallel};
-use crate::stub_hub::until;
+use crate::helpers::{GENERATIONS, in_parallel, serving, until, within};
 
 const SECRET: &str = "a-very-secret-token";
 

@@ -22,11 +22,8 @@ use scramjet_client_tests::programs::fake_hub;
 use scramjet_client_tests::scripted::ScriptedServer;
 use serde_json::json;
 
-use crate::helpers::{Folder, within};
-use crate::live::Uploaded;
-use crate::stub_hub::until;
-
-pub(crate) const GENERATIONS: [Generation; 2] = [Generation::V0_18, Generation::V1];
+use crate::helpers::{Folder, GENERATIONS, in_parallel, until, within};
+use crate::samples::Uploaded;
 
 /// Bodies of `404` responses that no hub sends.
 const PAGES: [&str; 3] = [
@@ -41,18 +38,6 @@ fn start(hub: &FakeHub, sequence: &str, options: &StartOptions) -> InstanceClien
     let instance = sequence.unwrap().start(options).unwrap();
     instance.wait_event("ready").unwrap();
     instance
-}
-
-/// Runs the function for each item in parallel.
-pub(crate) fn in_parallel<T: Send>(items: impl IntoIterator<Item = T>, act: impl Fn(T) + Sync) {
-    let current = thread::current();
-    let name = current.name().unwrap_or_default();
-    thread::scope(|scope| {
-        for item in items {
-            let (act, thread) = (&act, thread::Builder::new().name(name.to_owned()));
-            thread.spawn_scoped(scope, move || act(item)).unwrap();
-        }
-    });
 }
 
 /// Hides the hub behind a gateway until the gateway has refused this many requests of the waiting
@@ -80,7 +65,7 @@ fn refuse_by_gateway<T: Send + 'static>(
 #[test]
 fn wait_ended_does_not_return_on_a_404_of_a_gateway() {
     within("waiting", || {
-        for (generation, page) in pages() {
+        in_parallel(pages(), |(generation, page)| {
             let hub = fake_hub(generation);
             let instance = start(&hub, "events", &StartOptions::new());
             let killed = Arc::new(AtomicBool::new(false));
@@ -101,14 +86,14 @@ fn wait_ended_does_not_return_on_a_404_of_a_gateway() {
                 killed && ended.is_ok(),
                 "{generation:?}, {page:?}: {ended:?}"
             );
-        }
+        });
     });
 }
 
 #[test]
 fn wait_event_does_not_return_on_a_404_of_a_gateway() {
     within("waiting", || {
-        for (generation, page) in pages() {
+        in_parallel(pages(), |(generation, page)| {
             let hub = fake_hub(generation);
             let instance = start(&hub, "events", &StartOptions::new());
             let waiter = thread::spawn({
@@ -119,14 +104,14 @@ fn wait_event_does_not_return_on_a_404_of_a_gateway() {
             instance.send_event("ping", "here").unwrap();
             let event = waiter.join().unwrap().unwrap();
             assert_eq!(event.data, "here", "{generation:?}, {page:?}");
-        }
+        });
     });
 }
 
 #[test]
 fn follow_log_does_not_end_on_a_404_of_a_gateway() {
     within("following", || {
-        for (generation, page) in pages() {
+        in_parallel(pages(), |(generation, page)| {
             let hub = fake_hub(generation);
             logs_on_request(&hub);
             let instance = start(&hub, "events", &StartOptions::new());
@@ -149,7 +134,7 @@ fn follow_log_does_not_end_on_a_404_of_a_gateway() {
             assert!(after.is_some(), "{generation:?}, {page:?}");
             assert!(hub.crash(instance.id()));
             waiter.join().unwrap();
-        }
+        });
     });
 }
 
@@ -180,7 +165,7 @@ fn line(item: Followed<LogLine>) -> Option<String> {
 #[test]
 fn force_delete_sequence_does_not_count_a_404_of_a_gateway_as_success() {
     within("deleting", || {
-        for (generation, page) in pages() {
+        in_parallel(pages(), |(generation, page)| {
             let hub = fake_hub(generation);
             let instance = start(&hub, "events", &StartOptions::new());
             let sequence = instance.info().unwrap().sequence.unwrap().id().clone();
@@ -195,14 +180,14 @@ fn force_delete_sequence_does_not_count_a_404_of_a_gateway_as_success() {
             }
             host.force_delete_sequence(&sequence).unwrap();
             assert!(hub.running().is_empty() && hub.sequences().is_empty());
-        }
+        });
     });
 }
 
 #[test]
 fn pool_next_keeps_an_instance_after_a_404_of_a_gateway() {
     within("a pool", || {
-        for (generation, page) in pages() {
+        in_parallel(pages(), |(generation, page)| {
             let hub = fake_hub(generation);
             let sequence = hub.client().send_sequence(package::sequence("events"));
             let pool = PoolOptions::new(1)
@@ -219,14 +204,14 @@ fn pool_next_keeps_an_instance_after_a_404_of_a_gateway() {
             let error = instance.send_event("ping", "x").unwrap_err();
             assert!(error.is_not_found(), "{error:?}");
             assert!(pool.next().is_some(), "{generation:?}, {page:?}");
-        }
+        });
     });
 }
 
 #[test]
 fn deploy_if_changed_does_not_trust_a_404_of_a_gateway() {
     within("deploying", || {
-        for (generation, page) in pages() {
+        in_parallel(pages(), |(generation, page)| {
             let hub = fake_hub(generation);
             let host = hub.client();
             let folder = Folder::new(&format!("gateways-{generation:?}-{}", page.len()));
@@ -252,14 +237,14 @@ fn deploy_if_changed_does_not_trust_a_404_of_a_gateway() {
             );
             assert!(deploy(other).unwrap().remaining.is_empty());
             assert_eq!(hub.sequences().len(), 1, "{generation:?}, {page:?}");
-        }
+        });
     });
 }
 
 #[test]
 fn deployment_close_does_not_count_a_404_of_a_gateway_as_success() {
     within("deploying", || {
-        for (generation, page) in pages() {
+        in_parallel(pages(), |(generation, page)| {
             let hub = fake_hub(generation);
             let deployment = hub.client().deploy(package::sequence("events")).unwrap();
             hub.fault(
@@ -269,7 +254,7 @@ fn deployment_close_does_not_count_a_404_of_a_gateway_as_success() {
             );
             assert!(deployment.close().unwrap_err().is_not_found());
             assert_eq!(hub.sequences().len(), 1, "{generation:?}, {page:?}");
-        }
+        });
     });
 }
 
@@ -585,7 +570,7 @@ fn tcp_keep_alive_sets_the_timer_of_the_socket_unless_it_is_none() {
 #[test]
 fn spawn_does_not_count_a_404_of_a_gateway_as_an_ended_stream() {
     within("spawning", || {
-        for (generation, page) in pages() {
+        in_parallel(pages(), |(generation, page)| {
             let hub = fake_hub(generation);
             let sequence = hub
                 .client()
@@ -597,6 +582,6 @@ fn spawn_does_not_count_a_404_of_a_gateway_as_an_ended_stream() {
                 spawned.map_or(true, |child| child.stdout.is_some()),
                 "{generation:?}, {page:?}"
             );
-        }
+        });
     });
 }

@@ -25,10 +25,8 @@ use scramjet_client_tests::programs;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 
-use crate::helpers::{FnReader, in_child, within};
-use crate::live::{listening, until_killable};
-use crate::outages::GENERATIONS;
-use crate::stub_hub::until;
+use crate::helpers::{FnReader, GENERATIONS, in_child, in_parallel, until, within};
+use crate::samples::{listening, until_killable};
 use crate::wait_event::acts;
 
 /// Panics at its nth step.
@@ -634,7 +632,7 @@ fn dropping_handles_in_a_panic_does_not_abort_the_process() {
 #[test]
 fn observer_can_make_calls() {
     within("an observer that calls back", || {
-        for generation in GENERATIONS {
+        in_parallel(GENERATIONS, |generation| {
             let hub = FakeHub::builder(generation).time_scale(20.0).start();
             programs::serve(&hub);
             let (calls, events) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -660,7 +658,7 @@ fn observer_can_make_calls() {
             // The observer gets four events for each of its own calls: built, attempt, head and
             // body.
             assert!(calls > 20 && events.load(Ordering::SeqCst) >= 4 * calls);
-        }
+        });
     });
 }
 

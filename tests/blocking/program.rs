@@ -9,8 +9,10 @@ use scramjet_client_blocking::types::SequenceRef;
 use scramjet_client_blocking::{
     Error, HostClient, Input, KillOptions, StartOptions, StopOptions, Upload,
 };
-use scramjet_client_tests::package;
+use scramjet_client_tests::{on_each_hub, package};
 use serde_json::json;
+
+use crate::program;
 
 /// The results of the program. They are the same on every hub.
 #[derive(Debug, PartialEq)]
@@ -96,4 +98,9 @@ pub(crate) fn run(host: &HostClient) -> Result<Outcome, Error> {
         sent: sent.bytes,
         output: output.lines().take(2).map(Into::into).collect(),
     })
+}
+
+on_each_hub!(program_runs_on_a_hub);
+fn program_runs_on_a_hub(host: HostClient) {
+    assert_eq!(program::run(&host).unwrap(), Outcome::expected());
 }

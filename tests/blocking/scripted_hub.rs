@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Duration;
 
 use scramjet_client_blocking::{HostClient, SequenceClient};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 use serde_json::{Value, json};
 
-/// Upper bound for one step, also on a busy machine.
-const STEP_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::helpers::HANG_TIMEOUT;
 
 /// The data of an event. `None` is `undefined` in JavaScript.
 pub(crate) type Data = Option<Value>;
@@ -277,7 +275,7 @@ impl ScriptedHub {
         let (state, waited) = self
             .shared
             .changed
-            .wait_timeout_while(self.state(), STEP_TIMEOUT, |state| !is(state))
+            .wait_timeout_while(self.state(), HANG_TIMEOUT, |state| !is(state))
             .unwrap();
         assert!(!waited.timed_out(), "timed out: {:?}", state.requests);
         state

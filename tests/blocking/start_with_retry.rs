@@ -17,8 +17,8 @@ use scramjet_client_blocking::{
 use scramjet_client_tests::on_each_hub;
 use serde_json::json;
 
-use crate::helpers::within;
-use crate::live::Uploaded;
+use crate::helpers::{until, within};
+use crate::samples::Uploaded;
 use crate::scripted_hub::{Data, ScriptedHub, Start};
 use crate::wait_event::acts;
 
@@ -529,10 +529,8 @@ fn start_with_retry_leaves_only_the_ready_instance_on_the_hub(host: HostClient) 
                 .all(|error| matches!(error.kind(), ErrorKind::Failed(_))),
             "{error:?}"
         );
-        // The hub needs a moment to end killed instances. `within` bounds this loop.
-        while running() > 0 {
-            thread::yield_now();
-        }
+        // The hub needs a moment to end killed instances.
+        until("the killed instances are gone", || running() == 0);
 
         let ready_options = acts(json!([{ "emit": "ready", "data": "r" }]));
         let ready = sequence

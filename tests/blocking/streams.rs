@@ -1,21 +1,21 @@
 //! Reading streams as bytes, lines, values and records, and the end of streams.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::sync::Arc;
-use std::thread;
 use std::time::Instant;
+use std::{io, thread};
 
 use scramjet_client_blocking::error::ReplyError;
 use scramjet_client_blocking::types::LogLine;
 use scramjet_client_blocking::{
     ByteStream, CancelToken, ContentType, ErrorKind, HostClient, Input, InstanceClient,
-    KillOptions, OutputStream, Upload,
+    KillOptions, OutputStream, StartOptions, Upload,
 };
 use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};
 
 use crate::helpers::{Mailbox, Numbered, SameNumbered, within};
-use crate::live::{running, started, until_killable};
+use crate::samples::{Uploaded, running, started, until_killable};
 
 on_each_hub!(input_writer_keeps_characters_that_are_split_between_writes);
 fn input_writer_keeps_characters_that_are_split_between_writes(host: HostClient) {
@@ -295,4 +295,27 @@ fn with_cancel_ends_stdout_and_next_event_and_no_other_calls(host: HostClient) {
     });
     assert!(error.is_cancelled(), "{error:?}");
     assert!(instance.stdout().is_ok());
+}
+
+on_each_hub!(stream_reads_stdout_stderr_and_output_to_their_end);
+fn stream_reads_stdout_stderr_and_output_to_their_end(host: HostClient) {
+    let sequence = Uploaded::sample(&host, "prints");
+    let instance = sequence.start(&StartOptions::new()).unwrap();
+    let read = |stream| {
+        let mut reader = instance.stream(stream).unwrap();
+        thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).map(|_| text)
+        })
+    };
+    let readers = [
+        OutputStream::Stdout,
+        OutputStream::Stderr,
+        OutputStream::Output,
+    ]
+    .map(read);
+    let [stdout, stderr, output] = readers.map(|reader| reader.join().unwrap().unwrap());
+    assert_eq!(stdout, "stdout 1\nstdout 2\nstdout 3\n");
+    assert_eq!(stderr, "stderr 1\nstderr 2\n");
+    assert_eq!(output, "output 1\noutput 2\noutput 3\n");
 }

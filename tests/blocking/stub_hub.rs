@@ -1,16 +1,17 @@
 //! A stub of a hub, of any version. It runs nothing: it only keeps a list of instances, and records
 //! the requests. A test can reply to each request in its own way.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-use std::{collections::BTreeSet, thread};
 
 use scramjet_client_blocking::{HostClient, SequenceClient};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 use serde_json::json;
+
+use crate::helpers::until;
 
 /// The reply to a request.
 pub(crate) enum Reply {
@@ -183,21 +184,6 @@ impl State {
             }
             _ => json_reply("404 Not Found", &json!({ "error": "not found" })),
         }
-    }
-}
-
-/// Waits until the condition holds, for changes on a hub or on another thread.
-///
-/// # Panics
-/// The condition does not hold within 20 seconds.
-pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !holds() {
-        assert!(
-            begin.elapsed() < Duration::from_secs(20),
-            "{what}: timed out"
-        );
-        thread::yield_now();
     }
 }
 

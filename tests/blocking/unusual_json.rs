@@ -6,7 +6,7 @@ use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::on_each_hub;
 use serde_json::{Value, json};
 
-use crate::live::{PostJson, Uploaded, has, until_killable};
+use crate::samples::{PostJson, Uploaded, has, until_killable};
 
 on_each_hub!(info_events_and_kill_work_for_an_instance_with_lone_surrogates);
 fn info_events_and_kill_work_for_an_instance_with_lone_surrogates(host: HostClient) {

@@ -11,14 +11,15 @@ use scramjet_client_blocking::{
     CancelToken, Error, ErrorKind, Event, HostClient, InstanceClient, KillOptions, SequenceClient,
     StartOptions, Version,
 };
+use scramjet_client_testing::fake_hub::{FakeHub, Generation};
 use scramjet_client_tests::hub::PARENT_HUB;
 use scramjet_client_tests::on_each_hub;
 #[cfg(target_os = "linux")]
 use scramjet_client_tests::process;
 use serde_json::{Value, json};
 
-use crate::helpers::{in_child, recording, within};
-use crate::live::{Uploaded, unknown_instance, until_killable, was_refused};
+use crate::helpers::{GENERATIONS, in_child, in_parallel, recording, until, within};
+use crate::samples::{Uploaded, unknown_instance, until_killable, was_refused};
 
 /// Upper bound for the time by which a call may overrun its limit.
 pub(crate) const PROMPT: Duration = Duration::from_secs(1);
@@ -472,16 +473,45 @@ fn wait_event_on_many_threads_leaves_no_threads_or_sockets(host: HostClient) {
                 assert_eq!((event.name.as_str(), event.data), ("gone", json!("g")));
             }
             drop(own);
-            // Unused listeners take a moment to end. `within` bounds this loop.
-            until(|| process::threads() <= threads && process::sockets() <= sockets);
+            // Unused listeners take a moment to end.
+            until("the listeners are gone", || {
+                process::threads() <= threads && process::sockets() <= sockets
+            });
         }
     });
-
-    fn until(holds: impl Fn() -> bool) {
-        while !holds() {
-            thread::yield_now();
-        }
-    }
 }
 
 type Exits = fn(RunnerExit) -> bool;
+
+/// Starts a hub with a sequence that runs and emits no events.
+pub(crate) fn silent(generation: Generation) -> (FakeHub, SequenceClient) {
+    let hub = FakeHub::new(generation);
+    hub.program("silent", |process| process.run_until_killed());
+    let host = HostClient::new(hub.url()).unwrap();
+    let sequence = host.send_sequence(hub.package("silent")).unwrap();
+    (hub, sequence)
+}
+
+pub(crate) fn has_requested_the_event(hub: &FakeHub) -> bool {
+    let requests = hub.requests();
+    requests.iter().any(|line| line.ends_with("/event/never"))
+}
+
+#[test]
+fn wait_event_ends_soon_when_the_hub_has_forgotten_the_instance() {
+    within("a wait during a restart of the hub", || {
+        in_parallel(GENERATIONS, |generation| {
+            let (hub, sequence) = silent(generation);
+            let instance = sequence.start(&StartOptions::new()).unwrap();
+            let waiting = thread::spawn(move || instance.wait_event("never"));
+            hub.wait_until("the client requests the event", has_requested_the_event);
+            let before = hub.requests().len();
+            hub.restart(true);
+            let error = waiting.join().unwrap().unwrap_err();
+            assert!(error.ended().is_some(), "{generation:?}: {error:?}");
+            // The client stops polling when the instance is gone.
+            let after = hub.requests().len() - before;
+            assert!(after < 60, "{generation:?}: {after} requests");
+        });
+    });
+}

@@ -1,6 +1,6 @@
 //! Limits while a connection is opened.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use scramjet_client_blocking::{CancelToken, Error, ErrorKind, HostClient, Upload
 use scramjet_client_tests::backlog::FullBacklog;
 use scramjet_client_tests::scripted::{Connection, ScriptedServer};
 
-use crate::helpers::{Mailbox, within};
+use crate::helpers::{Mailbox, in_parallel, within};
 use crate::setup::{EndlessData, LIMIT, Limit, Scheme, drain, line};
 use crate::timing::{assert_in_time, assert_not_late, timed};
 
@@ -126,10 +126,10 @@ fn deadline_connect_timeout_idle_timeout_and_cancel_end_connecting() {
             .build()
             .unwrap()
     };
-    let mut lines = Vec::new();
-    for place in places() {
+    let lines = Mutex::new(Vec::new());
+    in_parallel(places(), |place| {
         let name = format!("{}, {:?}", place.name, place.scheme);
-        lines.extend(within(&name, move || {
+        let measured = within(&name, move || {
             let arrived = |_: &str| {
                 if let Some(arrived) = &place.arrived {
                     arrived.take();
@@ -193,7 +193,9 @@ fn deadline_connect_timeout_idle_timeout_and_cancel_end_connecting() {
                 lines.push(line(place.name, place.scheme, "idle", &error, took));
             }
             lines
-        }));
-    }
+        });
+        lines.lock().unwrap().extend(measured);
+    });
+    let lines = lines.into_inner().unwrap();
     lines.iter().for_each(|line| println!("{line}"));
 }

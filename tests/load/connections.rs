@@ -17,8 +17,8 @@ use scramjet_client_tests::process::{sockets, threads};
 use scramjet_client_tests::scripted::ScriptedServer;
 
 use crate::faulty_server::{GATHERED_CLIENTS, start, start_tls};
-use crate::helpers::{in_child_of, within};
-use crate::process::alone;
+use crate::helpers::{HANG_TIMEOUT, in_child_of, within};
+use crate::process::busy;
 
 /// Passes the server's address to the process with the client.
 const HUB: &str = "TEST_LOAD_CHILD_HUB";
@@ -101,7 +101,7 @@ fn sequential_calls_use_one_socket() {
     }) {
         return;
     }
-    let _alone = alone();
+    let _busy = busy();
     let server = start();
     in_child(&server, FEW_FILES);
     println!("{CALLS} calls took {} connections", server.connections());
@@ -120,7 +120,7 @@ fn dropped_clients_leave_no_socket() {
     }) {
         return;
     }
-    let _alone = alone();
+    let _busy = busy();
     in_child(&start(), FEW_FILES);
 }
 
@@ -173,7 +173,7 @@ fn max_idle_connections_limits_sockets_after_calls_of_64_threads() {
     }) {
         return;
     }
-    let _alone = alone();
+    let _busy = busy();
     let server = start();
     in_child(&server, 64 + FEW_FILES);
     println!(
@@ -183,12 +183,11 @@ fn max_idle_connections_limits_sockets_after_calls_of_64_threads() {
     );
 }
 
-/// Waits until the condition holds. Returns `false` after a timeout, which is longer than
-/// background work takes on a busy machine.
+/// Waits until the condition holds. Returns `false` after [`HANG_TIMEOUT`].
 pub(crate) fn becomes_true(what: impl Fn() -> bool) -> bool {
     let begin = Instant::now();
     while !what() {
-        if begin.elapsed() > Duration::from_secs(20) {
+        if begin.elapsed() > HANG_TIMEOUT {
             return false;
         }
         thread::sleep(Duration::from_millis(1));
@@ -347,7 +346,7 @@ fn calls_that_end_early_leave_no_socket_and_no_thread() {
     }) {
         return;
     }
-    let _alone = alone();
+    let _busy = busy();
     for server in [start(), start_tls()] {
         // A process for each server, so that none counts leftovers of another.
         in_child(&server, FEW_FILES);

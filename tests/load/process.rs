@@ -1,9 +1,15 @@
-//! A lock for tests that must run alone.
+//! A lock between tests.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Locks out other tests that must run alone.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+static LOCK: RwLock<()> = RwLock::new(());
+
+/// Locks out tests that keep the machine busy.
+pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
+    LOCK.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Locks out tests that must run alone, for a test that keeps the machine busy.
+pub(crate) fn busy() -> RwLockReadGuard<'static, ()> {
+    LOCK.read().unwrap_or_else(PoisonError::into_inner)
 }

@@ -26,7 +26,7 @@ use scramjet_client_tests::process::{open_files, resident, sockets, threads};
 use crate::connections::becomes_true;
 use crate::faulty_server;
 use crate::helpers::in_child;
-use crate::process::alone;
+use crate::process::busy;
 
 const THREADS: usize = 64;
 
@@ -374,7 +374,7 @@ fn client_shared_by_64_threads_leaks_nothing() {
     if let Ok(server) = env::var(SERVER) {
         return soak(&server, env::var(HUB).ok().as_deref());
     }
-    let _alone = alone();
+    let _busy = busy();
     let (server, hub) = (faulty_server::start(), shared());
     let url = server.url();
     let mut variables = vec![(SERVER, url.as_str())];

@@ -15,7 +15,8 @@ use serde_json::json;
 
 use crate::helpers::serving;
 
-/// A copy of the example, which a test may change. The target folder is kept for later runs.
+/// A copy of the example, which a test may change. The tests share a target folder, so that only
+/// the first run compiles the library.
 struct Project {
     dir: PathBuf,
     target: PathBuf,
@@ -24,8 +25,7 @@ struct Project {
 impl Project {
     fn new(test: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let dir = temporary.join(format!("build-script-{test}"));
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("build-script-{test}"));
         // Removes leftovers of an earlier run.
         let _ = fs::remove_dir_all(&dir);
         copy(&root.join("crates/blocking/examples/build_script"), &dir);
@@ -45,7 +45,7 @@ impl Project {
         // A target folder of its own, because cargo locks the folder during a build.
         let project = Self {
             dir,
-            target: temporary.join("build-script"),
+            target: shared_folder().join("target"),
         };
         for entry in fs::read_dir(project.target.join("debug/build"))
             .into_iter()
@@ -71,7 +71,9 @@ impl Project {
         cargo
             .args(args)
             .current_dir(&self.dir)
-            .env("CARGO_TARGET_DIR", &self.target);
+            .env("CARGO_TARGET_DIR", &self.target)
+            .env("CARGO_INCREMENTAL", "0")
+            .env("CARGO_PROFILE_DEV_DEBUG", "false");
         // Cargo sets variables for this test that do not apply to another build.
         for (name, _) in env::vars_os() {
             let name = name.to_string_lossy().into_owned();
@@ -111,6 +113,11 @@ impl Project {
         file.set_modified(SystemTime::now() + Duration::from_secs(2))
             .unwrap();
     }
+}
+
+/// Returns the folder that contains the target folder.
+fn shared_folder() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("build-script")
 }
 
 impl Drop for Project {
@@ -255,10 +262,8 @@ fn build_script_fails_if_the_hub_refuses_its_package() {
 /// All options of a script. The sequence's folder contains the target folder.
 #[test]
 fn build_sequence_options_set_name_rules_and_state_file() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("build-script-named-sequence");
-    let _ = fs::remove_dir_all(&folder);
-    let mut project = Project::new("named");
-    project.target = folder.join("target");
+    let folder = shared_folder();
+    let project = Project::new("named");
     let script = |name: &str| {
         format!(
             "use scramjet_client_blocking::{{HostClient, build, pack::PackOptions}};\n\

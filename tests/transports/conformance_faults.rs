@@ -4,6 +4,7 @@ use std::io::{self, Cursor, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use scramjet_client_blocking::Transport;
 use scramjet_client_blocking::http::{HeaderValue, Request, Response};
@@ -476,7 +477,9 @@ const FAULTS: &[(&str, SendFn)] = &[
 ];
 
 fn run(rule: &'static str, fault: SendFn) -> Outcome {
-    let report = Suite::new("faulty", faulty(fault)).only(rule).run();
+    let suite = Suite::new("faulty", faulty(fault)).only(rule);
+    // Some faults make their case hang.
+    let report = suite.case_timeout(Duration::from_secs(10)).run();
     report
         .rows
         .iter()

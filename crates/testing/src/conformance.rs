@@ -11,8 +11,8 @@
 //! ```
 //!
 //! The suite starts HTTP/1.1 servers without TLS on ports of the loopback interface. Your transport
-//! must be able to reach them. Each case has its own servers. A case that hangs fails after 30
-//! seconds. A whole run takes some seconds.
+//! must be able to reach them. Each case has its own servers, and several cases run at the same
+//! time. A case that hangs fails after 30 seconds. A whole run takes some seconds.
 //!
 //! [`Capability`] lists the optional parts of the contract. Declare a missing one with
 //! [`Suite::without`]. The [`Report`] shows it.
@@ -23,18 +23,22 @@ mod report;
 
 pub use self::report::{Outcome, Report, Row, table};
 
+use std::collections::BTreeMap;
 use std::error::Error;
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use std::{fmt, mem, thread};
 
 use scramjet_client_blocking::Transport;
 use scramjet_client_blocking::transport::BoxError;
 
 use self::fixture::{Target, Unsupported};
+use crate::sync::lock;
+
+/// Number of cases that run at the same time. Most cases wait for a limit, which takes a second.
+const CONCURRENCY: usize = 8;
 
 /// Upper bound for one step of a case. It is large enough for busy machines.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -74,6 +78,7 @@ pub struct Suite {
     target: Target,
     lacks: Vec<Capability>,
     only: Option<String>,
+    case_timeout: Duration,
 }
 
 impl Suite {
@@ -102,6 +107,7 @@ impl Suite {
             target,
             lacks: Vec::new(),
             only: None,
+            case_timeout: 3 * STEP_TIMEOUT,
         }
     }
 
@@ -121,7 +127,17 @@ impl Suite {
         }
     }
 
-    /// Runs the cases, one after the other.
+    /// Sets the time after which a case fails if it has not ended. 30 seconds by default. Some cases
+    /// take 7 seconds.
+    #[must_use]
+    pub fn case_timeout(self, timeout: Duration) -> Self {
+        Self {
+            case_timeout: timeout,
+            ..self
+        }
+    }
+
+    /// Runs the cases, several at the same time.
     #[must_use]
     pub fn run(&self) -> Report {
         let selected = cases::ALL.iter().filter(|case| {
@@ -129,13 +145,23 @@ impl Suite {
                 .as_ref()
                 .is_none_or(|part| case.name.contains(part))
         });
-        let rows = selected.map(|case| Row {
-            name: case.name,
-            outcome: self.outcome(case),
+        let waiting = Mutex::new(selected.enumerate());
+        let rows = Mutex::new(BTreeMap::new());
+        thread::scope(|scope| {
+            for _ in 0..CONCURRENCY {
+                scope.spawn(|| {
+                    while let Some((number, case)) = next(&waiting) {
+                        let outcome = self.outcome(case);
+                        let name = case.name;
+                        lock(&rows).insert(number, Row { name, outcome });
+                    }
+                });
+            }
         });
+        let rows = mem::take(&mut *lock(&rows));
         Report {
             transport: self.name.clone(),
-            rows: rows.collect(),
+            rows: rows.into_values().collect(),
         }
     }
 
@@ -154,7 +180,7 @@ impl Suite {
                     Err("the case panicked; see the message of the panic".into())
                 }));
         });
-        match result.recv_timeout(3 * STEP_TIMEOUT) {
+        match result.recv_timeout(self.case_timeout) {
             Ok(Ok(())) => Outcome::Passed,
             Ok(Err(error)) => match error.downcast::<Unsupported>() {
                 Ok(unsupported) => Outcome::Unsupported(unsupported.to_string()),
@@ -175,6 +201,11 @@ impl fmt::Debug for Suite {
             .field("only", &self.only)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns the next item, without holding the lock any longer.
+fn next<T>(items: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
+    lock(items).next()
 }
 
 fn with_causes(error: &(dyn Error + 'static)) -> String {

@@ -285,10 +285,10 @@ impl FakeHub {
     /// Blocks until a condition holds. `what` describes the condition, for the panic message.
     ///
     /// # Panics
-    /// If the condition does not hold within 10 seconds of real time.
+    /// If the condition does not hold within a minute of real time.
     #[track_caller]
     pub fn wait_until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
-        const LIMIT: Duration = Duration::from_secs(10);
+        const LIMIT: Duration = Duration::from_secs(60);
         const POLL_INTERVAL: Duration = Duration::from_millis(20);
         let begin = Instant::now();
         while !holds(self) {

@@ -1,10 +1,10 @@
 //! `transform`: input and output at the same time, with large data, failures and limits.
 
-use std::env;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
+use std::{env, io};
 
 use scramjet_client_blocking::{
     CancelToken, ContentType, Error, ErrorKind, HostClient, Input, InstanceClient, StartOptions,
@@ -18,7 +18,7 @@ use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::{Value, json};
 
 use crate::helpers::{Mailbox, Numbered, SameNumbered, client_1x, in_child, within};
-use crate::live::{Uploaded, running, unknown_instance};
+use crate::samples::{Uploaded, running, unknown_instance};
 
 fn numbered(length: u64) -> Input {
     text(Numbered::new().take(length))

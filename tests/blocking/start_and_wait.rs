@@ -1,279 +1,21 @@
-//! `wait_ready`, `start_when_available` and `start_and_wait`.
+//! `start_and_wait`.
 
-use std::io::{BufReader, Read, Write};
-use std::net::TcpListener;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use http::{Request, Response};
-use scramjet_client_blocking::transport::{Phase, RequestBody, TransportError, UreqTransport};
+use scramjet_client_blocking::transport::Phase;
 use scramjet_client_blocking::types::RunnerExit;
 use scramjet_client_blocking::{
-    CancelToken, Error, ErrorKind, HostClient, Readiness, SequenceClient, StartOptions, Transport,
+    CancelToken, ErrorKind, HostClient, Readiness, SequenceClient, StartOptions,
 };
-use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::on_each_hub;
-use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
 use serde_json::json;
 
-use crate::helpers::{serving, within};
-use crate::live::{Uploaded, failed_at_once};
+use crate::helpers::{GENERATIONS, in_parallel, until, within};
+use crate::samples::{Uploaded, failed_at_once};
 use crate::scripted_hub::{ScriptedHub, Start};
-use crate::wait_event::{PROMPT, acts, quickest};
-
-/// A transport that runs a closure after each failed attempt.
-pub(crate) struct OnFailure<F>(pub(crate) UreqTransport, pub(crate) F);
-
-impl<F: Fn() + Send + Sync> Transport for OnFailure<F> {
-    fn send(
-        &self,
-        request: Request<RequestBody<'_>>,
-    ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
-        self.0.send(request).inspect_err(|_| self.1())
-    }
-}
-
-/// Starts a server at this URL that answers with a version.
-fn serve_version(url: &str) {
-    let address = url
-        .trim_start_matches("http://")
-        .trim_end_matches("/api/v1")
-        .to_owned();
-    let listener = TcpListener::bind(address).unwrap();
-    thread::spawn(move || {
-        for connection in listener.incoming().map_while(Result::ok) {
-            let mut reader = BufReader::new(&connection);
-            // The client sends only this request, and in one segment.
-            let _ = reader.read(&mut [0; 4096]);
-            let _ = (&connection).write_all(&response(
-                "200 OK",
-                &[("Connection", "close")],
-                br#"{"version":"1.0.1"}"#,
-            ));
-        }
-    });
-}
-
-on_each_hub!(wait_ready_returns_at_once_if_the_hub_is_up);
-fn wait_ready_returns_at_once_if_the_hub_is_up(host: HostClient) {
-    assert_eq!(
-        host.wait_ready(Duration::from_secs(5)).unwrap(),
-        host.version().unwrap()
-    );
-    assert_eq!(host.wait_ready(None).unwrap(), host.version().unwrap());
-}
-
-#[test]
-fn wait_ready_waits_until_the_hub_accepts_connections() {
-    let url = refused_url();
-    let failures = Arc::new(Mutex::new(0));
-    let transport = OnFailure(UreqTransport::default(), {
-        let (url, failures) = (url.clone(), Arc::clone(&failures));
-        move || {
-            let mut failures = failures.lock().unwrap();
-            *failures += 1;
-            if *failures == 2 {
-                serve_version(&url);
-            }
-        }
-    });
-    let host = HostClient::builder(url)
-        .transport(Arc::new(transport))
-        .build()
-        .unwrap();
-    let version = within("waiting", move || host.wait_ready(Duration::from_secs(20))).unwrap();
-    assert_eq!(
-        (version.version.as_str(), *failures.lock().unwrap()),
-        ("1.0.1", 2)
-    );
-}
-
-#[test]
-fn wait_ready_retries_after_errors_of_a_proxy() {
-    let answers = Mutex::new(vec![
-        response("200 OK", &[], br#"{"version":"1.0.1"}"#),
-        response("200 OK", &[("Content-Length", "100")], b""),
-        response("504 Gateway Timeout", &[], b""),
-        response("503 Service Unavailable", &[], b"starting"),
-        response("502 Bad Gateway", &[], b"<html>"),
-        response("404 Not Found", &[], b"default backend"),
-    ]);
-    let server = ScriptedServer::start(move |connection| {
-        let _ = connection.read_request();
-        let answer = answers.lock().unwrap().pop();
-        // One connection closes without a response, one within the body.
-        let _ = connection.send(answer.unwrap_or_default());
-    });
-    let host = HostClient::new(server.url()).unwrap();
-    within("waiting", move || host.wait_ready(Duration::from_secs(20))).unwrap();
-    assert_eq!(server.connections(), 6);
-}
-
-#[test]
-fn wait_ready_times_out_with_the_first_and_the_last_error() {
-    let url = refused_url();
-    let host = HostClient::new(&url).unwrap();
-    within("waiting", move || {
-        let limit = Duration::from_millis(500);
-        let late = quickest(|| {
-            let begin = Instant::now();
-            let error = host.wait_ready(limit).unwrap_err();
-            let late = begin
-                .elapsed()
-                .checked_sub(limit)
-                .expect("no end before the limit");
-            let [first, last, end] = error.attempts() else {
-                panic!("{error:?}")
-            };
-            assert!(first.is_connect() && last.is_connect(), "{error:?}");
-            assert!(
-                matches!(end.kind(), ErrorKind::Deadline { limit: found, .. } if *found == limit),
-                "{error:?}"
-            );
-            assert!(
-                error.is_timeout()
-                    && error.to_string()
-                        == format!(
-                            "get version (GET {url}/version): all attempts failed (3 errors)"
-                        ),
-                "{error}"
-            );
-            late
-        });
-        assert!(late < PROMPT, "{late:?}");
-        // The deadline and the token of the handle apply, too.
-        let error = host.with_deadline(limit).wait_ready(None).unwrap_err();
-        assert!(error.is_timeout(), "{error:?}");
-        let token = CancelToken::new();
-        let waiting = host.with_cancel(&token);
-        let waiter =
-            thread::spawn(move || waiting.wait_ready(Duration::from_secs(3600)).unwrap_err());
-        token.cancel();
-        assert!(waiter.join().unwrap().is_cancelled());
-    });
-}
-
-#[test]
-fn wait_ready_fails_at_once_if_the_server_refuses_or_is_no_hub() {
-    for (status, body) in [
-        ("401 Unauthorized", "{}"),
-        ("403 Forbidden", ""),
-        ("200 OK", "<html>"),
-    ] {
-        let server = serving(move |_| response(status, &[], body.as_bytes()));
-        let host = HostClient::new(server.url()).unwrap();
-        let error = within(status, move || host.wait_ready(Duration::from_secs(3600))).unwrap_err();
-        assert!(
-            matches!(error.kind(), ErrorKind::Reply(_)),
-            "{status}: {error:?}"
-        );
-        assert_eq!(server.connections(), 1, "{status}");
-    }
-}
-
-fn overloaded(headers: &'static [(&'static str, &'static str)]) -> Start {
-    Start::Refused(
-        "419 Insufficient Space on Resource",
-        headers,
-        r#"{"error":"Insufficient Space on Resource"}"#,
-    )
-}
-
-#[test]
-fn start_when_available_waits_for_retry_after() {
-    within("starting", || {
-        let hub = ScriptedHub::start(
-            "1.0.1",
-            vec![
-                overloaded(&[("Retry-After", "2")]),
-                overloaded(&[]),
-                Start::Running(Vec::new()),
-            ],
-        );
-        let begin = Instant::now();
-        let instance = hub
-            .sequence()
-            .start_when_available(&StartOptions::new())
-            .unwrap();
-        // Without `Retry-After`, the client waits for one second.
-        assert!(
-            (3..8).contains(&begin.elapsed().as_secs()),
-            "{:?}",
-            begin.elapsed()
-        );
-        assert_eq!(hub.running(), [instance.id().to_string()]);
-        assert_eq!(hub.lifecycle().len(), 3);
-
-        // Other refusals are final.
-        let refused = Start::Refused("503 Service Unavailable", &[], "");
-        let hub = ScriptedHub::start("1.0.1", vec![overloaded(&[("Retry-After", "0")]), refused]);
-        let error = hub
-            .sequence()
-            .start_when_available(&StartOptions::new())
-            .unwrap_err();
-        assert_eq!(error.api().unwrap().status, 503);
-    });
-}
-
-/// The hub always sends `Retry-After: 0`.
-#[test]
-fn start_when_available_pauses_even_if_retry_after_is_zero() {
-    within("starting", || {
-        let overloaded = (0..1000).map(|_| overloaded(&[("Retry-After", "0")]));
-        let hub = ScriptedHub::start("1.0.1", overloaded.collect());
-        let error = hub
-            .sequence()
-            .with_deadline(Duration::from_secs(1))
-            .start_when_available(&StartOptions::new())
-            .unwrap_err();
-        assert!(error.is_timeout(), "{error:?}");
-        assert!(
-            (2..=12).contains(&hub.lifecycle().len()),
-            "{}",
-            hub.lifecycle().len()
-        );
-    });
-}
-
-#[test]
-fn start_when_available_ends_at_the_deadline_and_on_cancel() {
-    if !shared().is_some_and(|hub| hub.is_local()) {
-        return;
-    }
-    let hub = Hub::start_overloaded().unwrap();
-    let host = HostClient::new(hub.url()).unwrap();
-    let sequence = Uploaded::sample(&host, "acts");
-    within("starting", {
-        let sequence = host.sequence(sequence.id()).unwrap();
-        move || {
-            let (limit, begin) = (Duration::from_millis(1500), Instant::now());
-            let error = sequence
-                .with_deadline(limit)
-                .start_when_available(&StartOptions::new())
-                .unwrap_err();
-            assert!(error.is_timeout() && begin.elapsed() >= limit, "{error:?}");
-            // The attempts include the refusal that the client waited for.
-            assert!(
-                error.attempts().first().is_some_and(Error::is_overloaded),
-                "{error:?}"
-            );
-
-            let token = CancelToken::new();
-            let waiting = sequence.with_cancel(&token);
-            let waiter = thread::spawn(move || {
-                waiting
-                    .start_when_available(&StartOptions::new())
-                    .unwrap_err()
-            });
-            token.cancel();
-            assert!(waiter.join().unwrap().is_cancelled());
-        }
-    });
-    drop(sequence);
-    hub.stop().unwrap();
-}
+use crate::wait_event::{acts, has_requested_the_event, silent};
 
 /// Waits until no instance of the sequence runs.
 fn until_no_instance_runs(sequence: &SequenceClient) {
@@ -282,13 +24,14 @@ fn until_no_instance_runs(sequence: &SequenceClient) {
     }
     // A hub may keep instances that have ended.
     for id in sequence.list_instances().unwrap() {
-        assert!(
-            sequence
-                .instance(id)
-                .unwrap()
-                .info()
-                .is_ok_and(|info| info.terminated.is_some() || info.ended.is_some())
-        );
+        assert!(has_ended(sequence, id.as_str()), "{id}");
+    }
+}
+
+fn has_ended(sequence: &SequenceClient, id: &str) -> bool {
+    match sequence.instance(id).unwrap().info() {
+        Ok(info) => info.terminated.is_some() || info.ended.is_some(),
+        Err(error) => error.is_not_found(),
     }
 }
 
@@ -297,7 +40,6 @@ fn start_and_wait_returns_the_instance_and_its_ready_event(host: HostClient) {
     let uploaded = Uploaded::sample(&host, "acts");
     let sequence = host.sequence(uploaded.id()).unwrap();
     within("starting", move || {
-        let limit = Duration::from_secs(3);
         let mut last = None;
         for steps in [
             json!([{ "emit": "ready", "data": "r" }]),
@@ -307,9 +49,9 @@ fn start_and_wait_returns_the_instance_and_its_ready_event(host: HostClient) {
             let readiness = Readiness::event("ready")
                 .or("started")
                 .fails_on("error")
-                .timeout(Duration::from_secs(20));
+                .timeout(Duration::from_secs(60));
             let ready = sequence
-                .with_deadline(limit)
+                .with_deadline(Duration::from_secs(60))
                 .start_and_wait(&acts(steps), &readiness)
                 .unwrap();
             assert_eq!(
@@ -328,7 +70,7 @@ fn start_and_wait_returns_the_instance_and_its_ready_event(host: HostClient) {
         let instance = last.unwrap();
         assert!(
             instance
-                .with_deadline(limit)
+                .with_deadline(Duration::from_millis(500))
                 .wait_event("never")
                 .unwrap_err()
                 .is_timeout()
@@ -459,23 +201,12 @@ fn start_and_wait_that_times_out_or_is_cancelled_leaves_no_instance(host: HostCl
         while sequence.list_instances().unwrap().is_empty() {}
         token.cancel();
         assert!(waiter.join().unwrap().is_cancelled());
-        // A start that is still pending is killed after its response. `within` bounds this loop.
-        while !sequence
-            .list_instances()
-            .unwrap()
-            .iter()
-            .all(|id| has_ended(&sequence, id.as_str()))
-        {
-            thread::yield_now();
-        }
+        // A start that is still pending is killed after its response.
+        until("all instances have ended", || {
+            let instances = sequence.list_instances().unwrap();
+            instances.iter().all(|id| has_ended(&sequence, id.as_str()))
+        });
     });
-
-    fn has_ended(sequence: &SequenceClient, id: &str) -> bool {
-        match sequence.instance(id).unwrap().info() {
-            Ok(info) => info.terminated.is_some() || info.ended.is_some(),
-            Err(error) => error.is_not_found(),
-        }
-    }
 }
 
 #[test]
@@ -590,5 +321,39 @@ fn start_and_wait_that_is_cancelled_does_not_wait_for_the_kill() {
             begin.elapsed()
         );
         hub.wait_for_end("/_kill");
+    });
+}
+
+#[test]
+fn start_and_wait_names_the_missing_event_on_timeout() {
+    within("starts that do not become ready", || {
+        in_parallel(GENERATIONS, |generation| {
+            let (_hub, sequence) = silent(generation);
+            let readiness = Readiness::event("never").timeout(Duration::from_millis(500));
+            let result = sequence.start_and_wait(&StartOptions::new(), &readiness);
+            let error = result.map(drop).unwrap_err();
+            assert!(error.is_timeout(), "{generation:?}: {error:?}");
+            let text = error.to_string();
+            assert!(text.contains("/never): timed out after 500ms"), "{text}");
+        });
+    });
+}
+
+#[test]
+fn start_and_wait_names_the_missing_event_on_cancel() {
+    within("a start that is cancelled", || {
+        in_parallel(GENERATIONS, |generation| {
+            let (hub, sequence) = silent(generation);
+            let token = CancelToken::new();
+            let sequence = sequence.with_cancel(&token);
+            let starting = thread::spawn(move || {
+                sequence.start_and_wait(&StartOptions::new(), &Readiness::event("never"))
+            });
+            hub.wait_until("the client requests the event", has_requested_the_event);
+            token.cancel();
+            let error = starting.join().unwrap().map(drop).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains("/never): cancelled"), "{text}");
+        });
     });
 }

@@ -2,15 +2,21 @@
 //! `tests/hostile`.
 
 use std::error::Error as _;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::Read;
+use std::process::Command;
 use std::sync::Arc;
+use std::{env, io, iter};
 
 use scramjet_client_blocking::error::ReplyError;
 use scramjet_client_blocking::transport::{Phase, TransportError};
-use scramjet_client_blocking::{Error, ErrorKind, HostClient, OutputStream};
+use scramjet_client_blocking::{
+    Error, ErrorKind, HostClient, KillOptions, OutputStream, StartOptions,
+};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, refused_url, response};
+use serde_json::json;
 
-use crate::helpers::{Mailbox, within};
+use crate::helpers::{Mailbox, client_1x, in_child_of, recording, serving, within};
 
 /// The reaction of the server to a request for the list of sequences.
 #[derive(Clone)]
@@ -298,4 +304,77 @@ fn dropping_a_byte_stream_closes_its_connection() {
     assert!(gone.is_empty());
     drop(stream);
     gone.take();
+}
+
+/// The child process has a low limit for open files, and uses all of them before it calls.
+#[cfg(target_os = "linux")]
+#[test]
+fn version_and_start_report_that_no_file_descriptor_is_left() {
+    const HUB: &str = "TEST_DESCRIPTORS_CHILD_HUB";
+    if let Ok(url) = env::var(HUB) {
+        let host = HostClient::builder(url)
+            .hub_version("1.0.1")
+            .build()
+            .unwrap();
+        let sequence = host.sequence("x").unwrap();
+        let files: Vec<_> = iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        assert!(files.len() > 8, "{} files", files.len());
+        for error in [
+            host.version().unwrap_err(),
+            sequence.start(&StartOptions::new()).unwrap_err(),
+        ] {
+            assert!(
+                matches!(
+                    error.kind(),
+                    ErrorKind::Transport(TransportError {
+                        phase: Phase::Connect,
+                        ..
+                    })
+                ),
+                "{error:?}"
+            );
+            assert!(
+                error.is_connect() && !error.is_timeout() && !error.is_cancelled(),
+                "{error:?}"
+            );
+            let causes = iter::successors(error.source(), |&cause| cause.source());
+            let code = causes
+                .filter_map(|cause| cause.downcast_ref::<io::Error>())
+                .find_map(io::Error::raw_os_error);
+            // EMFILE.
+            assert!(
+                code == Some(24) && format!("{error:?}").contains("Too many open files"),
+                "{code:?}: {error:?}"
+            );
+        }
+        drop(files);
+        host.version().unwrap();
+        return;
+    }
+    let (server, requests) = recording(br#"{"version":"1.0.1"}"#);
+    let mut bounded = Command::new("sh");
+    bounded
+        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
+        .arg(env::current_exe().unwrap());
+    in_child_of(bounded, &[(HUB, &server.url())]);
+    assert!(requests.take().target.ends_with("/version") && requests.is_empty());
+}
+
+#[test]
+fn kill_send_event_and_delete_sequence_accept_an_empty_body() {
+    for status in ["200 OK", "202 Accepted", "204 No Content"] {
+        let server = serving(move |_| {
+            let length = if status.starts_with("204") {
+                ""
+            } else {
+                "Content-Length: 0\r\n"
+            };
+            format!("HTTP/1.1 {status}\r\n{length}\r\n").into_bytes()
+        });
+        let host = client_1x(&server);
+        let instance = host.instance("i").unwrap();
+        instance.kill(&KillOptions::new()).unwrap();
+        instance.send_event("e", json!({ "a": 1 })).unwrap();
+        host.delete_sequence("x").unwrap();
+    }
 }

@@ -1,25 +1,24 @@
-//! `run`, `run_with` and `spawn`.
+//! `run` and `run_with`.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use scramjet_client_blocking::types::{LogLine, RunnerExit};
 use scramjet_client_blocking::{
-    CancelToken, Child, ContentType, Ended, Error, ErrorKind, HostClient, Input, Output,
-    RunOptions, SequenceClient, StartOptions, Upload, Version,
+    CancelToken, ContentType, Error, ErrorKind, HostClient, Input, Output, RunOptions,
+    SequenceClient, StartOptions, Upload, Version,
 };
 use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::scripted::response;
 use serde_json::json;
 
-use crate::helpers::{Numbered, SameNumbered, within};
-use crate::live::{Uploaded, listening, unknown_sequence, until_killable, was_refused};
-use crate::stub_hub::{Reply, StubHub, json_reply, until, until_gone};
+use crate::helpers::{Numbered, SameNumbered, until, within};
+use crate::samples::{Uploaded, unknown_sequence, was_refused};
+use crate::stub_hub::{Reply, StubHub, json_reply, until_gone};
 use crate::wait_event::acts;
 
 const FLOOD: u64 = 8 << 20;
@@ -121,7 +120,7 @@ fn run_with_until_exit_waits_until_the_process_exits(host: HostClient) {
     within("running", move || {
         let sequence = Uploaded::sample(&host, "prints");
         // The idle timeout is shorter than the 10 seconds for which the hub keeps the process.
-        let sequence = sequence.with_idle_timeout(Duration::from_secs(4));
+        let sequence = sequence.with_idle_timeout(Duration::from_secs(8));
         let options = RunOptions::new().until_exit(true);
         let run = sequence
             .run_with(&StartOptions::new(), "", options)
@@ -295,116 +294,6 @@ fn run_that_cannot_start_an_instance_is_an_error(host: HostClient) {
         .unwrap_err();
     assert!(error.is_cancelled(), "{error:?}");
     assert!(sequence.list_instances().unwrap().is_empty());
-}
-
-on_each_hub!(spawn_returns_a_child_that_exchanges_lines_and_can_be_killed);
-fn spawn_returns_a_child_that_exchanges_lines_and_can_be_killed(host: HostClient) {
-    let sequence = Uploaded::sample(&host, "echo");
-    within("running", {
-        let sequence = sequence.clone();
-        move || {
-            let mut child = sequence.spawn(&StartOptions::new()).unwrap();
-            listening(child.instance());
-            let mut input = child.input(ContentType::Text).unwrap();
-            let mut answers = child.output.take().unwrap().lines();
-            for line in ["one", "two", "drugi: żółw"] {
-                writeln!(input, "{line}").unwrap();
-                input.flush().unwrap();
-                assert_eq!(answers.next().unwrap().unwrap(), line);
-            }
-            assert!(child.try_wait().unwrap().is_none());
-            input.finish().unwrap();
-            assert!(answers.next().is_none());
-            // The hub would keep the process for some time after the end of its output.
-            child.kill().unwrap();
-            child.kill().unwrap();
-            let ended = child.wait().unwrap();
-            assert_eq!(ended.id, *child.id());
-            assert_eq!(
-                child.try_wait().unwrap().map(|ended| ended.exit),
-                Some(ended.exit)
-            );
-        }
-    });
-    until_gone(&sequence);
-}
-
-on_each_hub!(wait_with_output_collects_only_streams_that_were_not_taken);
-fn wait_with_output_collects_only_streams_that_were_not_taken(host: HostClient) {
-    let sequence = Uploaded::sample(&host, "acts");
-    within("running", {
-        let sequence = sequence.clone();
-        move || {
-            let steps = json!([
-                { "on": "leave", "emit": "left" }, { "print": "some" },
-                { "wait": 300 }, { "exit": 0 },
-            ]);
-            let mut child = sequence.spawn(&acts(steps)).unwrap();
-            let mut output = child.output.take().unwrap();
-            let collecting = thread::spawn(move || child.wait_with_output().unwrap());
-            let mut taken = String::new();
-            output.read_to_string(&mut taken).unwrap();
-            assert_eq!(taken, "some");
-            assert!(collecting.join().unwrap().output.is_empty());
-        }
-    });
-    until_gone(&sequence);
-}
-
-on_each_hub!(child_is_ended_on_drop_unless_keep_is_called);
-/// The test tries each way to release a child.
-fn child_is_ended_on_drop_unless_keep_is_called(host: HostClient) {
-    let (echo, stays) = (
-        Uploaded::sample(&host, "echo"),
-        Uploaded::sample(&host, "stays"),
-    );
-    within("running", {
-        let sequences = [&echo, &stays].map(|sequence| (**sequence).clone());
-        move || {
-            let releases: [fn(Child); 5] = [
-                drop,
-                |mut child| child.kill().unwrap(),
-                |child| {
-                    drop(catch_unwind(AssertUnwindSafe(move || {
-                        panic!("with {child:?}")
-                    })))
-                },
-                |mut child| {
-                    let grace = Duration::from_millis(200);
-                    let begin = Instant::now();
-                    let ended: Ended = child.stop(grace).unwrap();
-                    assert!(begin.elapsed() >= grace && ended.id == *child.id());
-                    // Stopping an instance that is gone succeeds.
-                    assert_eq!(child.stop(Duration::ZERO).unwrap().id, ended.id);
-                },
-                |mut child| {
-                    let instance = child.instance().clone();
-                    until_killable(&instance);
-                    instance
-                        .kill(&scramjet_client_blocking::KillOptions::new())
-                        .unwrap();
-                    child.wait().unwrap();
-                },
-            ];
-            for release in releases {
-                for sequence in &sequences {
-                    let child = sequence.spawn(&StartOptions::new()).unwrap();
-                    assert_eq!(child.instance().id(), child.id());
-                    release(child);
-                    until_gone(sequence);
-                }
-            }
-            let kept = sequences[0].spawn(&StartOptions::new()).unwrap().keep();
-            listening(&kept);
-            // Opened before the input is sent, because the hub may not know yet that the child's
-            // streams are closed.
-            let mut stream = kept.output().unwrap();
-            kept.send_input("still there").unwrap();
-            let mut output = String::new();
-            stream.read_to_string(&mut output).unwrap();
-            assert_eq!(output, "still there");
-        }
-    });
 }
 
 /// Starts a stub of 1.x whose instance writes output, reads its input and completes.
@@ -617,49 +506,6 @@ fn run_that_is_cancelled_does_not_wait_for_an_unresponsive_hub() {
         until("the instance is killed", || {
             hub.requests("_kill").len() == 1
         });
-    });
-}
-
-/// Hubs of 1.x do not end an instance that hangs or has called `keepAlive`.
-#[test]
-fn child_stop_kills_an_instance_that_does_not_stop_in_time() {
-    within("running", || {
-        let stopped = Arc::new(AtomicBool::new(false));
-        let hub = StubHub::start("1.0.1", {
-            let stopped = Arc::clone(&stopped);
-            move |request| match request {
-                "POST /instance/instance-0/_stop" if !stopped.swap(true, Ordering::SeqCst) => {
-                    json_reply("202 Accepted", &json!({}))
-                }
-                _ => Reply::Default,
-            }
-        });
-        let mut child = hub.sequence().spawn(&StartOptions::new()).unwrap();
-        child.stop(Duration::ZERO).unwrap();
-        assert!(hub.running().is_empty());
-        assert_eq!(
-            (hub.requests("_stop").len(), hub.requests("_kill").len()),
-            (1, 1)
-        );
-
-        // `stop` returns the refusal, and the drop kills the instance.
-        let hub = StubHub::start("1.0.1", |request| match request {
-            "POST /instance/instance-0/_stop" => json_reply("403 Forbidden", &json!({})),
-            _ => Reply::Default,
-        });
-        let mut child = hub.sequence().spawn(&StartOptions::new()).unwrap();
-        assert_eq!(
-            child
-                .stop(Duration::ZERO)
-                .unwrap_err()
-                .api()
-                .unwrap()
-                .status,
-            403
-        );
-        assert_eq!(hub.running().len(), 1);
-        drop(child);
-        assert!(hub.running().is_empty());
     });
 }
 

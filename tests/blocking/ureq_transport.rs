@@ -1,10 +1,10 @@
 //! `UreqTransport` beyond the contract of [`Transport`], which `tests/transports` checks.
 
-use std::env;
-use std::io::{self, Read};
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{env, io};
 
 use http::{Request, Response};
 use scramjet_client_blocking::transport::{

@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread::{self, JoinHandle};
+use std::thread;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::core::NullLine;
@@ -19,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::helpers::{Mailbox, Numbered, within};
 use crate::inputs::Topic;
-use crate::live::{running, unknown_instance};
+use crate::samples::{running, unknown_instance};
 
 /// Writes lines, and waits for the echo of each. Prints the latencies, and returns the number of
 /// bytes.
