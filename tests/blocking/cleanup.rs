@@ -2,11 +2,11 @@
 //! thread.
 
 use std::cell::RefCell;
+use std::env;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
 use scramjet_client_blocking::transport::Phase;
 use scramjet_client_blocking::types::{Deleted, RunnerExit};
@@ -15,9 +15,12 @@ use scramjet_client_blocking::{
     StartOptions, StopOptions, Upload, Version,
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation};
+use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::link::Link;
 use scramjet_client_tests::package;
-use scramjet_client_tests::programs::fake_hub;
+#[cfg(target_os = "linux")]
+use scramjet_client_tests::process::{client_threads, connections_to};
+use scramjet_client_tests::programs::{fake_hub, fake_hub_with};
 
 use crate::helpers::{FnReader, Folder, in_child, within};
 use crate::live::Uploaded;
@@ -218,26 +221,6 @@ fn deploy_that_is_cancelled_during_the_upload_returns_at_once() {
     });
 }
 
-/// Returns the number of threads of the library in this process.
-#[cfg(target_os = "linux")]
-fn threads() -> usize {
-    let tasks = fs::read_dir("/proc/self/task").unwrap();
-    let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm"));
-    tasks
-        .filter_map(|task| name(task.ok()?).ok())
-        .filter(|name| name.starts_with("scramjet-"))
-        .count()
-}
-
-/// Returns the number of connections from this process to a local server.
-#[cfg(target_os = "linux")]
-fn connections(url: &str) -> usize {
-    let port = url.split(':').nth(2).unwrap().split('/').next().unwrap();
-    let remote = format!(" 0100007F:{:04X} 01 ", port.parse::<u16>().unwrap());
-    let table = fs::read_to_string("/proc/self/net/tcp").unwrap();
-    table.lines().filter(|line| line.contains(&remote)).count()
-}
-
 #[test]
 #[cfg(target_os = "linux")]
 fn cancelled_spawn_leaves_no_threads_or_connections_if_the_hub_is_silent() {
@@ -279,8 +262,9 @@ fn cancelled_spawn_leaves_no_threads_or_connections_if_the_hub_is_silent() {
         });
         drop((sequence, cancelled, host));
         let (begin, url) = (Instant::now(), hub.url());
-        while threads() > 0 || connections(&url) > 0 {
-            let left = (threads(), connections(&url));
+        let left = || (client_threads(), connections_to(&url).len());
+        while left() != (0, 0) {
+            let left = left();
             assert!(
                 begin.elapsed() < Duration::from_secs(60),
                 "{generation:?}: {left:?} left"
@@ -519,8 +503,15 @@ fn calls_fail_with_error_kind_thread_if_no_thread_can_be_created() {
 
 #[test]
 fn is_success_is_true_if_the_instance_ended_on_request() {
+    /// Time for which a hub of 1.x keeps an ended instance. The client must ask within this time.
+    const KEPT: Duration = Duration::from_secs(60);
+    let real = shared().map(|hub| (hub.url().to_owned(), None));
+    let fakes = GENERATIONS.map(|generation| {
+        let hub = fake_hub_with(generation, |times| times.lingering = KEPT);
+        (hub.url(), Some(hub))
+    });
     within("ending", || {
-        in_parallel(hubs(), |(url, hub)| {
+        in_parallel(real.into_iter().chain(fakes), |(url, hub)| {
             let host = HostClient::new(&url).unwrap();
             let sequence = Uploaded::sample(&host, "events");
             let is_v1 = hub
@@ -549,6 +540,10 @@ fn is_success_is_true_if_the_instance_ended_on_request() {
                     expected.map(|_| true),
                     "{url}: {ended:?}"
                 );
+            }
+            if let Some(hub) = &hub {
+                // Ends the time in which the instances block the deletion of their sequence.
+                hub.advance(KEPT);
             }
         });
     });

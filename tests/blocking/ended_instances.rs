@@ -2,7 +2,6 @@
 //! generation.
 
 use std::env;
-use std::fs;
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -17,6 +16,8 @@ use scramjet_client_blocking::{
 };
 use scramjet_client_testing::fake_hub::{FakeHub, Generation, Proxy};
 use scramjet_client_tests::hub::shared;
+#[cfg(target_os = "linux")]
+use scramjet_client_tests::process;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use scramjet_client_tests::{package, programs};
 use serde_json::json;
@@ -439,25 +440,12 @@ fn write_fails_when_the_instance_has_failed() {
 
 // Threads and sockets.
 
-/// Returns the names of the library's threads in this process, and its number of sockets.
-fn threads_and_sockets() -> (Vec<String>, usize) {
-    let entries = |path: &str| fs::read_dir(path).unwrap().filter_map(Result::ok);
-    let threads = entries("/proc/self/task")
-        .filter_map(|task| fs::read_to_string(task.path().join("comm")).ok())
-        .filter(|name| name.starts_with("scramjet-"))
-        .collect();
-    let sockets = entries("/proc/self/fd")
-        .filter_map(|file| fs::read_link(file.path()).ok())
-        .filter(|target| target.to_string_lossy().starts_with("socket:"))
-        .count();
-    (threads, sockets)
-}
-
+#[cfg(target_os = "linux")]
 #[test]
 fn spawn_and_input_writer_leave_no_threads_or_sockets_of_failed_instances() {
     const HUB: &str = "TEST_DYING_HUB";
     if let Ok(url) = env::var(HUB) {
-        let before = threads_and_sockets();
+        let before = process::sockets();
         let host = HostClient::new(url).unwrap();
         let sequence = host.send_sequence(package::sequence("acts")).unwrap();
         let fails = acts(json!([{ "wait": 300 }, { "throw": "later" }]));
@@ -476,8 +464,7 @@ fn spawn_and_input_writer_leave_no_threads_or_sockets_of_failed_instances() {
         drop(children);
         drop((sequence, host));
         until("no threads and sockets are left", || {
-            let left = threads_and_sockets();
-            left.0.is_empty() && left.1 <= before.1
+            process::client_threads() == 0 && process::sockets() <= before
         });
         println!("nothing was left after {:?}", begin.elapsed());
         return;

@@ -10,13 +10,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::core::Operation;
-use scramjet_client_blocking::core::{Json, Path, SendSequence};
+use scramjet_client_blocking::core::{Json, NextEvent, Path, SendSequence};
 use scramjet_client_blocking::error::RequestError;
 use scramjet_client_blocking::http::{HeaderMap, HeaderValue, Method, header};
 use scramjet_client_blocking::types::{Adapter, InstanceStatus, SequenceRef};
 use scramjet_client_blocking::{
-    Dialect, Error, ErrorCode, HostClient, Input, InstanceClient, KillOptions, OutputStream,
-    SequenceClient, StartOptions, StopOptions, Upload, Version,
+    Dialect, Error, ErrorCode, Event, EventName, HostClient, Input, InstanceClient, KillOptions,
+    OutputStream, SequenceClient, StartOptions, StopOptions, Upload, Version,
 };
 use scramjet_client_tests::hub::{Hub, shared};
 use scramjet_client_tests::on_each_hub;
@@ -407,6 +407,9 @@ fn start_on_an_overloaded_hub_fails_with_is_overloaded() {
     hub.stop().unwrap();
 }
 
+/// A call that waits for the event `pong`.
+type NextEventCall = fn(&InstanceClient) -> Result<Event, Error>;
+
 on_each_hub!(last_event_returns_at_once_and_next_event_waits);
 fn last_event_returns_at_once_and_next_event_waits(host: HostClient) {
     let sequence = Uploaded::sample(&host, "events");
@@ -419,18 +422,34 @@ fn last_event_returns_at_once_and_next_event_waits(host: HostClient) {
         );
     }
 
+    let calls: [NextEventCall; 2] = [
+        |instance| instance.next_event("pong"),
+        // `next_event` reads the stream of events instead.
+        |instance| {
+            let (id, name) = (instance.id(), &EventName::new("pong").unwrap());
+            instance.host().call(&NextEvent { id, name })
+        },
+    ];
+    for call in calls {
+        let pong = while_pinged(&instance, call);
+        assert_eq!((pong.name.as_str(), pong.data), ("pong", json!("hey")));
+    }
+}
+
+/// Waits for the answer to a ping.
+fn while_pinged(instance: &InstanceClient, call: NextEventCall) -> Event {
     let (sender, receiver) = channel();
     let waiting = instance.clone();
-    let waiter = thread::spawn(move || sender.send(waiting.next_event("pong")).unwrap());
+    let waiter = thread::spawn(move || sender.send(call(&waiting)).unwrap());
     let ping = PostJson {
         base: "instance",
         id: instance.id().as_str(),
         route: "_event",
         body: r#"[5001,{"eventName":"ping","message":"hey"}]"#,
     };
-    // The hub does not report when `next_event` is waiting, so ping until it returns.
+    // The hub does not report when the call is waiting, so ping until it returns.
     let pong = loop {
-        host.call(&ping).unwrap();
+        instance.host().call(&ping).unwrap();
         match receiver.recv_timeout(Duration::from_millis(50)) {
             Ok(event) => break event.unwrap(),
             Err(RecvTimeoutError::Timeout) => {}
@@ -438,7 +457,7 @@ fn last_event_returns_at_once_and_next_event_waits(host: HostClient) {
         }
     };
     waiter.join().unwrap();
-    assert_eq!((pong.name.as_str(), pong.data), ("pong", json!("hey")));
+    pong
 }
 
 on_each_hub!(send_input_and_output_exchange_line_by_line);

@@ -1,6 +1,15 @@
 //! Tests of the blocking client on real hubs, fake hubs, recordings, and servers that misbehave.
+//!
+//! `#[cfg(target_os = "linux")]` stands before tests that count threads, sockets or memory, because
+//! only Linux reports them.
+
+#![cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, unused_imports, reason = "tests for Linux use the rest")
+)]
 
 mod broken_contracts;
+mod called_operations;
 mod channel_and_map;
 mod cleanup;
 mod compression;

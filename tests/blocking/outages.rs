@@ -16,6 +16,8 @@ use scramjet_client_testing::fake_hub::{FakeHub, Fault, Generation, Proxy};
 use scramjet_client_tests::hub::shared;
 use scramjet_client_tests::link::Link;
 use scramjet_client_tests::package;
+#[cfg(target_os = "linux")]
+use scramjet_client_tests::process::connections_to;
 use scramjet_client_tests::programs::fake_hub;
 use scramjet_client_tests::scripted::ScriptedServer;
 use serde_json::json;
@@ -550,21 +552,6 @@ fn next_event_reconnects_after_its_link_died_silently() {
     });
 }
 
-/// Returns the keep-alive timer of the connection to this server, as the kernel reports it.
-#[cfg(target_os = "linux")]
-fn keep_alive_timer(url: &str) -> Option<Duration> {
-    let port: u16 = url.split(':').nth(2)?.split('/').next()?.parse().ok()?;
-    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
-    let remote = format!("0100007F:{port:04X}");
-    table.lines().find_map(|line| {
-        let fields: Vec<_> = line.split_whitespace().collect();
-        let is_ours = fields.get(2) == Some(&remote.as_str()) && fields.get(3) == Some(&"01");
-        let (timer, when) = fields.get(5)?.split_once(':')?;
-        let ticks = u64::from_str_radix(when, 16).ok()?;
-        (is_ours && timer == "02").then(|| Duration::from_millis(ticks * 10))
-    })
-}
-
 #[test]
 #[cfg(target_os = "linux")]
 fn tcp_keep_alive_sets_the_timer_of_the_socket_unless_it_is_none() {
@@ -583,9 +570,9 @@ fn tcp_keep_alive_sets_the_timer_of_the_socket_unless_it_is_none() {
             .build()
             .unwrap();
         let stream = host.instance("i").unwrap().event_stream("e").unwrap();
-        let timer = keep_alive_timer(&server.url());
+        let connections = connections_to(&server.url());
         drop(stream);
-        timer
+        connections.iter().find_map(|open| open.keep_alive)
     };
     let (default, long) = (Duration::from_secs(15), Duration::from_secs(90));
     let by_default = timer(|builder| builder).expect("a timer");

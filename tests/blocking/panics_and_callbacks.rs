@@ -164,6 +164,12 @@ impl Setup {
     ) -> (Self, PanicCountdown) {
         let hub = FakeHub::builder(generation).time_scale(20.0).start();
         programs::serve(&hub);
+        // Stays, because hubs of 0.18 forget an instance that has completed.
+        hub.program("logs", |process| {
+            process.log("one");
+            process.log("two");
+            process.run_until_killed()
+        });
         let countdown = PanicCountdown::default();
         let host = client(&hub, &countdown);
         let sequence = host.send_sequence(hub.package(sample)).unwrap();
@@ -239,7 +245,7 @@ const CALLS: &[(&str, &str, Call)] = &[
         }
         Ok(())
     }),
-    ("follow_log", "prints", |setup| {
+    ("follow_log", "logs", |setup| {
         let mut follow = setup.instance.follow_log()?;
         follow.by_ref().take(2).try_for_each(|item| item.map(drop))
     }),

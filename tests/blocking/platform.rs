@@ -6,6 +6,7 @@ use scramjet_client_blocking::platform::{
 };
 use scramjet_client_blocking::{ByteStream, ContentType, Error, HostClient, Input, Upload};
 use scramjet_client_testing::ReceivedRequest;
+use scramjet_client_tests::calls::client_builder;
 use scramjet_client_tests::on_each_hub;
 use scramjet_client_tests::proxy::PlatformProxy;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
@@ -86,7 +87,7 @@ fn answer(request: &ReceivedRequest) -> Option<Vec<u8>> {
 /// Runs the program through the whole platform. Every request has the credentials, and all requests
 /// use one connection.
 fn run_through_the_platform(proxy: &PlatformProxy) {
-    let mut platform = MiddlewareClient::builder(proxy.url()).bearer_token("the-token");
+    let mut platform = client_builder(proxy.url()).bearer_token("the-token");
     if let Some(pem) = proxy.certificate() {
         platform = platform.ca_certificate_pem(pem);
     }
@@ -164,7 +165,7 @@ fn platform() -> ScriptedServer {
 #[test]
 fn manager_client_uses_all_its_routes() {
     let server = platform();
-    let manager = ManagerClient::new(server.url()).unwrap();
+    let manager = client_builder(server.url()).build_manager().unwrap();
     assert_eq!(
         manager.version().unwrap().service.as_deref(),
         Some("@scramjet/manager")
@@ -233,7 +234,7 @@ fn manager_client_uses_all_its_routes() {
 #[test]
 fn multi_manager_client_uses_all_its_routes() {
     let server = platform();
-    let multi = MultiManagerClient::new(server.url()).unwrap();
+    let multi = client_builder(server.url()).build_multi_manager().unwrap();
     assert_eq!(multi.list_managers().unwrap()[0].id, "my-hub");
     assert_eq!(multi.version().unwrap().version, "1.0.1");
     assert_eq!(multi.load().unwrap().avg_load, 1.5);
@@ -258,7 +259,7 @@ fn multi_manager_client_uses_all_its_routes() {
 #[test]
 fn middleware_client_uses_all_its_routes() {
     let server = platform();
-    let middleware = MiddlewareClient::new(server.url()).unwrap();
+    let middleware = client_builder(server.url()).build_middleware().unwrap();
     assert_eq!(middleware.version().unwrap().version, "1.0.1");
     let keys = middleware.list_access_keys("my-space").unwrap().access_keys;
     assert_eq!(keys[0].description.as_deref(), Some("d"));

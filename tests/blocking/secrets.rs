@@ -8,11 +8,14 @@ use std::sync::Arc;
 
 use scramjet_client_blocking::stream::WriteOptions;
 use scramjet_client_blocking::transport::{UreqConfig, UreqTransport};
+use scramjet_client_blocking::types::DryRun;
 use scramjet_client_blocking::{
     ContentType, Error, HostClient, HostClientBuilder, PoolOptions, StartOptions, Transport, Upload,
 };
+use scramjet_client_core::{Endpoint, SequenceId, StartSequence};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_tests::scripted::{ScriptedServer, refused_url, response};
+use serde_json::json;
 
 use crate::helpers::{Mailbox, recording, serving, within};
 use crate::stub_hub::{Reply, StubHub};
@@ -371,6 +374,30 @@ fn cookies_and_authentication_challenges_are_ignored() {
         }
         assert!(received.is_empty());
     });
+}
+
+#[test]
+fn dry_run_hides_app_config_and_args() {
+    let id = &SequenceId::new("s").unwrap();
+    let options = &StartOptions::new()
+        .app_config(json!({ "dsn": format!("postgres://u:{SECRET}@h") }))
+        .args([&format!("--password={SECRET}"), "--pin", SECRET]);
+    let hub = Endpoint::new("http://hub.example:8000/api/v1").unwrap();
+    let request = hub.request(&StartSequence { id, options }).unwrap();
+    let dry_run = DryRun::new(request);
+    assert_eq!(dry_run.hidden(), ["appConfig", "args"]);
+    let mut shown = Shown::default();
+    shown.display(&dry_run);
+    shown.debug(&format_args!("{dry_run:#}"));
+    shown.check();
+
+    let with_values = dry_run.with_values();
+    assert!(
+        with_values
+            .to_string()
+            .contains(&format!("--password={SECRET}"))
+    );
+    assert!(with_values.hidden().is_empty());
 }
 
 #[test]

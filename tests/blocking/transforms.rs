@@ -12,10 +12,12 @@ use scramjet_client_blocking::{
 };
 use scramjet_client_tests::hub::PARENT_HUB;
 use scramjet_client_tests::on_each_hub;
+#[cfg(target_os = "linux")]
+use scramjet_client_tests::process::peak;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::{Value, json};
 
-use crate::helpers::{Mailbox, Numbered, SameNumbered, client_1x, in_child, peak_memory, within};
+use crate::helpers::{Mailbox, Numbered, SameNumbered, client_1x, in_child, within};
 use crate::live::{Uploaded, running, unknown_instance};
 
 fn numbered(length: u64) -> Input {
@@ -50,7 +52,9 @@ fn assert_reader_dropped(dropped: &Receiver<()>) {
     );
 }
 
+#[cfg(target_os = "linux")]
 on_each_hub!(transform_uses_constant_memory);
+#[cfg(target_os = "linux")]
 fn transform_uses_constant_memory(host: HostClient) {
     let transform = |sequence: &Uploaded, length: u64| {
         let instance = sequence.listening(&StartOptions::new());
@@ -61,7 +65,7 @@ fn transform_uses_constant_memory(host: HostClient) {
             (done.sent, done.received, done.complete, same.left()),
             (length, length, true, 0)
         );
-        (begin.elapsed(), peak_memory())
+        (begin.elapsed(), peak())
     };
     if env::var_os(PARENT_HUB).is_some() {
         let sequence = Uploaded::sample(&host, "echo");

@@ -14,9 +14,11 @@ use scramjet_client_blocking::transport::{Phase, RequestBody, TransportError};
 use scramjet_client_blocking::{Error, ErrorKind, HostClient, Input, InstanceClient, Upload};
 use scramjet_client_testing::ReceivedRequest;
 use scramjet_client_testing::script::from_fn;
+#[cfg(target_os = "linux")]
+use scramjet_client_tests::process::peak;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
-use crate::helpers::{FnReader, Folder, Mailbox, in_child, peak_memory, recording, within};
+use crate::helpers::{FnReader, Folder, Mailbox, in_child, recording, within};
 
 /// Sends the upload as a sequence, and returns the request that the hub received.
 fn received(upload: impl Into<Upload>) -> ReceivedRequest {
@@ -314,6 +316,7 @@ fn upload_reader_retries_an_interrupted_read() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn send_input_uses_constant_memory() {
     const HUB: &str = "TEST_UPLOAD_CHILD_HUB";
     const LENGTH: u64 = 64 << 20;
@@ -326,11 +329,11 @@ fn send_input_uses_constant_memory() {
             // Allocates the buffers that every upload needs.
             let little = Input::text("a little").end(false);
             instance.send_input(little).unwrap();
-            let before = peak_memory();
+            let before = peak();
             let sent = instance
                 .send_input(Upload::reader(io::repeat(b'.').take(LENGTH)))
                 .unwrap();
-            let grown = peak_memory() - before;
+            let grown = peak() - before;
             assert_eq!(sent.bytes, LENGTH);
             assert!(grown < 8 << 20, "the peak grew by {grown} bytes");
         });

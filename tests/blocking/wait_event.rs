@@ -13,6 +13,8 @@ use scramjet_client_blocking::{
 };
 use scramjet_client_tests::hub::PARENT_HUB;
 use scramjet_client_tests::on_each_hub;
+#[cfg(target_os = "linux")]
+use scramjet_client_tests::process;
 use serde_json::{Value, json};
 
 use crate::helpers::{in_child, recording, within};
@@ -422,8 +424,10 @@ fn wait_event_and_wait_any_reject_bad_names_before_sending() {
     assert_eq!(server.connections(), 0);
 }
 
+#[cfg(target_os = "linux")]
 on_each_hub!(wait_event_on_many_threads_leaves_no_threads_or_sockets);
 /// The test counts threads and sockets, so it runs in a child process.
+#[cfg(target_os = "linux")]
 fn wait_event_on_many_threads_leaves_no_threads_or_sockets(host: HostClient) {
     if std::env::var_os(PARENT_HUB).is_none() {
         return in_child(&[(PARENT_HUB, host.base_url())]);
@@ -443,7 +447,7 @@ fn wait_event_on_many_threads_leaves_no_threads_or_sockets(host: HostClient) {
                 .unwrap();
             connecting.wait_event("up").unwrap();
             drop(connecting);
-            let (threads, sockets) = (running_threads(), open_sockets());
+            let (threads, sockets) = (process::threads(), process::sockets());
             let own = HostClient::new(host.base_url()).unwrap();
             let (sender, receiver) = channel();
             let waiters: Vec<_> = (0..64)
@@ -469,22 +473,10 @@ fn wait_event_on_many_threads_leaves_no_threads_or_sockets(host: HostClient) {
             }
             drop(own);
             // Unused listeners take a moment to end. `within` bounds this loop.
-            until(|| running_threads() <= threads && open_sockets() <= sockets);
+            until(|| process::threads() <= threads && process::sockets() <= sockets);
         }
     });
 
-    fn running_threads() -> usize {
-        std::fs::read_dir("/proc/self/task").unwrap().count()
-    }
-    fn open_sockets() -> usize {
-        let files = std::fs::read_dir("/proc/self/fd").unwrap();
-        files
-            .filter(|file| {
-                std::fs::read_link(file.as_ref().unwrap().path())
-                    .is_ok_and(|link| link.to_string_lossy().starts_with("socket:"))
-            })
-            .count()
-    }
     fn until(holds: impl Fn() -> bool) {
         while !holds() {
             thread::yield_now();

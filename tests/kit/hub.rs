@@ -18,6 +18,7 @@ pub(crate) use install::check_node;
 use install::install;
 use scramjet_client_blocking::HostClient;
 
+use crate::calls::client_builder;
 use crate::node::NodeProcess;
 
 /// A hub for one test only. Dropping it stops the hub and waits for its exit.
@@ -145,7 +146,7 @@ impl SharedHub {
 
 impl From<&SharedHub> for HostClient {
     fn from(hub: &SharedHub) -> Self {
-        Self::new(hub.url()).unwrap()
+        client_builder(hub.url()).build().unwrap()
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod backlog;
 pub mod bench;
+pub mod calls;
 pub mod fixture;
 pub mod forward;
 pub mod hub;
@@ -11,6 +12,8 @@ pub mod link;
 pub mod live;
 mod node;
 pub mod package;
+#[cfg(target_os = "linux")]
+pub mod process;
 pub mod programs;
 pub mod proxy;
 pub mod scripted;

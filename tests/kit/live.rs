@@ -42,8 +42,8 @@ pub const V0_18: Generation = Generation::V0_18;
 #[doc(hidden)]
 pub const V1: Generation = Generation::V1;
 
-/// The fake hub of this generation that all tests of this binary share. It listens on the loopback
-/// interface and runs the sequences of `tests/sequences`.
+/// The fake hub of this generation that all tests of this binary share, from [`fake_hub`]. It
+/// listens on the loopback interface.
 ///
 /// # Panics
 /// No port can be opened.

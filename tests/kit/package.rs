@@ -1,4 +1,4 @@
-//! Sequence packages: those of `tests/sequences`, and invalid ones.
+//! Sequence packages: those of `tests/sequences` and of the module `demo`, and invalid ones.
 
 use std::{
     fs, io,
@@ -18,7 +18,7 @@ pub fn pack_dir(dir: &Path) -> io::Result<Vec<u8>> {
     tar.into_inner()?.finish()
 }
 
-/// Packs `tests/sequences/<name>`.
+/// Packs the folder of a sequence.
 ///
 /// # Panics
 /// There is no such sequence.
@@ -32,11 +32,15 @@ pub fn sequence(name: &str) -> Vec<u8> {
     pack_dir(&dir).unwrap_or_else(|error| panic!("cannot pack {}: {error}", dir.display()))
 }
 
-/// Returns the folder of the sequence `name`.
+/// Returns the folder of a sequence, in `tests/sequences` or in `demo` of the crate for tests.
 pub fn sequence_dir(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("sequences")
-        .join(name)
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let demo = root.join("../crates/testing/src/demo").join(name);
+    if demo.is_dir() {
+        demo
+    } else {
+        root.join("sequences").join(name)
+    }
 }
 
 /// Returns invalid packages, which every hub refuses with 422, and what is wrong with each.

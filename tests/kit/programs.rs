@@ -1,62 +1,38 @@
-//! The sequences of `tests/sequences` as programs of a fake hub.
+//! Fake hubs with the sequences of [`package::sequence`](crate::package::sequence) as programs.
 
-use std::collections::VecDeque;
-use std::time::Duration;
-
+use scramjet_client_testing::demo;
 use scramjet_client_testing::fake_hub::{
     Exit, FakeHub, Generation, Item, Process, ProgramResult, Times,
 };
 use serde_json::{Value, json};
 
-/// Starts a fake hub that runs the sequences of `tests/sequences`. It keeps the order of events and
-/// takes at most a tenth of the time of a real hub.
+/// Starts a fake hub that runs these sequences, in at most a tenth of the time of a real hub.
 #[must_use]
 pub fn fake_hub(generation: Generation) -> FakeHub {
-    let hub = FakeHub::builder(generation)
-        .settings(|settings| {
-            let Times {
-                connect,
-                load,
-                starting,
-                completed,
-                exit,
-                forced_exit,
-                notice,
-                notice_failure,
-                lingering,
-                extension,
-                first_health_report,
-                stalled_upload,
-                ..
-            } = &mut settings.times;
-            let short = [connect, load, starting, exit, notice, notice_failure];
-            for time in short
-                .into_iter()
-                .chain([completed, forced_exit, first_health_report])
-            {
-                *time /= 10;
-            }
-            *stalled_upload = stalled_upload.map(|time| time / 10);
-            *lingering /= 100;
-            *extension /= 20;
-        })
+    fake_hub_with(generation, |_| ())
+}
+
+/// Like [`fake_hub`], and changes some of its times.
+#[must_use]
+pub fn fake_hub_with(generation: Generation, change: impl FnOnce(&mut Times)) -> FakeHub {
+    let hub = demo::fake_hub_builder(generation)
+        .settings(|settings| change(&mut settings.times))
         .start();
+    demo::add_programs(&hub);
     serve(&hub);
     hub
 }
 
 /// Adds the programs to a hub, including one for the package with links that a test creates.
 pub fn serve(hub: &FakeHub) {
-    hub.program("acts", acts);
+    demo::add_programs(hub);
     hub.program("answers", answers);
     hub.program("args", args);
     hub.program("echo", echo);
-    hub.program("events", events);
     hub.program("fails-at-load", |_| Err(Exit::FailedToLoad));
     hub.program("first-line", first_line);
     hub.program("linked", |process| process.write("it runs\n"));
     hub.program("prints", prints);
-    hub.program("shout", shout);
     hub.program("starts-by-arg", starts_by_arg);
     hub.program("stays", stays);
     hub.program("stdin-to-output", stdin_to_output);
@@ -65,56 +41,6 @@ pub fn serve(hub: &FakeHub) {
         spec.input_topic("input-of-topic-input", "text/plain")
     });
     hub.program("types", types);
-    hub.program("words", words);
-}
-
-/// Emits the data that a listener received. `undefined` of JavaScript becomes `null`.
-fn emit(process: &Process, name: &str, data: &Value) {
-    match data {
-        Value::Null => process.emit_nothing(name),
-        data => process.emit(name, data.clone()),
-    }
-}
-
-fn acts(process: &mut Process) -> ProgramResult {
-    let steps = process.config()["steps"].clone();
-    let mut steps = VecDeque::from(steps.as_array().cloned().unwrap_or_default());
-    while let Some(step) = steps.pop_front() {
-        let text = |name: &str| step[name].as_str().map(str::to_owned);
-        if let Some(count) = step["flood"].as_u64() {
-            let name = text("emit").unwrap_or_default();
-            (1..=count).for_each(|n| process.emit(&name, n));
-        } else if let Some(name) = text("on") {
-            let answer = text("emit").unwrap_or_default();
-            process.on(&name, move |process, data| emit(process, &answer, &data));
-        } else if let Some(pause) = step["every"].as_u64() {
-            let name = text("emit").unwrap_or_default();
-            loop {
-                process.emit(&name, pause);
-                process.sleep(Duration::from_millis(pause))?;
-            }
-        } else if let Some(name) = text("emit") {
-            match step.get("data") {
-                Some(data) => process.emit(&name, data.clone()),
-                None => process.emit_nothing(&name),
-            }
-        } else if let Some(line) = text("log") {
-            process.log(&line);
-        } else if let Some(line) = text("print") {
-            process.write(line)?;
-        } else if step.get("end").is_some() {
-            return Ok(());
-        } else if step.get("throw").is_some() {
-            return Err(Exit::Uncaught);
-        } else if let Some(code) = step["exit"].as_i64() {
-            return Err(Exit::Process(i32::try_from(code).unwrap_or(1)));
-        } else if step.get("ignoreStop").is_some() {
-            process.on_stop(|_, _| {});
-        } else {
-            process.sleep(Duration::from_millis(step["wait"].as_u64().unwrap_or(0)))?;
-        }
-    }
-    process.run_until_killed()
 }
 
 fn answers(process: &mut Process) -> ProgramResult {
@@ -172,12 +98,6 @@ fn echo(process: &mut Process) -> ProgramResult {
     Ok(())
 }
 
-fn events(process: &mut Process) -> ProgramResult {
-    process.on("ping", |process, data| emit(process, "pong", &data));
-    process.emit("ready", "events");
-    process.run_until_killed()
-}
-
 fn first_line(process: &mut Process) -> ProgramResult {
     let line = process.lines().next_line()?.unwrap_or_default();
     process.write(line + "\n")
@@ -192,24 +112,6 @@ fn prints(process: &mut Process) -> ProgramResult {
     }
     for n in 1..=3 {
         process.write(format!("output {n}\n"))?;
-    }
-    Ok(())
-}
-
-fn shout(process: &mut Process) -> ProgramResult {
-    let greeting = process.config()["greeting"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
-    let suffix = match process.args().first() {
-        Some(Value::String(suffix)) => suffix.clone(),
-        _ => String::new(),
-    };
-    process.emit("ready", "shout");
-    let mut lines = process.lines();
-    while let Some(line) = lines.next_line()? {
-        let answer = format!("{greeting}{}{suffix}\n", line.to_uppercase());
-        lines.process().write(answer)?;
     }
     Ok(())
 }
@@ -270,20 +172,6 @@ fn types(process: &mut Process) -> ProgramResult {
         process.write(format!("{{\"t\":\"{kind}\",\"v\":{value}}}\n"))?;
     }
     process.write("{\"t\":\"END\"}\n")
-}
-
-fn words(process: &mut Process) -> ProgramResult {
-    process.emit("ready", "words");
-    while let Some(item) = process.read_item()? {
-        let Item::Json(request) = item else { continue };
-        process.sleep(Duration::from_millis(
-            request["pause"].as_u64().unwrap_or(0),
-        ))?;
-        let text = request["text"].as_str().unwrap_or_default();
-        let answer = json!({ "words": text.split_whitespace().count() });
-        process.write(format!("{answer}\n"))?;
-    }
-    Ok(())
 }
 
 /// Returns the result of JavaScript's `typeof`.

@@ -13,6 +13,8 @@ mod helpers;
 mod idle;
 mod setup;
 mod streaming;
+// Counts threads, which only Linux reports.
+#[cfg(target_os = "linux")]
 mod threads;
 mod timing;
 mod upload_errors;

@@ -3,24 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use std::{env, fs, thread};
+use std::{env, thread};
 
 use scramjet_client_blocking::{CancelToken, HostClient};
+use scramjet_client_tests::process;
 use scramjet_client_tests::scripted::{ScriptedServer, response};
 
 use crate::helpers::{in_child, serving, within};
 
 const LONG: Duration = Duration::from_secs(60);
-
-/// Returns the number of threads of this process.
-fn thread_count() -> usize {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("Threads:"))
-        .expect("a count");
-    line.trim().parse().unwrap()
-}
 
 /// Returns the maximum number of threads during calls, observed by a polling thread.
 fn max_threads(host: &HostClient) -> usize {
@@ -30,7 +21,7 @@ fn max_threads(host: &HostClient) -> usize {
         move || {
             let mut most = 0;
             while !done.load(Ordering::Relaxed) {
-                most = most.max(thread_count());
+                most = most.max(process::threads());
             }
             most
         }
@@ -43,7 +34,6 @@ fn max_threads(host: &HostClient) -> usize {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn limits_start_no_thread_for_each_call() {
     const HUBS: &str = "TEST_THREADS_CHILD_HUBS";
     if let Ok(hubs) = env::var(HUBS) {

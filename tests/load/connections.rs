@@ -5,19 +5,20 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::panic::{catch_unwind, resume_unwind};
 use std::process::Command;
 use std::sync::Barrier;
-use std::thread::scope;
-use std::time::Duration;
+use std::thread::{self, scope};
+use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::stream::WriteOptions;
 use scramjet_client_blocking::{
     CancelToken, ContentType, Error, HostClient, HostClientBuilder, RetryPolicy, StartOptions,
     Upload,
 };
+use scramjet_client_tests::process::{sockets, threads};
 use scramjet_client_tests::scripted::ScriptedServer;
 
 use crate::faulty_server::{GATHERED_CLIENTS, start, start_tls};
 use crate::helpers::{in_child_of, within};
-use crate::process::{alone, becomes_true, sockets, threads};
+use crate::process::alone;
 
 /// Passes the server's address to the process with the client.
 const HUB: &str = "TEST_LOAD_CHILD_HUB";
@@ -80,7 +81,6 @@ fn call(host: &HostClient, number: usize) -> Result<(), Error> {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn sequential_calls_use_one_socket() {
     const CALLS: usize = 10_000;
     if is_child(|url| {
@@ -111,7 +111,6 @@ fn sequential_calls_use_one_socket() {
 
 /// A client for each call.
 #[test]
-#[cfg(target_os = "linux")]
 fn dropped_clients_leave_no_socket() {
     if is_child(|url| {
         for number in 0..800 {
@@ -126,7 +125,6 @@ fn dropped_clients_leave_no_socket() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn max_idle_connections_limits_sockets_after_calls_of_64_threads() {
     if is_child(|url| {
         for (pool, calls) in [(None, 200), (Some(8), 40), (Some(0), 10), (Some(1000), 40)] {
@@ -183,6 +181,19 @@ fn max_idle_connections_limits_sockets_after_calls_of_64_threads() {
              none",
         server.connections()
     );
+}
+
+/// Waits until the condition holds. Returns `false` after a timeout, which is longer than
+/// background work takes on a busy machine.
+pub(crate) fn becomes_true(what: impl Fn() -> bool) -> bool {
+    let begin = Instant::now();
+    while !what() {
+        if begin.elapsed() > Duration::from_secs(20) {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    true
 }
 
 /// A reader that cancels the upload.
@@ -308,7 +319,6 @@ fn ends() -> Ends {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn calls_that_end_early_leave_no_socket_and_no_thread() {
     const TIMES: usize = 20;
     if is_child(|url| {

@@ -17,6 +17,7 @@ pub(crate) fn start() -> ScriptedServer {
 }
 
 /// Starts the server over https.
+#[cfg(target_os = "linux")]
 pub(crate) fn start_tls() -> ScriptedServer {
     serve(ScriptedServer::start_tls)
 }

@@ -1,9 +1,10 @@
 //! Resources of a client: connections that are kept, closed by the server, lost, and shared by many
 //! threads.
 //!
-//! Sockets, threads and memory are counted in child processes that do nothing else. Tests that
-//! measure or keep the machine busy run one at a time.
+//! Sockets, threads and memory are counted in child processes that do nothing else, and only on
+//! Linux, which reports them. Tests that measure or keep the machine busy run one at a time.
 
+#[cfg(target_os = "linux")]
 mod connections;
 mod faulty_server;
 #[path = "../blocking/helpers.rs"]
@@ -12,6 +13,7 @@ mod helpers;
 mod naive_client;
 mod process;
 mod retries;
+#[cfg(target_os = "linux")]
 mod soak;
 mod stale_connections;
 mod traits;

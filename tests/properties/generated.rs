@@ -208,6 +208,13 @@ pub(crate) fn json() -> impl Strategy<Value = Value> {
 }
 
 #[test]
+fn path_value_is_sent_unchanged_or_refused() {
+    for_all(CASES, (texts(), texts()), |(first, second)| {
+        requesting::check_path(&Hub::with_defaults(), &first, &second)
+    });
+}
+
+#[test]
 fn sequence_id_is_sent_unchanged_or_refused() {
     for_all(CASES, texts(), |text| {
         requesting::check_sequence_id(&Hub::with_defaults(), &text)

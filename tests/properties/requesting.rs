@@ -8,7 +8,7 @@
 //!   and no others.
 //! - Values in a body can be read back unchanged.
 
-use scramjet_client_core::http::{HeaderMap, HeaderName, HeaderValue};
+use scramjet_client_core::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use scramjet_client_core::*;
 use serde_json::{Value, json};
 
@@ -174,6 +174,31 @@ impl Segment<'_> {
             Err(error) => panic!("{text:?}: {error}"),
         }
     }
+}
+
+/// A path with two values.
+struct Values<'a>([&'a str; 2]);
+
+impl Operation for Values<'_> {
+    const NAME: &'static str = "get values";
+    const METHOD: Method = Method::GET;
+    type Payload = Vec<u8>;
+    type Decoder = Discard;
+
+    fn path(&self) -> Path {
+        let [first, second] = self.0;
+        let path = Path::new("a").value("first", first);
+        path.literal("b").value("second", second)
+    }
+}
+
+/// Checks `Path`, which all operations use.
+pub(crate) fn check_path(hub: &Hub, first: &str, second: &str) {
+    let values = [first, second];
+    let refused = values.into_iter().find(|value| !is_addressable(value));
+    let (text, good) = (refused.unwrap_or(first), refused.is_none());
+    let segment = Segment { hub, text, good };
+    segment.check(&Values(values), &["a", first, "b", second], &[]);
 }
 
 pub(crate) fn check_sequence_id(hub: &Hub, text: &str) {
@@ -681,7 +706,10 @@ pub(crate) fn check(input: &[u8]) {
     let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
     let hub = &Hub::with_defaults();
     match which % 11 {
-        0 => check_sequence_id(hub, text(0)),
+        0 => {
+            check_sequence_id(hub, text(0));
+            check_path(hub, text(0), text(1));
+        }
         1 => check_instance_id(hub, text(0)),
         2 => check_event_name(hub, text(0)),
         3 => check_topic_name(hub, text(0)),

@@ -15,7 +15,7 @@ use crate::hubs::{BACKENDS, Hub};
 
 /// Removes the line breaks of a PEM text.
 fn on_one_line(pem: &str) -> String {
-    pem.replace('\n', "")
+    pem.replace(['\r', '\n'], "")
 }
 
 fn without_end(pem: &str) -> String {

@@ -8,20 +8,19 @@ use std::time::{Duration, Instant};
 use scramjet_client_blocking::HostClient;
 use scramjet_client_tests::on_each_hub;
 
-/// Returns the example's program. Cargo builds it with the tests, unless only some are selected.
+/// Builds the example, unless that is done already, and returns the program.
 fn example() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let built = test.parent().and_then(|deps| deps.parent()).unwrap();
-    let example = built.join("examples/ctrl_c");
-    if !example.exists() {
-        let build = Command::new(env!("CARGO"))
-            .args(["build", "--example", "ctrl_c", "--target-dir"])
-            .arg(built.parent().unwrap())
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status();
-        assert!(build.unwrap().success());
-    }
-    example
+    let build = Command::new(env!("CARGO"))
+        // With the whole workspace, the features are those of `cargo test --workspace`.
+        .args(["build", "--workspace", "--example", "ctrl_c"])
+        .arg("--target-dir")
+        .arg(built.parent().unwrap())
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(build.unwrap().success());
+    built.join("examples/ctrl_c")
 }
 
 on_each_hub!(ctrl_c_example_exits_and_leaves_nothing_on_the_hub);

@@ -108,6 +108,7 @@ fn entries_mark_possible_secrets_unless_a_rule_keeps_them() {
 }
 
 #[test]
+#[cfg(unix)]
 fn build_script_warns_about_possible_secrets() {
     if env::var_os("TEST_BUILD_WARNINGS").is_some() {
         build::sequence("sequence").pack().unwrap();

@@ -2,8 +2,8 @@
 
 use std::error::Error as _;
 use std::fs::{self, File};
-use std::os::unix::fs::symlink;
-use std::os::unix::net::UnixListener;
+#[cfg(unix)]
+use std::os::unix::{fs::symlink, net::UnixListener};
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ use scramjet_client_blocking::{ErrorKind, HostClient, Package};
 use scramjet_client_tests::scripted::ScriptedServer;
 
 use crate::helpers::{Folder, Mailbox, within};
-use crate::package_folder::{add, make_pipe, paths, sequence};
+#[cfg(unix)]
+use crate::package_folder::make_pipe;
+use crate::package_folder::{add, paths, sequence};
 
 fn refused(folder: &Folder) -> PackError {
     within("packing", {
@@ -202,6 +204,7 @@ fn from_dir_refuses_files_and_missing_folders() {
 }
 
 #[test]
+#[cfg(unix)]
 fn from_dir_refuses_links_that_are_broken_on_a_hub() {
     let root = sequence(
         "leads-out",
@@ -268,6 +271,7 @@ fn from_dir_refuses_links_that_are_broken_on_a_hub() {
 }
 
 #[test]
+#[cfg(unix)]
 fn from_dir_refuses_sockets_and_pipes() {
     let folder = sequence("special", &[]);
     let _socket = UnixListener::bind(folder.0.join("a.sock")).unwrap();
@@ -299,7 +303,9 @@ fn from_dir_refuses_sockets_and_pipes() {
     assert!(matches!(refused(&folder), PackError::Read { .. }));
 }
 
+/// Not on macOS, whose file systems refuse such names.
 #[test]
+#[cfg(target_os = "linux")]
 fn from_dir_refuses_names_that_are_not_utf_8() {
     use std::os::unix::ffi::OsStrExt;
 
@@ -397,6 +403,7 @@ fn assert_abandoned(what: &'static str, change: impl FnOnce(&Path) + Send + 'sta
 }
 
 #[test]
+#[cfg(unix)]
 fn upload_fails_if_a_packed_file_changes() {
     assert_abandoned("a file that grows", |path| {
         fs::write(path, "x".repeat(5001)).unwrap()

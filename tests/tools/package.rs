@@ -1,8 +1,10 @@
 //! Packages contain the whole folder, and nothing specific to the machine.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::{PermissionsExt, symlink};
+#[cfg(unix)]
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use scramjet_client_blocking::pack::{EntryKind, PackOptions};
@@ -10,14 +12,16 @@ use scramjet_client_blocking::{HostClient, Package, StartOptions};
 use scramjet_client_tests::on_each_hub;
 use tar::EntryType;
 
-use crate::helpers::{Folder, Numbered};
+use crate::helpers::{Folder, Numbered, within};
 use crate::package_folder::{MANIFEST, add, bytes_of, packed, paths, sequence, unpacked};
 
+#[cfg(unix)]
 fn set_mode(folder: &Folder, path: &str, mode: u32) {
-    fs::set_permissions(folder.0.join(path), Permissions::from_mode(mode)).unwrap();
+    fs::set_permissions(folder.0.join(path), fs::Permissions::from_mode(mode)).unwrap();
 }
 
 #[test]
+#[cfg(unix)]
 fn from_dir_packs_files_at_the_root_and_keeps_executables() {
     let folder = sequence(
         "all",
@@ -81,6 +85,7 @@ fn from_dir_packs_files_at_the_root_and_keeps_executables() {
 }
 
 #[test]
+#[cfg(unix)]
 fn digest_depends_only_on_the_content() {
     let files = [("b/c", "c"), ("b.txt", "b"), ("a", "a"), ("b-d", "d")];
     let one = sequence("same-one", &files);
@@ -133,6 +138,7 @@ fn digest_depends_only_on_the_content() {
 /// The digest must be the same on all machines and in later versions. A change would deploy all
 /// packages again.
 #[test]
+#[cfg(unix)]
 fn digest_is_stable() {
     let folder = sequence(
         "golden",
@@ -162,6 +168,7 @@ fn digest_is_stable() {
 }
 
 #[test]
+#[cfg(unix)]
 fn from_dir_keeps_links_within_the_folder() {
     let folder = sequence(
         "links",
@@ -193,6 +200,7 @@ fn from_dir_keeps_links_within_the_folder() {
 }
 
 #[test]
+#[cfg(unix)]
 fn from_dir_packs_paths_of_any_length() {
     let long = format!(
         "{}/{}/{}.js",
@@ -253,6 +261,7 @@ fn from_dir_packs_paths_of_any_length() {
 }
 
 #[test]
+#[cfg(unix)]
 fn from_dir_finds_main_like_a_hub() {
     for main in [
         "index.js",
@@ -322,7 +331,34 @@ fn write_to_writes_the_whole_package_or_nothing() {
     );
 }
 
+#[test]
+fn concurrent_write_to_succeeds() {
+    let folder = sequence("written-at-once", &[]);
+    let out = Folder::new("written-at-once-out");
+    let package = Package::from_dir(&folder.0).unwrap();
+    let path = out.0.join("package.tar.gz");
+    within("writing", {
+        let path = path.clone();
+        move || {
+            thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        for _ in 0..20 {
+                            package.write_to(&path).unwrap();
+                        }
+                    });
+                }
+            });
+        }
+    });
+    let left = fs::read_dir(&out.0).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["package.tar.gz"]);
+}
+
+#[cfg(unix)]
 on_each_hub!(send_sequence_accepts_a_package_on_a_hub);
+#[cfg(unix)]
 fn send_sequence_accepts_a_package_on_a_hub(host: HostClient) {
     let folder = sequence(
         "linked",

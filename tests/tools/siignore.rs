@@ -170,6 +170,7 @@ const RULES: [(&str, &[&str]); 32] = [
 const NEEDED: &str = "\n!/package.json\n!/index.js\n";
 
 #[test]
+#[cfg(unix)]
 fn siignore_rules_match_like_git() {
     let folder = sequence("rules", &FILES);
     let mut compared = 0;

@@ -20,7 +20,8 @@ mod core_tcp;
 #[allow(dead_code, reason = "its main function is not run here")]
 #[path = "../../crates/blocking/examples/curl_transport.rs"]
 mod curl_transport;
-#[path = "../../crates/blocking/src/docs/guide/hyper_transport.rs"]
+#[allow(dead_code, reason = "its main function is not run here")]
+#[path = "../../crates/blocking/examples/hyper_transport.rs"]
 mod hyper_transport;
 #[allow(dead_code, reason = "its main function is not run here")]
 #[path = "../../crates/blocking/examples/tcp_transport.rs"]

@@ -130,8 +130,8 @@ fn programs(root: &Path) -> Vec<Program> {
     };
     let least = |ureq: &str| {
         format!(
-            "serde_json = \"1\"\nurl = \"2\"\nureq = {{ version = \"~3.5.2\", default-features \
-                 = false, features = {ureq} }}"
+            "serde_json = \"1\"\nurl = \"2\"\nureq = {{ version = \"3\", default-features = \
+                 false, features = {ureq} }}"
         )
     };
     let bare = |ureq: &str| {

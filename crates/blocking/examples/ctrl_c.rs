@@ -1,9 +1,9 @@
 //! Runs a sequence until Ctrl-C, and then deletes it from the hub.
 //!
-//! `cargo run --release --example ctrl_c -- [--hub URL]`
+//! `cargo run -p scramjet-client-blocking --example ctrl_c`
 //!
-//! Prints the health of the instance every second, and at the end how long the clean-up took.
-//! Without `--hub` or `SCRAMJET_HUB_URL`, it starts a hub on this machine.
+//! Prints the health of the instance every second, and at the end how long the clean-up took. Uses
+//! the hub of `SCRAMJET_HUB_URL`, or a fake hub.
 
 #![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
@@ -11,10 +11,10 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::{CancelToken, Deployment, HostClient, StartOptions};
-use scramjet_client_tests::{hub, package};
+use scramjet_client_testing::demo;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::from_args()?;
+    let hub = demo::hub();
 
     // Ctrl-C only cancels the token, so `main` returns as usual.
     let ctrl_c = CancelToken::new();
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Cancelling the token aborts every call of this client.
     let host = HostClient::new(hub.url())?.with_cancel(&ctrl_c);
     let outcome = host
-        .deploy(package::sequence("stays"))
+        .deploy(demo::shout())
         .map_err(Box::from)
         .and_then(|deployment| work(deployment, &ctrl_c));
     match outcome {

@@ -1,9 +1,9 @@
 //! A transport that runs the `curl` program for each request.
 //!
-//! `cargo run --example curl_transport -- [HUB-URL]`
+//! `cargo run -p scramjet-client-blocking --example curl_transport`
 //!
-//! Prints the version of the hub, and a line from an instance. Without a URL, it uses
-//! `SCRAMJET_HUB_URL`, or starts a hub on this machine.
+//! Prints the version of the hub, and the output of a sequence. Uses the hub of `SCRAMJET_HUB_URL`,
+//! or a fake hub.
 //!
 //! Use it if only curl can reach the hub. Options for certificates, proxies and authentication go
 //! into `Settings`; the user's curl settings and proxy environment variables are ignored. It keeps
@@ -11,7 +11,11 @@
 //! `tests/transports`). It does not reuse connections. If a server sent trailers, they would appear
 //! after the body; hubs send none.
 
-#![allow(clippy::print_stdout, reason = "examples print to the terminal")]
+#![allow(
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "this example prints to the terminal, and slices what it has read"
+)]
 
 use std::error::Error;
 use std::fs::{self, File, OpenOptions};
@@ -29,10 +33,10 @@ use scramjet_client_blocking::transport::{
     CallLimits, OnCancel, Phase, ReasonPhrase, RequestBody, TransportError,
 };
 use scramjet_client_blocking::{HostClient, StartOptions, Transport};
-use scramjet_client_tests::{hub, package};
+use scramjet_client_testing::demo;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::resolve(std::env::args().nth(1))?;
+    let hub = demo::hub();
     let host = HostClient::builder(hub.url())
         .transport(Arc::new(Curl))
         .build()?;
@@ -41,13 +45,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         host.base_url(),
         host.version()?.version
     );
-    let sequence = host.send_sequence(package::sequence("prints"))?;
-    let instance = sequence.start(&StartOptions::new())?;
-    println!(
-        "stdout     {:?}",
-        instance.stdout()?.lines().next().transpose()?
-    );
-    sequence.force_delete()?;
+    let deployment = host.deploy(demo::shout())?;
+    let run = deployment.run(&StartOptions::new(), "some text")?;
+    println!("output     {}", run.output.escape_ascii());
+    deployment.close()?;
     Ok(())
 }
 

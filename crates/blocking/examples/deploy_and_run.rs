@@ -1,52 +1,50 @@
 //! Runs a package: uploads it, starts it, prints its output until it ends, and deletes it.
 //!
 //! ```text
-//! cargo run --release --example deploy_and_run -- PACKAGE.tar.gz \
-//!     [--hub URL] [--arg TEXT ...] [--input TEXT]
+//! cargo run -p scramjet-client-blocking --example deploy_and_run -- \
+//!     [PACKAGE.tar.gz] [--arg TEXT ...] [--input TEXT]
 //! ```
 //!
-//! Prints the output, standard output and standard error of the instance. Without `--hub` or
-//! `SCRAMJET_HUB_URL`, it starts a hub on this machine. It deletes everything it created, even if a
-//! step fails.
+//! Prints the output, standard output and standard error of the instance. Without a package, it
+//! runs a sequence that answers in capitals. Uses the hub of `SCRAMJET_HUB_URL`, or a fake hub,
+//! which can only run that sequence. Deletes everything it created, even if a step fails.
 
 #![allow(clippy::print_stderr, reason = "examples print to the terminal")]
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::{io, thread};
 
 use scramjet_client_blocking::types::InstanceStatus;
 use scramjet_client_blocking::{
     ByteStream, HostClient, Input, InstanceClient, SequenceClient, StartOptions, Upload,
 };
-use scramjet_client_tests::hub;
+use scramjet_client_testing::demo;
 
-const USAGE: &str =
-    "usage: deploy_and_run PACKAGE.tar.gz [--hub URL] [--arg TEXT ...] [--input TEXT]";
+const USAGE: &str = "usage: deploy_and_run [PACKAGE.tar.gz] [--arg TEXT ...] [--input TEXT]";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut package, mut hub_url, mut input) = (None, None, None);
+    let (mut package, mut input) = (None, None);
     let mut options = StartOptions::new();
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "--hub" => hub_url = Some(args.next().ok_or(USAGE)?),
             "--arg" => options = options.arg(args.next().ok_or(USAGE)?),
             "--input" => input = Some(args.next().ok_or(USAGE)?),
             path if package.is_none() && !path.starts_with("--") => {
-                package = Some(PathBuf::from(path))
+                package = Some(Upload::path(path));
             }
             _ => return Err(USAGE.into()),
         }
     }
-    let package = package.ok_or(USAGE)?;
+    let package = package.unwrap_or_else(|| {
+        input.get_or_insert("some text".to_owned());
+        demo::shout().into()
+    });
 
-    let hub = hub::resolve(hub_url)?;
+    let hub = demo::hub();
     let host = HostClient::new(hub.url())?;
     // Deletes the sequence with its instances, even if the function fails.
-    let ran = host.deploy_and_run(Upload::path(package), |sequence| {
-        run(sequence, &options, input)
-    })?;
+    let ran = host.deploy_and_run(package, |sequence| run(sequence, &options, input))?;
     ran.result?;
     ran.cleanup?;
     Ok(())

@@ -1,84 +1,53 @@
-//! Packs a folder, and deploys the package if it differs from the deployed one.
+//! Packs a folder, and uploads the package only if it differs from the deployed one.
 //!
-//! ```text
-//! cargo run --release --example deploy_if_changed -- FOLDER \
-//!     [--hub URL] [--state FILE] [--remove-old] [--list]
-//! ```
+//! `cargo run -p scramjet-client-blocking --features pack --example deploy_if_changed`
 //!
-//! Prints the id of the sequence, and whether it was uploaded. A second run uploads nothing.
-//! `--list` only prints the files that would be packed. The default state file is
-//! `target/deployed.json`. Without `--hub` or `SCRAMJET_HUB_URL`, it starts a hub on this machine
-//! and deploys twice.
+//! Deploys a folder, deploys it again without a change, and once more after a change. Prints the
+//! packed files, the id of the sequence, and the change. Uses the hub of `SCRAMJET_HUB_URL`, or a
+//! fake hub. Deletes the sequence and the folder at the end.
 
 #![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
 use std::error::Error;
-use std::time::Instant;
+use std::path::Path;
+use std::{env, fs, process};
 
-use scramjet_client_blocking::pack::DeployChange;
+use scramjet_client_blocking::pack::Deployed;
 use scramjet_client_blocking::{DeployKey, HostClient, Package};
-use scramjet_client_tests::hub;
+use scramjet_client_testing::demo;
 
-const USAGE: &str =
-    "usage: deploy_if_changed FOLDER [--hub URL] [--state FILE] [--remove-old] [--list]";
+const MANIFEST: &str = r#"{ "name": "greeter", "version": "1.0.0", "main": "index.js" }"#;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut folder, mut hub_url, mut state) = (None, None, "target/deployed.json".to_owned());
-    let (mut remove_old, mut list) = (false, false);
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--hub" => hub_url = Some(args.next().ok_or(USAGE)?),
-            "--state" => state = args.next().ok_or(USAGE)?,
-            "--remove-old" => remove_old = true,
-            "--list" => list = true,
-            path if folder.is_none() && !path.starts_with("--") => folder = Some(path.to_owned()),
-            _ => return Err(USAGE.into()),
-        }
-    }
-    // Problems in the folder are reported before any request.
-    let package = Package::from_dir(folder.ok_or(USAGE)?)?;
-    if list {
-        for entry in package.entries() {
-            println!("{:>10} {}", entry.size(), entry.path);
-        }
-        println!(
-            "{:>10} bytes in {} entries, digest {}",
-            package.size(),
-            package.entries().len(),
-            package.digest()?
-        );
-        return Ok(());
-    }
-
-    let key = DeployKey::new(
-        if package.name().is_empty() {
-            "sequence"
-        } else {
-            package.name()
-        },
-        state,
-    );
-    let key = if remove_old { key.remove_old() } else { key };
-    let is_local = hub_url.is_none() && std::env::var_os("SCRAMJET_HUB_URL").is_none();
-    let hub = hub::resolve(hub_url)?;
+    let hub = demo::hub();
     let host = HostClient::new(hub.url())?;
-    for _ in 0..if is_local { 2 } else { 1 } {
-        let begin = Instant::now();
-        let deployed = host.deploy_if_changed(&package, &key)?;
-        let done = match deployed.change {
-            DeployChange::Unchanged => "is unchanged, nothing was uploaded",
-            DeployChange::Updated => "was uploaded and replaces an earlier one",
-            _ => "was uploaded",
-        };
-        println!(
-            "sequence {} {done} ({:.0?})",
-            deployed.sequence.id(),
-            begin.elapsed()
-        );
-        for id in &deployed.remaining {
-            println!("the old sequence {id} is still on the hub");
+    let folder = env::temp_dir().join(format!("deploy-if-changed-{}", process::id()));
+    let deployed = deploy_three_times(&host, &folder);
+    fs::remove_dir_all(&folder)?;
+    deployed
+}
+
+fn deploy_three_times(host: &HostClient, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let source = folder.join("greeter");
+    fs::create_dir_all(&source)?;
+    fs::write(source.join("package.json"), MANIFEST)?;
+    // The state file stores which sequence was deployed, and from which package.
+    let key = DeployKey::new("greeter", folder.join("deployed.json")).remove_old();
+
+    let deploy = |greeting: &str| -> Result<Deployed, Box<dyn Error>> {
+        let program = format!("module.exports = async () => {{ console.log('{greeting}'); }};\n");
+        fs::write(source.join("index.js"), program)?;
+        // Problems in the folder are reported before any request.
+        let package = Package::from_dir(&source)?;
+        for entry in package.entries() {
+            println!("{:>10} bytes in {}", entry.size(), entry.path);
         }
-    }
+        let deployed = host.deploy_if_changed(&package, &key)?;
+        println!("sequence {}: {:?}", deployed.sequence.id(), deployed.change);
+        Ok(deployed)
+    };
+    deploy("Hello")?;
+    deploy("Hello")?;
+    deploy("Good morning")?.sequence.delete()?;
     Ok(())
 }

@@ -1,36 +1,29 @@
 //! Follows the logs of all instances of a hub, or of some of them, until Ctrl-C.
 //!
-//! `cargo run --release --example follow_logs -- [--hub URL] [INSTANCE…]`
+//! `cargo run -p scramjet-client-blocking --example follow_logs -- [INSTANCE…]`
 //!
-//! Prints each log line with the id of its instance, and a message for each gap. Without `--hub` or
-//! `SCRAMJET_HUB_URL`, it starts a hub and some instances on this machine, and ends with them.
+//! Prints each log line with the id of its instance, and a message for each gap. Uses the hub of
+//! `SCRAMJET_HUB_URL`, or a fake hub with three instances, and ends with these.
 
 #![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
-use std::env;
 use std::error::Error;
 use std::thread;
 
 use scramjet_client_blocking::{CancelToken, Followed, HostClient, StartOptions};
-use scramjet_client_tests::{hub, package};
+use scramjet_client_testing::demo;
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let args: Vec<_> = env::args().skip(1).collect();
-    let (url, ids) = match args.as_slice() {
-        [name, url, ids @ ..] if name == "--hub" => (Some(url.clone()), ids),
-        ids => (None, ids),
-    };
-    let is_own = url.is_none() && env::var_os("SCRAMJET_HUB_URL").is_none();
-    let hub = hub::resolve(url)?;
-
+    let ids: Vec<_> = std::env::args().skip(1).collect();
+    let hub = demo::hub();
     let stop = CancelToken::new();
     ctrlc::set_handler({
         let stop = stop.clone();
         move || stop.cancel()
     })?;
     let host = HostClient::new(hub.url())?;
-    let writers = is_own.then(|| {
+    let writers = hub.is_fake().then(|| {
         let (host, stop) = (host.clone(), stop.clone());
         thread::spawn(move || {
             let result = log_and_end(&host);
@@ -40,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
 
     let host = host.with_cancel(&stop);
-    let logs = match ids {
+    let logs = match ids.as_slice() {
         [] => host.follow_logs()?,
         ids => host.follow_logs_of(ids)?,
     };
@@ -63,16 +56,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Starts three instances one after another. Each logs some lines and ends.
+/// Starts three instances, which log some lines and end.
 fn log_and_end(host: &HostClient) -> Result<(), scramjet_client_blocking::Error> {
-    let deployment = host.deploy(package::sequence("acts"))?;
+    let deployment = host.deploy(demo::acts())?;
+    let mut instances = Vec::new();
     for name in ["one", "two", "three"] {
         let log = |text| json!({ "log": format!("{name} {text}") });
-        let wait = json!({ "wait": 600 });
-        let steps =
-            json!([log("begins"), wait, log("works"), wait, log("ends"), wait, { "exit": 0 }]);
+        let wait = json!({ "wait": 300 });
+        let steps = json!([
+            log("begins"), wait, log("works"), wait, log("ends"), wait, { "exit": 0 }
+        ]);
         let options = StartOptions::new().app_config(json!({ "steps": steps }));
-        deployment.start(&options)?.wait_ended()?;
+        instances.push(deployment.start(&options)?);
+    }
+    for instance in instances {
+        instance.wait_ended()?;
     }
     deployment.close()?;
     Ok(())

@@ -1,10 +1,9 @@
 //! Distributes lines of input over an instance pool.
 //!
-//! `cargo run --release --example instance_pool -- [--hub URL]`
+//! `cargo run -p scramjet-client-blocking --example instance_pool`
 //!
-//! Prints two lines of output of each instance, and how each instance ended. Without `--hub` or
-//! `SCRAMJET_HUB_URL`, it starts a hub on this machine. It deletes everything it created, even if a
-//! step fails.
+//! Prints two lines of output of each instance, and how each instance ended. Uses the hub of
+//! `SCRAMJET_HUB_URL`, or a fake hub. Deletes everything it created, even if a step fails.
 
 #![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
@@ -12,12 +11,12 @@ use std::error::Error;
 use std::time::Duration;
 
 use scramjet_client_blocking::{HostClient, Input, PoolOptions, Readiness, StartOptions};
-use scramjet_client_tests::{hub, package};
+use scramjet_client_testing::demo;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::from_args()?;
+    let hub = demo::hub();
     let host = HostClient::new(hub.url())?;
-    let deployment = host.deploy(package::sequence("shout"))?;
+    let deployment = host.deploy(demo::shout())?;
 
     let pool = PoolOptions::new(3)
         .concurrency(3)

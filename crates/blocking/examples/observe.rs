@@ -1,15 +1,17 @@
 //! Logs the requests of a client with `log`, and with `tracing`. Copy the adapter that you need.
 //!
-//! `cargo run --release --example observe -- [--hub URL]`
+//! `cargo run -p scramjet-client-blocking --example observe`
 //!
-//! Prints each step of each request on standard error. Without `--hub` or `SCRAMJET_HUB_URL`, it
-//! starts a hub on this machine. It creates nothing on the hub.
+//! Prints each step of each request on standard error. Uses the hub of `SCRAMJET_HUB_URL`, or a
+//! fake hub. Creates nothing on the hub.
+
+#![allow(clippy::print_stderr, reason = "examples print to the terminal")]
 
 use std::error::Error;
 use std::io;
 
 use scramjet_client_blocking::{HostClient, Observer, RequestEvent, RequestInfo};
-use scramjet_client_tests::hub;
+use scramjet_client_testing::demo;
 
 /// Writes requests as lines of [`log`], and failures as warnings.
 struct ToLog;
@@ -120,7 +122,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .without_time()
         .init();
 
-    let hub = hub::from_args()?;
+    let hub = demo::hub();
     use_hub(&HostClient::builder(hub.url()).observer(ToLog).build()?)?;
     use_hub(
         &HostClient::builder(hub.url())

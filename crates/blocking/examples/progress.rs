@@ -1,10 +1,13 @@
 //! Uploads a package or a folder, and shows the progress.
 //!
-//! `cargo run --release --example progress -- PACKAGE.tar.gz|FOLDER [--hub URL]`
+//! ```text
+//! cargo run -p scramjet-client-blocking --features pack --example progress -- \
+//!     [PACKAGE.tar.gz|FOLDER]
+//! ```
 //!
-//! Shows a progress bar on standard error, or some lines if it is no terminal (as in CI).
-//! Then it prints the id of the sequence, and deletes it. Without `--hub` or `SCRAMJET_HUB_URL`, it
-//! starts a hub on this machine.
+//! Shows a progress bar on standard error, or some lines if it is no terminal (as in CI). Then it
+//! prints the id of the sequence, and deletes it. Without an argument, it uploads a package of 1
+//! KB. Uses the hub of `SCRAMJET_HUB_URL`, or a fake hub.
 
 #![allow(
     clippy::print_stdout,
@@ -20,32 +23,20 @@ use std::path::Path;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use scramjet_client_blocking::stream::Progress;
 use scramjet_client_blocking::{HostClient, Package, Upload};
-use scramjet_client_tests::hub;
-
-const USAGE: &str = "usage: progress PACKAGE.tar.gz|FOLDER [--hub URL]";
+use scramjet_client_testing::demo;
 
 /// Amount of data between two lines, if there is no terminal and the total is unknown.
 const STEP: u64 = 16 << 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut path, mut hub_url) = (None, None);
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--hub" => hub_url = Some(args.next().ok_or(USAGE)?),
-            arg if path.is_none() && !arg.starts_with("--") => path = Some(arg.to_owned()),
-            _ => return Err(USAGE.into()),
-        }
-    }
-    let path = path.ok_or(USAGE)?;
-    // Problems in the folder are reported before any request.
-    let upload = if Path::new(&path).is_dir() {
-        Upload::from(Package::from_dir(&path)?)
-    } else {
-        Upload::path(&path)
+    let upload = match std::env::args().nth(1) {
+        None => demo::shout().into(),
+        // Problems in the folder are reported before any request.
+        Some(path) if Path::new(&path).is_dir() => Package::from_dir(path)?.into(),
+        Some(path) => Upload::path(path),
     };
 
-    let hub = hub::resolve(hub_url)?;
+    let hub = demo::hub();
     let host = HostClient::new(hub.url())?;
     let mut meter = Meter::new();
     let sequence = host.send_sequence(upload.progress(move |progress| meter.show(progress)))?;

@@ -1,10 +1,10 @@
 //! Runs a sequence like `std::process::Command::output` runs a program.
 //!
-//! `cargo run --release --example run_like_a_command -- [--hub URL]`
+//! `cargo run -p scramjet-client-blocking --example run_like_a_command`
 //!
 //! Prints the output of the sequence, how it ended, and the sizes of standard output and standard
-//! error. Without `--hub` or `SCRAMJET_HUB_URL`, it starts a hub on this machine. It deletes
-//! everything it created, even if a step fails.
+//! error. Uses the hub of `SCRAMJET_HUB_URL`, or a fake hub. Deletes everything it created, even if
+//! a step fails.
 
 #![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
@@ -12,14 +12,14 @@ use std::error::Error;
 use std::time::Duration;
 
 use scramjet_client_blocking::{HostClient, StartOptions};
-use scramjet_client_tests::{hub, package};
+use scramjet_client_testing::demo;
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::from_args()?;
+    let hub = demo::hub();
     // If a run takes longer than a minute, it fails, and its instance is killed.
     let host = HostClient::new(hub.url())?.with_deadline(Duration::from_secs(60));
-    let deployment = host.deploy(package::sequence("shout"))?;
+    let deployment = host.deploy(demo::shout())?;
 
     let options = StartOptions::new()
         .app_config(json!({ "greeting": "Did you say: " }))

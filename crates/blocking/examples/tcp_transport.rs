@@ -1,17 +1,21 @@
 //! A transport with its own HTTP/1.1 over a `TcpStream`, with deadlines, idle timeouts and
 //! cancellation.
 //!
-//! `cargo run --example tcp_transport -- [HUB-URL]`
+//! `cargo run -p scramjet-client-blocking --example tcp_transport`
 //!
-//! Prints the version of the hub, and a line from an instance. Without a URL, it uses
-//! `SCRAMJET_HUB_URL`, or starts a hub on this machine.
+//! Prints the version of the hub, and the output of a sequence. Uses the hub of `SCRAMJET_HUB_URL`,
+//! or a fake hub.
 //!
 //! It keeps the contract of `Transport` (see `tests/transports`), but opens a connection for each
 //! request, does not support TLS, and cannot be cancelled while it connects. Do not use it on
 //! Windows: there, a socket may lose data after a timeout, and `shutdown` need not wake a blocked
 //! read.
 
-#![allow(clippy::print_stdout, reason = "examples print to the terminal")]
+#![allow(
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "this example prints to the terminal, and slices what it has read"
+)]
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -26,10 +30,10 @@ use scramjet_client_blocking::transport::{
     CallLimits, OnCancel, Phase, ReasonPhrase, RequestBody, StopReason, TransportError,
 };
 use scramjet_client_blocking::{HostClient, StartOptions, Transport};
-use scramjet_client_tests::{hub, package};
+use scramjet_client_testing::demo;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let hub = hub::resolve(std::env::args().nth(1))?;
+    let hub = demo::hub();
     let host = HostClient::builder(hub.url())
         .transport(Arc::new(Tcp))
         .build()?;
@@ -38,13 +42,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         host.base_url(),
         host.version()?.version
     );
-    let sequence = host.send_sequence(package::sequence("prints"))?;
-    let instance = sequence.start(&StartOptions::new())?;
-    println!(
-        "stdout     {:?}",
-        instance.stdout()?.lines().next().transpose()?
-    );
-    sequence.force_delete()?;
+    let deployment = host.deploy(demo::shout())?;
+    let run = deployment.run(&StartOptions::new(), "some text")?;
+    println!("output     {}", run.output.escape_ascii());
+    deployment.close()?;
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! Shows a live table of the sequences and instances of a hub.
 //!
-//! `cargo run --release --example top -- [--hub URL]`
+//! `cargo run -p scramjet-client-blocking --example top`
 //!
 //! The arrow keys select an instance, Enter shows its log, `s` stops it, `k` kills it, `q` or
-//! Ctrl-C quits. If the output is not a terminal, it prints the table once. Without `--hub` or
-//! `SCRAMJET_HUB_URL`, it starts a hub on this machine with three instances.
+//! Ctrl-C quits. If the output is not a terminal, it prints the table once. Uses the hub of
+//! `SCRAMJET_HUB_URL`, or a fake hub with three instances.
 
 #![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
@@ -24,7 +24,7 @@ use scramjet_client_blocking::{
     CancelToken, Deployment, Followed, HostClient, InstanceId, InstanceInfo, KillOptions,
     SequenceInfo, StartOptions, StopOptions,
 };
-use scramjet_client_tests::{hub, package};
+use scramjet_client_testing::demo;
 use serde_json::json;
 
 /// Time between two refreshes of the table.
@@ -36,7 +36,7 @@ const MAX_LOG_LINES: usize = 200;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
-    let hub = hub::from_args()?;
+    let hub = demo::hub();
     let quit = CancelToken::new();
     ctrlc::set_handler({
         let quit = quit.clone();
@@ -44,7 +44,7 @@ fn main() -> Result<()> {
     })?;
     let host = HostClient::new(hub.url())?;
     // Dropping the samples deletes them.
-    let _samples = if hub.is_local() {
+    let _samples = if hub.is_fake() {
         samples(&host)?
     } else {
         Vec::new()
@@ -67,7 +67,7 @@ fn main() -> Result<()> {
 
 /// Starts some instances to show.
 fn samples(host: &HostClient) -> Result<Vec<Deployment>> {
-    let acts = host.deploy(package::sequence("acts"))?;
+    let acts = host.deploy(demo::acts())?;
     for name in ["reads the mail", "counts sheep", "waters the plants"] {
         let steps = (1..1000).flat_map(|n| {
             let log = json!({ "log": format!("{name}, {n} so far") });
@@ -76,7 +76,7 @@ fn samples(host: &HostClient) -> Result<Vec<Deployment>> {
         let config = json!({ "steps": steps.collect::<Vec<_>>() });
         acts.start(&StartOptions::new().app_config(config))?;
     }
-    Ok(vec![acts, host.deploy(package::sequence("echo"))?])
+    Ok(vec![acts, host.deploy(demo::words())?])
 }
 
 /// The last lines of the logs of all instances.

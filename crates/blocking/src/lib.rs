@@ -194,11 +194,9 @@ pub mod platform {
     pub use crate::handles::platform::middleware::MiddlewareClient;
     pub use crate::handles::platform::multi_manager::MultiManagerClient;
     #[doc(inline)]
-    pub use scramjet_client_core::{
-        AccessKey, AccessKeys, ConfiguredHost, DisconnectHubs, Disconnected, DisconnectedHub,
-        HubId, HubInfo, ManagerConfig, ManagerId, ManagerInfo, ManagerLink, ManagerTopic,
-        MultiManagerInfo, RevokedAccessKeys, SpaceId, SpaceInfo, StoreItem, StoreItemId,
-    };
+    pub use scramjet_client_core::DisconnectHubs;
+    #[doc(inline)]
+    pub use scramjet_client_core::platform_types::*;
 }
 
 /// Values that requests take and responses contain.
@@ -208,14 +206,7 @@ pub mod types {
     #[doc(inline)]
     pub use scramjet_client_core::flow::Deleted;
     #[doc(inline)]
-    pub use scramjet_client_core::{
-        Adapter, AuditRecord, AuditState, ContentType, CreatedTopic, Dialect, Disk, Ended,
-        Entities, Event, EventName, Extra, HubConfig, HubStatus, HubVersion, InstanceHealth,
-        InstanceId, InstanceInfo, InstanceLimits, InstanceStatus, KillOptions, LoadCheck, LogLevel,
-        LogLine, RetryPolicy, RunnerExit, SequenceConfig, SequenceId, SequenceInfo, SequenceRef,
-        StartOptions, Started, StopOptions, StopReply, Terminated, Timestamp, TopicInfo, TopicName,
-        Version,
-    };
+    pub use scramjet_client_core::types::*;
 }
 
 #[cfg(doctest)]

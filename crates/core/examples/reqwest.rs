@@ -1,7 +1,10 @@
 //! An async client over `reqwest`: single responses, streamed uploads, streams of items, and a
 //! driver for flows.
 //!
-//! `cargo run --example core_reqwest -- [HUB-URL]`
+//! `cargo run -p scramjet-client-core --example reqwest`
+//!
+//! Prints the version of the hub, the id of an instance, and the data of an event that answers
+//! another event. Uses the hub of `SCRAMJET_HUB_URL`, or a fake hub.
 
 #![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
@@ -23,11 +26,11 @@ use scramjet_client_core::{
     Decode, Endpoint, EventName, GetVersion, Operation, Reply, SendEvent, SendSequence, SingleItem,
     StartOptions, Step, Streamed,
 };
-use scramjet_client_tests::{hub, package};
+use scramjet_client_testing::demo;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 fn main() -> Result<(), Failure> {
-    let hub = hub::resolve(std::env::args().nth(1))?;
+    let hub = demo::hub();
     tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -42,7 +45,7 @@ async fn run(url: &str) -> Result<(), Failure> {
     println!("hub        {url}, version {}", version.version);
 
     // Upload the package as a stream.
-    let pieces: Vec<_> = package::sequence("events")
+    let pieces: Vec<_> = demo::events()
         .chunks(100)
         .map(<[u8]>::to_vec)
         .map(Ok::<_, Failure>)
@@ -96,6 +99,7 @@ pub type Failure = Box<dyn Error + Send + Sync>;
 #[derive(Debug)]
 pub struct Hub {
     client: Client,
+    /// Builds the requests. Has the dialect of the hub.
     pub endpoint: Endpoint,
 }
 
@@ -229,6 +233,7 @@ impl<D: Decode> ResponseReader<D> {
 }
 
 /// Executes the commands of a flow, and passes the responses to it.
+#[allow(missing_debug_implementations, reason = "streams do not implement it")]
 pub struct Driver<F> {
     flow: F,
     client: Client,

@@ -1,6 +1,8 @@
 //! A transport in 50 lines: HTTP/1.0 over a plain socket, for operations with a single value.
 //!
-//! `cargo run --example core_small_transport -- [HUB-URL]`
+//! `cargo run -p scramjet-client-core --example small_transport`
+//!
+//! Prints the version of the hub. Uses the hub of `SCRAMJET_HUB_URL`, or a fake hub.
 
 #![allow(clippy::print_stdout, reason = "examples print to the terminal")]
 
@@ -9,9 +11,12 @@ use std::net::TcpStream;
 
 use scramjet_client_core::http::{HeaderMap, HeaderName};
 use scramjet_client_core::{Decode, Endpoint, GetVersion, Operation, SingleItem, Step};
+use scramjet_client_testing::demo;
 
+/// Any error of this program.
 pub type Failure = Box<dyn std::error::Error>;
 
+/// Runs an operation whose response is one value.
 pub fn call<O>(hub: &Endpoint, operation: &O) -> Result<<O::Decoder as Decode>::Item, Failure>
 where
     O: Operation<Payload = Vec<u8>, Decoder: SingleItem>,
@@ -64,10 +69,8 @@ where
 }
 
 fn main() -> Result<(), Failure> {
-    let hub = scramjet_client_tests::hub::resolve(std::env::args().nth(1))?;
-    println!(
-        "version {}",
-        call(&Endpoint::new(hub.url())?, &GetVersion)?.version
-    );
+    let hub = demo::hub();
+    let endpoint = Endpoint::new(hub.url())?;
+    println!("version {}", call(&endpoint, &GetVersion)?.version);
     Ok(())
 }

@@ -1,9 +1,16 @@
 //! A client over a `TcpStream`, with HTTP/1.1 written by hand. No encryption and no timeouts. If
 //! the hub refuses an upload midway, the client reads its response only after a write has failed.
 //!
-//! `cargo run --example core_tcp -- [HUB-URL]`
+//! `cargo run -p scramjet-client-core --example tcp`
+//!
+//! Prints the version of the hub, and the output of a sequence. Uses the hub of `SCRAMJET_HUB_URL`,
+//! or a fake hub.
 
-#![allow(clippy::print_stdout, reason = "examples print to the terminal")]
+#![allow(
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "this example prints to the terminal, and slices what it has read"
+)]
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -13,25 +20,20 @@ use std::time::Duration;
 
 use scramjet_client_core::http::{HeaderMap, HeaderName, Request, StatusCode, header};
 use scramjet_client_core::{
-    Decode, DeleteSequence, Endpoint, GetVersion, KillInstance, KillOptions, Operation,
-    OutputStream, ReadStream, Reply, ReplyError, SendSequence, SingleItem, StartOptions,
-    StartSequence, Step, Streamed,
+    ContentType, Decode, DeleteSequence, Endpoint, GetVersion, KillInstance, KillOptions,
+    Operation, OutputStream, ReadStream, Reply, ReplyError, SendInput, SendSequence, SingleItem,
+    StartOptions, StartSequence, Step, Streamed,
 };
-use scramjet_client_tests::{hub, package};
+use scramjet_client_testing::demo;
 
 fn main() -> Result<(), Failure> {
-    let started = hub::resolve(std::env::args().nth(1))?;
+    let started = demo::hub();
     let mut hub = Endpoint::new(started.url())?;
     let version = call(&hub, &GetVersion)?;
     hub.set_dialect(version.dialect());
     println!("hub        {}, version {}", started.url(), version.version);
 
-    let sequence = send(
-        &hub,
-        &SendSequence,
-        &mut package::sequence("prints").as_slice(),
-    )?
-    .id;
+    let sequence = send(&hub, &SendSequence, &mut demo::shout().as_slice())?.id;
     let options = StartOptions::new();
     let instance = call(
         &hub,
@@ -41,39 +43,43 @@ fn main() -> Result<(), Failure> {
         },
     )?
     .id;
-    let mut stdout = items(
-        &hub,
-        &ReadStream {
-            id: &instance,
-            stream: OutputStream::Stdout,
-        },
-    )?;
-    println!(
-        "stdout     {} bytes at first",
-        stdout.next().transpose()?.map_or(0, |piece| piece.len())
-    );
-    drop(stdout);
-    call(
-        &hub,
-        &KillInstance {
-            id: &instance,
-            options: &KillOptions::new(),
-        },
-    )?;
-    // The hub needs a moment to notice the end of the process.
-    while let Err(error) = call(
-        &hub,
-        &DeleteSequence {
-            id: &sequence,
-            force: false,
-        },
-    ) {
-        match error.downcast_ref::<ReplyError>().and_then(ReplyError::api) {
-            Some(refusal) if refusal.is_conflict() => thread::sleep(Duration::from_millis(50)),
-            _ => return Err(error),
+    let input = SendInput {
+        id: &instance,
+        content_type: ContentType::Text,
+        end: Some(false),
+    };
+    send(&hub, &input, &mut "some text\n".as_bytes())?;
+    let output = ReadStream {
+        id: &instance,
+        stream: OutputStream::Output,
+    };
+    if let Some(piece) = items(&hub, &output)?.next() {
+        println!("output     {}", piece?.escape_ascii());
+    }
+    let kill = KillInstance {
+        id: &instance,
+        options: &KillOptions::new(),
+    };
+    let delete = DeleteSequence {
+        id: &sequence,
+        force: false,
+    };
+    retry(|| call(&hub, &kill))?;
+    retry(|| call(&hub, &delete))?;
+    Ok(())
+}
+
+/// Repeats a request while the hub refuses it, up to 600 times. A hub of 1.x refuses to kill an
+/// instance that is still starting, and all hubs refuse to delete a sequence whose instance has not
+/// ended yet.
+fn retry<T>(mut request: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+    for _ in 0..600 {
+        match request() {
+            Err(error) if error.is::<ReplyError>() => thread::sleep(Duration::from_millis(50)),
+            result => return result,
         }
     }
-    Ok(())
+    request()
 }
 
 /// Any error: a `RequestError` or a `ReplyError` of core, or an IO error.
@@ -216,6 +222,7 @@ fn line(from: &mut impl BufRead) -> io::Result<String> {
 }
 
 /// An iterator over the items of a response. Blocks until the next one arrives.
+#[derive(Debug)]
 pub struct Items<D> {
     reply: Reply<D>,
     body: BufReader<TcpStream>,
@@ -223,6 +230,7 @@ pub struct Items<D> {
 }
 
 /// The next part of the body to read.
+#[derive(Debug)]
 enum Left {
     /// The rest of a body without chunks, in bytes.
     Bytes(u64),

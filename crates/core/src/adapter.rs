@@ -25,3 +25,21 @@ known_text! {
     Docker = "docker",
     Kubernetes = "kubernetes",
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adapter_keeps_unknown_values_as_text() {
+        for (text, known) in [
+            ("process", Adapter::Process),
+            ("docker", Adapter::Docker),
+            ("kubernetes", Adapter::Kubernetes),
+        ] {
+            let adapter = Adapter::from(String::from(text));
+            assert_eq!((adapter.as_str(), &adapter), (text, &known));
+        }
+        assert_eq!(Adapter::from(String::from("wasm")).as_str(), "wasm");
+    }
+}

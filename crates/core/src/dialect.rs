@@ -241,4 +241,22 @@ mod tests {
         }
         assert!(Version::new(0, 28, 10) > Version::new(0, 28, 2));
     }
+
+    #[test]
+    fn dialect_supports_features_by_version() {
+        type Feature = fn(Dialect) -> bool;
+        let features: [(Feature, Version); 7] = [
+            (Dialect::remembers_ended_instances, Version::new(0, 27, 0)),
+            (Dialect::supports_instance_ids, Version::new(0, 31, 4)),
+            (Dialect::supports_force_delete, Version::new(0, 34, 4)),
+            (Dialect::supports_topic_management, Version::new(0, 35, 0)),
+            (Dialect::supports_overwrite, Version::new(0, 38, 0)),
+            (Dialect::supports_json_event_data, Version::new(0, 39, 0)),
+            (Dialect::supports_binary_data, Version::new(1, 0, 1)),
+        ];
+        for (has, since) in features {
+            assert!(has(Dialect::of(since)) && has(Dialect::LATEST), "{since}");
+            assert!(!has(Dialect::of(Version::new(0, 18, 7))), "{since}");
+        }
+    }
 }

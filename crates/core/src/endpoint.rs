@@ -328,7 +328,12 @@ fn refusal(given: &str, problem: &str) -> RequestError {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+    use core::marker::PhantomData;
+
     use super::*;
+    use crate::test_kit::{assert_request_to, hub, hub_with_token};
+    use crate::{Discard, GetVersion, Streamed};
 
     #[test]
     fn new_keeps_the_base_url_except_for_slashes_at_the_end() {
@@ -479,5 +484,63 @@ mod tests {
             hub.set_header(HeaderName::from_static("x-long"), long)
                 .is_err()
         );
+    }
+
+    #[test]
+    fn request_appends_the_path_to_the_base_url() {
+        let url = |base| {
+            let hub = Endpoint::new(base).unwrap_or_else(|error| unreachable!("{error}"));
+            hub.request(&GetVersion)
+                .map(|request| request.uri().clone())
+        };
+        assert_eq!(
+            url("https://example.com/hubs/a%20b/api/v1/").ok(),
+            Some(Uri::from_static(
+                "https://example.com/hubs/a%20b/api/v1/version"
+            ))
+        );
+    }
+
+    #[test]
+    fn request_sends_the_token_as_a_sensitive_header() {
+        let expected = "
+            GET /version
+            authorization: Sensitive
+            ";
+        assert_request_to(&hub_with_token(), &GetVersion, expected);
+        let request = hub_with_token().request(&GetVersion);
+        let request = request.unwrap_or_else(|error| unreachable!("{error}"));
+        let token = request.headers().get(header::AUTHORIZATION);
+        assert_eq!(
+            token.map(HeaderValue::as_bytes),
+            Some(&b"Bearer s3cret"[..])
+        );
+        assert!(!format!("{request:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn request_sets_the_json_content_type_only_for_bodies_that_the_operation_builds() {
+        struct Post<P>(PhantomData<P>);
+
+        impl<P: RequestPayload> Operation for Post<P> {
+            const NAME: &'static str = "post";
+            const METHOD: Method = Method::POST;
+            type Payload = P;
+            type Decoder = Discard;
+
+            fn path(&self) -> Path {
+                Path::new("post")
+            }
+        }
+
+        fn content_type<P: RequestPayload>() -> Option<HeaderValue> {
+            let request = hub().request(&Post::<P>(PhantomData));
+            let request = request.unwrap_or_else(|error| unreachable!("{error}"));
+            request.headers().get(header::CONTENT_TYPE).cloned()
+        }
+
+        let json = HeaderValue::from_static("application/json");
+        assert_eq!(content_type::<Vec<u8>>(), Some(json));
+        assert_eq!(content_type::<Streamed>(), None);
     }
 }

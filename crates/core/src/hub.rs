@@ -9,11 +9,24 @@ mod logs;
 mod status;
 mod version;
 
-pub use audit_record::{AuditRecord, AuditState};
-pub use config::{ConfiguredHost, GetConfig, HubConfig};
-pub use entities::{Entities, ListEntities};
-pub use load::{Disk, GetLoad, GetLoadCheck, LoadCheck};
-pub use log_line::{LogLevel, LogLine};
-pub use logs::{ReadAudit, ReadLog};
-pub use status::{GetStatus, HubStatus, ManagerLink};
-pub use version::{GetVersion, HubVersion};
+crate::operation::operations! {
+    pub use config::GetConfig;
+    pub use entities::ListEntities;
+    pub use load::GetLoad;
+    pub use load::GetLoadCheck;
+    pub use logs::ReadAudit;
+    pub use logs::ReadLog;
+    pub use status::GetStatus;
+    pub use version::GetVersion;
+}
+
+/// Exported by [`crate::types`].
+pub(crate) mod types {
+    pub use super::audit_record::{AuditRecord, AuditState};
+    pub use super::config::{ConfiguredHost, HubConfig};
+    pub use super::entities::Entities;
+    pub use super::load::{Disk, LoadCheck};
+    pub use super::log_line::{LogLevel, LogLine};
+    pub use super::status::{HubStatus, ManagerLink};
+    pub use super::version::HubVersion;
+}

@@ -6,6 +6,7 @@ use http::{HeaderMap, Method};
 use serde::Serialize;
 
 use crate::{ApiError, Decode, Dialect, Path, RequestError, Version};
+use crate::{hub, instances, platform, sequences, topics};
 
 /// One HTTP operation of the hub: describes the request and how to read the response.
 ///
@@ -105,6 +106,29 @@ pub trait Operation {
     }
 }
 
+/// Returns the [names](Operation::NAME) of all operations of this crate.
+///
+/// Errors and log lines contain the same names. A program can, for example, create the metrics of
+/// all operations before the first request:
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use scramjet_client_core::operation_names;
+///
+/// let requests: BTreeMap<&str, u64> = operation_names().map(|name| (name, 0)).collect();
+/// assert_eq!(requests["start sequence"], 0);
+/// ```
+pub fn operation_names() -> impl Iterator<Item = &'static str> {
+    let modules = [
+        hub::NAMES,
+        sequences::NAMES,
+        instances::NAMES,
+        topics::NAMES,
+        platform::NAMES,
+    ];
+    modules.into_iter().flatten().copied()
+}
+
 /// The payload of an operation whose body the caller streams. The request describes the body, but
 /// does not contain it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,6 +155,17 @@ pub(crate) type Inline = Vec<u8>;
 /// Serializes a body to JSON. `option` names the value in the error if it cannot be serialized.
 pub(crate) fn inline_json(option: &str, body: &impl Serialize) -> Result<Inline, RequestError> {
     serde_json::to_vec(body).map_err(|error| RequestError::option(option, &error.to_string()))
+}
+
+/// Exports operations, and lists their names in `NAMES`.
+macro_rules! operations {
+    ($(pub use $module:ident::$operation:ident;)+) => {
+        $(pub use $module::$operation;)+
+
+        /// The names of the operations of this module.
+        pub(crate) const NAMES: &[&str] =
+            &[$(<$module::$operation as $crate::Operation>::NAME),+];
+    };
 }
 
 /// Declares an operation without parameters: a `GET` request to a fixed path.
@@ -161,4 +196,4 @@ macro_rules! get {
     };
 }
 
-pub(crate) use get;
+pub(crate) use {get, operations};

@@ -9,15 +9,31 @@ mod multi_manager;
 mod nested_endpoints;
 mod store;
 
-pub use access_keys::{
-    AccessKey, AccessKeys, CreateAccessKey, ListAccessKeys, ListSpaces, RevokeAccessKey,
-    RevokeAllAccessKeys, RevokedAccessKeys, SpaceInfo,
-};
-pub use manager::{
-    DeleteHub, DisconnectHubs, Disconnected, DisconnectedHub, GetManagerConfig, HubInfo,
-    ListAllSequences, ListHubs, ListManagerTopics, ManagerConfig, ManagerTopic,
-};
-pub use multi_manager::{
-    GetMultiManagerInfo, ListManagers, ManagerInfo, MultiManagerInfo, StartManager,
-};
-pub use store::{ClearStore, DeleteStoreItem, ListStoreItems, PutStoreItem, StoreItem};
+crate::operation::operations! {
+    pub use access_keys::CreateAccessKey;
+    pub use access_keys::ListAccessKeys;
+    pub use access_keys::ListSpaces;
+    pub use access_keys::RevokeAccessKey;
+    pub use access_keys::RevokeAllAccessKeys;
+    pub use manager::DeleteHub;
+    pub use manager::DisconnectHubs;
+    pub use manager::GetManagerConfig;
+    pub use manager::ListAllSequences;
+    pub use manager::ListHubs;
+    pub use manager::ListManagerTopics;
+    pub use multi_manager::GetMultiManagerInfo;
+    pub use multi_manager::ListManagers;
+    pub use multi_manager::StartManager;
+    pub use store::ClearStore;
+    pub use store::DeleteStoreItem;
+    pub use store::ListStoreItems;
+    pub use store::PutStoreItem;
+}
+
+/// Exported by [`crate::platform_types`].
+pub(crate) mod types {
+    pub use super::access_keys::{AccessKey, AccessKeys, RevokedAccessKeys, SpaceInfo};
+    pub use super::manager::{Disconnected, DisconnectedHub, HubInfo, ManagerConfig, ManagerTopic};
+    pub use super::multi_manager::{ManagerInfo, MultiManagerInfo};
+    pub use super::store::StoreItem;
+}

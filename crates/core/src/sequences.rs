@@ -9,16 +9,24 @@ mod overwrite;
 mod send;
 mod start;
 
-pub use delete::DeleteSequence;
-pub use get::GetSequence;
-pub use info::{SequenceConfig, SequenceInfo};
-pub use list::ListSequences;
-pub use list_instances::ListSequenceInstances;
-pub use overwrite::OverwriteSequence;
-pub use send::{SendSequence, SentSequence};
-pub use start::{InstanceLimits, StartOptions, StartSequence, Started};
-
 use crate::{Path, SequenceId};
+
+crate::operation::operations! {
+    pub use delete::DeleteSequence;
+    pub use get::GetSequence;
+    pub use list::ListSequences;
+    pub use list_instances::ListSequenceInstances;
+    pub use overwrite::OverwriteSequence;
+    pub use send::SendSequence;
+    pub use start::StartSequence;
+}
+
+/// Exported by [`crate::types`].
+pub(crate) mod types {
+    pub use super::info::{SequenceConfig, SequenceInfo};
+    pub use super::send::SentSequence;
+    pub use super::start::{InstanceLimits, StartOptions, Started};
+}
 
 /// The path of a sequence: `sequence/:id`.
 fn sequence_path(id: &SequenceId) -> Path {

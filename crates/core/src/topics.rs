@@ -5,7 +5,16 @@ mod data;
 mod delete;
 mod list;
 
-pub use create::{CreateTopic, CreatedTopic};
-pub use data::{ReadTopic, SendTopic};
-pub use delete::DeleteTopic;
-pub use list::{ListTopics, TopicInfo};
+crate::operation::operations! {
+    pub use create::CreateTopic;
+    pub use data::ReadTopic;
+    pub use data::SendTopic;
+    pub use delete::DeleteTopic;
+    pub use list::ListTopics;
+}
+
+/// Exported by [`crate::types`].
+pub(crate) mod types {
+    pub use super::create::CreatedTopic;
+    pub use super::list::TopicInfo;
+}

@@ -12,6 +12,7 @@
 //!   [`Transport`](scramjet_client_blocking::Transport).
 //! - [`model`]: the fake hub as a state machine without IO, for tests in virtual time. [`network`]
 //!   adds faults and a proxy to it.
+//! - [`demo`]: a hub and sequences for examples and experiments.
 //!
 //! The following example tests how a program handles errors:
 //!
@@ -37,6 +38,7 @@
 //! ```
 
 pub mod conformance;
+pub mod demo;
 pub mod fake_hub;
 // The names that the guide links to.
 #[cfg(doc)]

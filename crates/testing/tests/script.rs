@@ -134,7 +134,7 @@ fn unexpected_request_fails_and_lists_what_is_expected() {
 }
 
 #[test]
-fn unexpected_request_lists_the_calls_that_make_it_with_all_their_requests() {
+fn unexpected_request_lists_the_calls_that_make_it() {
     let (event, _event) = Answer::live();
     let script = Script::new()
         .time_limit(Duration::from_secs(1))

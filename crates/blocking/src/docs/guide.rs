@@ -9,7 +9,7 @@
 //! 6. [Hubs](hubs): addresses, credentials, TLS, proxies, and differences between hub versions.
 //! 7. [Transports](transports): write and check a transport of your own.
 //! 8. [Your code](your_code): rules for readers, callbacks and observers that this library calls.
-//! 9. [Costs](costs): what a build and a call cost.
+//! 9. [Costs](costs): what a build and a call cost, and which versions of ureq are supported.
 //!
 //! [`coming_from_api_client`] lists the counterparts of all methods of the TypeScript clients.
 
@@ -35,9 +35,9 @@ pub mod hubs {}
 #[doc = include_str!("guide/transports.md")]
 #[doc = "\n# A short transport\n"]
 #[doc = "This transport uses `hyper`. It supports no limits, no TLS and no connection reuse. It"]
-#[doc = "keeps the other rules of the contract. The example `hyper_transport` uses it.\n"]
+#[doc = "keeps the other rules of the contract. It is the example `hyper_transport`.\n"]
 #[doc = "```text"]
-#[doc = include_str!("guide/hyper_transport.rs")]
+#[doc = include_str!("../../examples/hyper_transport.rs")]
 #[doc = "```"]
 pub mod transports {}
 

@@ -41,6 +41,21 @@
 //! - `proxy`: forwarded requests to `http` hubs, a proxy per scheme, networks in `NO_PROXY`.
 //! - `tls`: errors with a remedy, and checks of certificates and keys in advance.
 //!
+//! # New versions of ureq
+//!
+//! The compiler finds items of ureq that have changed. The tests `transports`, `limits` and `tls`
+//! fail if ureq uses the same items differently, for example if it
+//!
+//! - calls `is_open` only when a connection enters the pool, or only when it leaves,
+//! - collects several reads of an upload before it sends them,
+//! - fills the whole buffer of the caller before it returns a part of a body,
+//! - connects on another thread than the caller's,
+//! - reads input again of which it has consumed nothing,
+//! - waits for `100 Continue` with another timeout than `Await100`.
+//!
+//! They may miss a new method of `Transport` that has a default body. Each transport of this folder
+//! that wraps another one must forward such a method.
+//!
 //! # The thread-local
 //!
 //! ureq does not pass the request to its connectors and transports. But it runs them on the thread

@@ -96,3 +96,29 @@ known_text! {
     Error = "ERROR",
     Happened = "",
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_kit::assert_round_trip;
+
+    #[test]
+    fn audit_record_keeps_unknown_members() {
+        let limits = json!({ "memory": 512, "later": 1 });
+        assert_round_trip::<AuditRecord>(json!({
+            "opState": "PAUSED", "opCode": 10117, "requestId": "r", "requestorId": "system",
+            "objectId": "s", "rx": 1, "tx": 2, "receivedAt": 3, "limits": limits, "later": 1,
+        }));
+    }
+
+    #[test]
+    fn audit_state_keeps_unknown_values_as_text() {
+        for text in ["START", "ACTIVE", "END", "ERROR", "", "PAUSED"] {
+            let state = AuditState::from(String::from(text));
+            let is_unknown = matches!(state, AuditState::Other(_));
+            assert_eq!((state.as_str(), is_unknown), (text, text == "PAUSED"));
+        }
+    }
+}

@@ -71,3 +71,24 @@ impl ConfiguredHost {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_kit::{assert_request, assert_round_trip};
+
+    #[test]
+    fn get_config_has_no_body() {
+        assert_request(&GetConfig, "GET /config");
+    }
+
+    #[test]
+    fn hub_config_keeps_unknown_members() {
+        assert_round_trip::<HubConfig>(json!({
+            "host": { "apiBase": "/", "hostname": "h", "port": "8300", "id": "i", "later": 1 },
+            "runtimeAdapter": "wasm", "logLevel": "trace", "later": 1,
+        }));
+    }
+}

@@ -33,3 +33,27 @@ pub struct Entities {
     #[serde(flatten)]
     pub extra: Extra,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_kit::{assert_request, assert_round_trip};
+
+    #[test]
+    fn list_entities_has_no_body() {
+        assert_request(&ListEntities, "GET /entities");
+    }
+
+    #[test]
+    fn entities_keep_unknown_members() {
+        let config = json!({ "name": "n", "version": "1", "engines": {}, "later": 1 });
+        let sequence = json!({ "id": "s", "config": config, "instances": ["i"], "later": {} });
+        let instance = json!({ "id": "i", "sequence": sequence, "status": "frozen", "later": 1 });
+        let topic = json!({ "topicName": "t", "contentType": "text/plain", "later": 1 });
+        assert_round_trip::<Entities>(json!({
+            "sequences": [sequence], "instances": [instance], "topics": [topic], "later": 1,
+        }));
+    }
+}

@@ -114,3 +114,43 @@ pub struct Disk {
     #[serde(flatten)]
     pub extra: Extra,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_kit::{assert_request, assert_round_trip};
+
+    #[test]
+    fn get_load_check_has_no_body() {
+        assert_request(&GetLoadCheck, "GET /load-check");
+    }
+
+    #[test]
+    fn get_load_has_no_body() {
+        assert_request(&GetLoad, "GET /load");
+    }
+
+    #[test]
+    fn load_check_keeps_unknown_members() {
+        let disk = json!({
+            "fs": "/", "size": 1.5, "used": 2.5, "available": 3.5, "use": 0.5, "later": 1,
+        });
+        assert_round_trip::<LoadCheck>(json!({
+            "avgLoad": 1.5, "currentLoad": 2.5, "memFree": 3.5, "memUsed": 4.5, "fsSize": [disk],
+            "later": 1,
+        }));
+    }
+
+    #[test]
+    fn load_check_keeps_the_usage_in_percent() {
+        let mount = json!({
+            "fs": "/dev/sda1", "size": 1.5, "used": 2.5, "available": 3.5, "use": 50.0,
+            "mount": "/",
+        });
+        assert_round_trip::<LoadCheck>(json!({
+            "avgLoad": 1.5, "currentLoad": 99.5, "memFree": 3.5, "memUsed": 4.5, "fsSize": [mount],
+        }));
+    }
+}

@@ -101,7 +101,27 @@ known_text! {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::test_kit::assert_round_trip;
+
+    #[test]
+    fn log_line_keeps_unknown_members() {
+        assert_round_trip::<LogLine>(json!({
+            "level": "NOTICE", "msg": "m", "ts": 1, "from": "Host", "Host": {},
+            "data": [1, null, "x"], "id": "i", "error": {}, "later": 1,
+        }));
+    }
+
+    #[test]
+    fn log_level_keeps_unknown_values_as_text() {
+        for text in ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "NOTICE"] {
+            let level = LogLevel::from(String::from(text));
+            let is_unknown = matches!(level, LogLevel::Other(_));
+            assert_eq!((level.as_str(), is_unknown), (text, text == "NOTICE"));
+        }
+    }
 
     #[test]
     fn instance_id_returns_the_id_of_the_controller_or_the_process() {

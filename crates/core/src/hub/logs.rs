@@ -24,3 +24,19 @@ get! {
     PATH = "audit";
     Decoder = Chunks;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::assert_request;
+
+    #[test]
+    fn read_log_has_no_body() {
+        assert_request(&ReadLog, "GET /log");
+    }
+
+    #[test]
+    fn read_audit_has_no_body() {
+        assert_request(&ReadAudit, "GET /audit");
+    }
+}

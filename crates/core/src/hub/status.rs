@@ -43,3 +43,23 @@ pub struct ManagerLink {
     #[serde(flatten)]
     pub extra: Extra,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_kit::{assert_request, assert_round_trip};
+
+    #[test]
+    fn get_status_has_no_body() {
+        assert_request(&GetStatus, "GET /status");
+    }
+
+    #[test]
+    fn hub_status_keeps_unknown_members() {
+        assert_round_trip::<HubStatus>(json!({
+            "cpm": { "connected": true, "cpmId": "c", "later": 1 }, "later": 1,
+        }));
+    }
+}

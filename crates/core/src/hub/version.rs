@@ -44,3 +44,23 @@ impl HubVersion {
         version.map_or(Dialect::LATEST, Dialect::of)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_kit::{assert_request, assert_round_trip};
+
+    #[test]
+    fn get_version_has_no_body() {
+        assert_request(&GetVersion, "GET /version");
+    }
+
+    #[test]
+    fn hub_version_keeps_unknown_members() {
+        assert_round_trip::<HubVersion>(json!({
+            "version": "9.9.9", "service": "s", "apiVersion": "v9", "build": "b", "later": 1,
+        }));
+    }
+}

@@ -290,3 +290,33 @@ impl Decode for EventLines {
         self.frame.open(step)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::{assert_request, assert_request_to, hub_of, id};
+
+    #[test]
+    fn next_event_is_the_same_for_every_hub() {
+        let (id, name) = (&id("i"), &id("weather+city"));
+        let expected = "GET /instance/i/once/weather+city";
+        assert_request(&NextEvent { id, name }, expected);
+        assert_request_to(&hub_of("0.18.7"), &NextEvent { id, name }, expected);
+    }
+
+    #[test]
+    fn last_event_is_the_same_for_every_hub() {
+        let (id, name) = (&id("i"), &id("weather+city"));
+        let expected = "GET /instance/i/event/weather+city";
+        assert_request(&LastEvent { id, name }, expected);
+        assert_request_to(&hub_of("0.18.7"), &LastEvent { id, name }, expected);
+    }
+
+    #[test]
+    fn read_events_is_the_same_for_every_hub() {
+        let (id, name) = (&id("i"), &id("EV"));
+        let expected = "GET /instance/i/events/EV";
+        assert_request(&ReadEvents { id, name }, expected);
+        assert_request_to(&hub_of("0.18.7"), &ReadEvents { id, name }, expected);
+    }
+}

@@ -24,3 +24,14 @@ impl Operation for GetInstance<'_> {
         instance_path(self.id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::{assert_request, id};
+
+    #[test]
+    fn get_instance_has_no_body() {
+        assert_request(&GetInstance { id: &id("i") }, "GET /instance/i");
+    }
+}

@@ -65,3 +65,30 @@ pub struct InstanceHealth {
     #[serde(flatten)]
     pub extra: Extra,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_kit::{assert_request, assert_round_trip, id};
+
+    #[test]
+    fn get_instance_health_has_no_body() {
+        assert_request(
+            &GetInstanceHealth { id: &id("i") },
+            "GET /instance/i/health",
+        );
+    }
+
+    #[test]
+    fn instance_health_keeps_unknown_members() {
+        assert_round_trip::<InstanceHealth>(json!({
+            "healthy": false, "processId": 1, "later": 1,
+        }));
+        assert_round_trip::<InstanceHealth>(json!({
+            "healthy": true, "containerId": "c", "cpuTotalUsage": 1.0, "memoryUsage": 2.0,
+            "memoryMaxUsage": 3.0, "limit": 4.0, "networkRx": 5.0, "networkTx": 6.0, "later": 1,
+        }));
+    }
+}

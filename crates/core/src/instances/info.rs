@@ -146,3 +146,44 @@ impl StopReply {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_kit::assert_round_trip;
+
+    fn instance() -> Value {
+        let config = json!({ "name": "n", "version": "1", "engines": {}, "later": 1 });
+        let sequence = json!({ "id": "s", "config": config, "instances": ["i"], "later": {} });
+        let time = "2026-11-23T19:31:57.434Z";
+        json!({
+            "id": "i", "sequence": sequence, "status": "frozen", "appConfig": { "a": 1 },
+            "args": [null], "created": time, "started": time, "ended": time,
+            "terminated": { "exitcode": 77, "reason": "r", "later": 1 }, "provides": "",
+            "later": 1,
+        })
+    }
+
+    #[test]
+    fn instance_info_keeps_unknown_members() {
+        assert_round_trip::<InstanceInfo>(instance());
+        assert_round_trip::<InstanceInfo>(json!({ "id": "i", "sequence": "s", "later": 1 }));
+    }
+
+    #[test]
+    fn stop_reply_keeps_unknown_members() {
+        assert_round_trip::<StopReply>(instance());
+        assert_round_trip::<StopReply>(json!({ "opStatus": "OK", "later": 1 }));
+        assert_round_trip::<StopReply>(Value::Null);
+    }
+
+    #[test]
+    fn terminated_exit_returns_the_meaning_of_the_exit_code() {
+        let exit = |end| serde_json::from_value::<Terminated>(end).map(|end| end.exit());
+        let killed = exit(json!({ "exitcode": 137, "reason": "r" }));
+        assert_eq!(killed.ok(), Some(Some(RunnerExit::Killed)));
+        assert_eq!(exit(json!({ "reason": "r" })).ok(), Some(None));
+    }
+}

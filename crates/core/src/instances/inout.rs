@@ -50,3 +50,27 @@ impl Operation for InOut<'_> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::{assert_request, id};
+
+    #[test]
+    fn in_out_has_the_content_type_of_the_data() {
+        for (content_type, text) in [
+            (ContentType::Text, "text/plain"),
+            (ContentType::Bytes, "application/octet-stream"),
+            (ContentType::Ndjson, "application/x-ndjson"),
+        ] {
+            let id = &id("i");
+            let expected = "
+                POST /instance/i/inout
+                content-type: TYPE
+
+                <streamed>
+                ";
+            assert_request(&InOut { id, content_type }, &expected.replace("TYPE", text));
+        }
+    }
+}

@@ -67,3 +67,34 @@ impl KillOptions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::{assert_request, id};
+
+    #[test]
+    fn kill_instance_sends_its_options() {
+        let id = &id("i");
+        let options = &KillOptions::new();
+        assert_request(
+            &KillInstance { id, options },
+            "
+            POST /instance/i/_kill
+            content-type: application/json
+
+            {}
+            ",
+        );
+        let options = &KillOptions::new().remove_immediately(true);
+        assert_request(
+            &KillInstance { id, options },
+            r#"
+            POST /instance/i/_kill
+            content-type: application/json
+
+            {"removeImmediately":true}
+            "#,
+        );
+    }
+}

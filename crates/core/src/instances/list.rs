@@ -13,3 +13,14 @@ get! {
     PATH = "instances";
     Decoder = Json<Vec<InstanceInfo>>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::assert_request;
+
+    #[test]
+    fn list_instances_has_no_body() {
+        assert_request(&ListInstances, "GET /instances");
+    }
+}

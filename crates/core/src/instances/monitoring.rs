@@ -40,3 +40,26 @@ impl Operation for SetMonitoringRate<'_> {
 
 /// The code of the message between hub and instance.
 const MONITORING_RATE: u16 = 4003;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::{assert_request, id};
+
+    #[test]
+    fn set_monitoring_rate_sends_a_code_and_the_rate() {
+        let rate = SetMonitoringRate {
+            id: &id("i"),
+            rate: 2,
+        };
+        assert_request(
+            &rate,
+            r#"
+            POST /instance/i/_monitoring_rate
+            content-type: application/json
+
+            [4003,{"monitoringRate":2}]
+            "#,
+        );
+    }
+}

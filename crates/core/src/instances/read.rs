@@ -59,3 +59,22 @@ impl OutputStream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::{assert_request, id};
+
+    #[test]
+    fn read_stream_has_the_stream_in_its_path() {
+        for (stream, expected) in [
+            (OutputStream::Stdout, "GET /instance/i/stdout"),
+            (OutputStream::Stderr, "GET /instance/i/stderr"),
+            (OutputStream::Output, "GET /instance/i/output"),
+            (OutputStream::Log, "GET /instance/i/log"),
+        ] {
+            let id = &id("i");
+            assert_request(&ReadStream { id, stream }, expected);
+        }
+    }
+}

@@ -70,3 +70,54 @@ impl Operation for SendStdin<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::{assert_request, id};
+
+    const ENDS: [(Option<bool>, &str); 3] = [
+        (None, ""),
+        (Some(true), "\nx-end-stream: true"),
+        (Some(false), "\nx-end-stream: false"),
+    ];
+
+    #[test]
+    fn send_input_has_content_type_and_end() {
+        for (content_type, text) in [
+            (ContentType::Text, "text/plain"),
+            (ContentType::Bytes, "application/octet-stream"),
+            (ContentType::Ndjson, "application/x-ndjson"),
+        ] {
+            for (end, header) in ENDS {
+                let send = SendInput {
+                    id: &id("i"),
+                    content_type,
+                    end,
+                };
+                let expected = "
+                    POST /instance/i/input
+                    content-type: TYPE END
+
+                    <streamed>
+                    ";
+                let expected = expected.replace("TYPE", text).replace(" END", header);
+                assert_request(&send, &expected);
+            }
+        }
+    }
+
+    #[test]
+    fn send_stdin_sends_bytes_and_end() {
+        for (end, header) in ENDS {
+            let id = &id("i");
+            let expected = "
+                POST /instance/i/stdin
+                content-type: application/octet-stream END
+
+                <streamed>
+                ";
+            assert_request(&SendStdin { id, end }, &expected.replace(" END", header));
+        }
+    }
+}

@@ -73,3 +73,50 @@ struct Body<'a> {
     event_name: &'a str,
     message: &'a Value,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_kit::{assert_request, assert_request_to, hub_of, id};
+
+    #[test]
+    fn send_event_sends_text_to_old_hubs() {
+        let (id, name, data) = (&id("i"), "EV", &json!("msg"));
+        assert_request_to(
+            &hub_of("0.18.7"),
+            &SendEvent { id, name, data },
+            r#"
+            POST /instance/i/_event
+            content-type: application/json
+
+            [5001,{"eventName":"EV","message":"msg"}]
+            "#,
+        );
+    }
+
+    #[test]
+    fn send_event_sends_any_json() {
+        let (id, name, data) = (&id("i"), "EV", &json!({ "a": [1, null] }));
+        assert_request(
+            &SendEvent { id, name, data },
+            r#"
+            POST /instance/i/_event
+            content-type: application/json
+
+            [5001,{"eventName":"EV","message":{"a":[1,null]}}]
+            "#,
+        );
+        let data = &Value::Null;
+        assert_request(
+            &SendEvent { id, name, data },
+            r#"
+            POST /instance/i/_event
+            content-type: application/json
+
+            [5001,{"eventName":"EV","message":null}]
+            "#,
+        );
+    }
+}

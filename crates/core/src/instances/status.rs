@@ -110,3 +110,50 @@ impl RunnerExit {
         matches!(self, Self::Completed | Self::Stopped | Self::Killed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instance_status_keeps_unknown_values_as_text() {
+        for text in [
+            "initializing",
+            "starting",
+            "running",
+            "stopping",
+            "killing",
+            "completed",
+            "errored",
+            "gone",
+            "frozen",
+        ] {
+            let status = InstanceStatus::from(String::from(text));
+            let is_unknown = matches!(status, InstanceStatus::Other(_));
+            assert_eq!((status.as_str(), is_unknown), (text, text == "frozen"));
+        }
+    }
+
+    #[test]
+    fn runner_exit_maps_the_exit_codes_of_hubs() {
+        use RunnerExit::*;
+        for (code, exit) in [
+            (-1, Completed),
+            (0, Completed),
+            (10, UnpackFailed),
+            (20, InvalidConfig),
+            (21, InvalidEntrypoint),
+            (22, FailedOnStart),
+            (23, FailedDuringExecution),
+            (24, LimitReached),
+            (137, Killed),
+            (138, Stopped),
+            (101, Other(101)),
+            (213, Other(213)),
+        ] {
+            assert_eq!(RunnerExit::from(code), exit);
+            let is_success = matches!(exit, Completed | Killed | Stopped);
+            assert_eq!(exit.is_success(), is_success, "{exit:?}");
+        }
+    }
+}

@@ -112,3 +112,94 @@ impl Default for StopOptions {
         Self::new(Duration::from_secs(7))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::{assert_request, assert_request_to, hub_of, id};
+
+    const SECOND: StopOptions = StopOptions::new(Duration::from_secs(1));
+
+    fn stop<'a>(id: &'a InstanceId, options: &'a StopOptions) -> StopInstance<'a> {
+        StopInstance { id, options }
+    }
+
+    #[test]
+    fn stop_instance_sends_its_options() {
+        let id = &id("i");
+        assert_request(
+            &stop(id, &StopOptions::default()),
+            r#"
+            POST /instance/i/_stop, answered after 7s
+            content-type: application/json
+
+            {"timeout":7000,"canCallKeepalive":false}
+            "#,
+        );
+        assert_request(
+            &stop(id, &SECOND.can_call_keepalive(true)),
+            r#"
+            POST /instance/i/_stop, answered after 1s
+            content-type: application/json
+
+            {"timeout":1000,"canCallKeepalive":true}
+            "#,
+        );
+        assert_request(
+            &stop(id, &StopOptions::new(Duration::from_millis(0x7fff_ffff))),
+            r#"
+            POST /instance/i/_stop, answered after 2147483.647s
+            content-type: application/json
+
+            {"timeout":2147483647,"canCallKeepalive":false}
+            "#,
+        );
+    }
+
+    #[test]
+    fn stop_instance_sends_a_plain_object_since_0_28_2() {
+        let expected = r#"
+            POST /instance/i/_stop, answered after 1s
+            content-type: application/json
+
+            {"timeout":1000,"canCallKeepalive":false}
+            "#;
+        assert_request(&stop(&id("i"), &SECOND), expected);
+        assert_request_to(&hub_of("0.28.2"), &stop(&id("i"), &SECOND), expected);
+    }
+
+    #[test]
+    fn stop_instance_sends_a_code_before_0_28_2() {
+        let id = &id("i");
+        assert_request_to(
+            &hub_of("0.28.1"),
+            &stop(id, &SECOND),
+            r#"
+            POST /instance/i/_stop, answered after 1s
+            content-type: application/json
+
+            [4001,{"timeout":1000,"canCallKeepalive":false}]
+            "#,
+        );
+        assert_request_to(
+            &hub_of("0.18.7"),
+            &stop(id, &SECOND.can_call_keepalive(true)),
+            r#"
+            POST /instance/i/_stop, answered after 1s
+            content-type: application/json
+
+            [4001,{"timeout":1000,"canCallKeepalive":true}]
+            "#,
+        );
+        assert_request_to(
+            &hub_of("0.18.7"),
+            &stop(id, &StopOptions::new(Duration::ZERO)),
+            r#"
+            POST /instance/i/_stop
+            content-type: application/json
+
+            [4001,{"timeout":0,"canCallKeepalive":false}]
+            "#,
+        );
+    }
+}

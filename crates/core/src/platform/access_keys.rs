@@ -211,3 +211,96 @@ pub struct RevokedAccessKeys {
     #[serde(flatten)]
     pub extra: Extra,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::{
+        assert_request, assert_request_to, assert_round_trip, hub_with_token, id,
+    };
+
+    #[test]
+    fn list_spaces_has_no_body() {
+        assert_request(&ListSpaces, "GET /spaces");
+    }
+
+    #[test]
+    fn list_access_keys_has_a_content_type() {
+        assert_request_to(
+            &hub_with_token(),
+            &ListAccessKeys { space: &id("SP") },
+            "
+            GET /space/SP/apikey
+            authorization: Sensitive
+            content-type: application/json
+            ",
+        );
+    }
+
+    #[test]
+    fn create_access_key_trims_the_description() {
+        let (space, description) = (&id("SP"), Some(" desc "));
+        assert_request_to(
+            &hub_with_token(),
+            &CreateAccessKey { space, description },
+            r#"
+            POST /space/SP/apikey
+            authorization: Sensitive
+            content-type: application/json
+
+            {"description":"desc"}
+            "#,
+        );
+        let description = None;
+        assert_request_to(
+            &hub_with_token(),
+            &CreateAccessKey { space, description },
+            "
+            POST /space/SP/apikey
+            authorization: Sensitive
+            content-type: application/json
+
+            {}
+            ",
+        );
+    }
+
+    #[test]
+    fn revoke_access_key_sends_the_key_as_a_sensitive_header() {
+        let (space, key) = (&id("SP"), "KEY");
+        assert_request_to(
+            &hub_with_token(),
+            &RevokeAccessKey { space, key },
+            "
+            DELETE /space/SP/apikey
+            authorization: Sensitive
+            content-type: application/json
+            x-revoke: Sensitive
+            ",
+        );
+    }
+
+    #[test]
+    fn revoke_all_access_keys_has_a_header() {
+        assert_request_to(
+            &hub_with_token(),
+            &RevokeAllAccessKeys { space: &id("SP") },
+            "
+            DELETE /space/SP/apikey
+            authorization: Sensitive
+            content-type: application/json
+            x-revoke-all: true
+            ",
+        );
+    }
+
+    #[test]
+    fn types_of_the_middleware_keep_unknown_members() {
+        assert_round_trip::<SpaceInfo>(json!({ "id": "s", "later": 1 }));
+        let key = json!({
+            "created": "2026-11-23T19:31:57.434Z", "description": "d", "later": 1,
+        });
+        assert_round_trip::<AccessKeys>(json!({ "accessKeys": [key], "later": 1 }));
+        assert_round_trip::<RevokedAccessKeys>(json!({ "keysRevoked": 2, "later": 1 }));
+    }
+}

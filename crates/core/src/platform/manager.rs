@@ -237,3 +237,90 @@ impl Operation for DeleteHub<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_kit::{assert_request, assert_round_trip, id};
+
+    #[test]
+    fn list_hubs_has_no_body() {
+        assert_request(&ListHubs, "GET /list");
+    }
+
+    #[test]
+    fn get_manager_config_has_no_body() {
+        assert_request(&GetManagerConfig, "GET /config");
+    }
+
+    #[test]
+    fn list_all_sequences_has_no_body() {
+        assert_request(&ListAllSequences, "GET /all_sequences");
+    }
+
+    #[test]
+    fn list_manager_topics_has_no_body() {
+        assert_request(&ListManagerTopics, "GET /topics");
+    }
+
+    #[test]
+    fn disconnect_hubs_sends_only_what_was_set() {
+        assert_request(
+            &DisconnectHubs::default(),
+            "
+            POST /disconnect
+            content-type: application/json
+
+            {}
+            ",
+        );
+        let mut every = DisconnectHubs::id("H").limit(1);
+        every.access_key = Some("K".into());
+        assert_request(
+            &every,
+            r#"
+            POST /disconnect
+            content-type: application/json
+
+            {"id":"H","limit":1,"accessKey":"K"}
+            "#,
+        );
+    }
+
+    #[test]
+    fn delete_hub_sends_force_as_a_header() {
+        let id = &id("HUB");
+        assert_request(
+            &DeleteHub { id, force: false },
+            "
+            DELETE /sth/HUB
+            content-type: application/json
+            x-force: false
+            ",
+        );
+        assert_request(
+            &DeleteHub { id, force: true },
+            "
+            DELETE /sth/HUB
+            content-type: application/json
+            x-force: true
+            ",
+        );
+    }
+
+    #[test]
+    fn types_of_managers_keep_unknown_members() {
+        assert_round_trip::<HubInfo>(json!({
+            "id": "h", "healthy": true, "selfHosted": true, "isConnectionActive": true,
+            "description": "d", "later": 1,
+        }));
+        assert_round_trip::<ManagerConfig>(json!({ "config": { "later": 1 }, "later": 1 }));
+        assert_round_trip::<ManagerTopic>(json!({ "name": "t", "contentType": "c", "later": 1 }));
+        let hub = json!({ "sthId": "h", "reason": 6, "later": 1 });
+        assert_round_trip::<Disconnected>(json!({
+            "opStatus": "OK", "managerId": "m", "disconnected": [hub], "later": 1,
+        }));
+    }
+}

@@ -95,3 +95,41 @@ impl Operation for StartManager<'_> {
         inline_json("manager", &json!({ "manager": self.config }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::{assert_request, assert_round_trip};
+
+    #[test]
+    fn list_managers_has_no_body() {
+        assert_request(&ListManagers, "GET /list");
+    }
+
+    #[test]
+    fn get_multi_manager_info_has_no_body() {
+        assert_request(&GetMultiManagerInfo, "GET /info");
+    }
+
+    #[test]
+    fn start_manager_sends_the_configuration() {
+        let config = &json!({ "id": "M" });
+        assert_request(
+            &StartManager { config },
+            r#"
+            POST /start
+            content-type: application/json
+
+            {"manager":{"id":"M"}}
+            "#,
+        );
+    }
+
+    #[test]
+    fn types_of_multi_managers_keep_unknown_members() {
+        assert_round_trip::<ManagerInfo>(json!({ "id": "m", "later": 1 }));
+        assert_round_trip::<MultiManagerInfo>(json!({
+            "id": "m", "apiBase": "/", "managersCount": 1, "later": 1,
+        }));
+    }
+}

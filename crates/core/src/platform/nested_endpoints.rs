@@ -43,3 +43,51 @@ impl Endpoint {
         self.nested(path.literal(BASE))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::{assert_request_to, hub, hub_with_token, id};
+    use crate::{GetVersion, ListHubs};
+
+    fn assert_version(endpoint: Result<Endpoint, RequestError>, expected: &str) {
+        let endpoint = endpoint.unwrap_or_else(|error| unreachable!("{error}"));
+        assert_eq!(endpoint.dialect(), None);
+        assert_request_to(&endpoint, &GetVersion, expected);
+    }
+
+    #[test]
+    fn endpoints_of_hubs_and_managers_are_below_the_server() {
+        let hub = hub();
+        assert_version(hub.manager_of_hub(), "GET /cpm/api/v1/version");
+        assert_version(
+            hub.manager_of_multi_manager(&id("M")),
+            "GET /cpm/M/api/v1/version",
+        );
+        assert_version(
+            hub.hub_of_manager(&id("HUB")),
+            "GET /sth/HUB/api/v1/version",
+        );
+    }
+
+    #[test]
+    fn endpoints_of_spaces_keep_the_token() {
+        let space = hub_with_token().manager_of_space(&id("SP"));
+        let manager = space.unwrap_or_else(|error| unreachable!("{error}"));
+        assert_request_to(
+            &manager,
+            &ListHubs,
+            "
+            GET /space/SP/api/v1/list
+            authorization: Sensitive
+            ",
+        );
+        assert_version(
+            manager.hub_of_manager(&id("HUB")),
+            "
+            GET /space/SP/api/v1/sth/HUB/api/v1/version
+            authorization: Sensitive
+            ",
+        );
+    }
+}

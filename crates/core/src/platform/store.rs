@@ -100,3 +100,69 @@ impl Operation for ClearStore {
         Path::new("store")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_kit::{assert_request, assert_round_trip, id};
+
+    #[test]
+    fn list_store_items_has_no_body() {
+        assert_request(&ListStoreItems, "GET /s3");
+    }
+
+    #[test]
+    fn put_store_item_streams_bytes() {
+        assert_request(
+            &PutStoreItem { id: None },
+            "
+            PUT /s3
+            content-type: application/octet-stream
+
+            <streamed>
+            ",
+        );
+        assert_request(
+            &PutStoreItem {
+                id: Some(&id("ITEM")),
+            },
+            "
+            PUT /s3/ITEM
+            content-type: application/octet-stream
+
+            <streamed>
+            ",
+        );
+    }
+
+    #[test]
+    fn delete_store_item_has_a_content_type() {
+        assert_request(
+            &DeleteStoreItem { id: &id("ITEM") },
+            "
+            DELETE /s3/ITEM
+            content-type: application/json
+            ",
+        );
+    }
+
+    #[test]
+    fn clear_store_has_a_content_type() {
+        assert_request(
+            &ClearStore,
+            "
+            DELETE /store
+            content-type: application/json
+            ",
+        );
+    }
+
+    #[test]
+    fn store_item_keeps_unknown_members() {
+        assert_round_trip::<StoreItem>(json!({
+            "id": "s", "name": "n", "version": "1", "later": 1,
+        }));
+    }
+}

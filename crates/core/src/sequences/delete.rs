@@ -49,3 +49,34 @@ impl Operation for DeleteSequence<'_> {
         Ok(Inline::new())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::{assert_request, assert_request_to, hub_of, id};
+
+    #[test]
+    fn delete_sequence_has_a_content_type() {
+        let id = &id("s");
+        let expected = "
+            DELETE /sequence/s
+            content-type: application/json
+            ";
+        let delete = DeleteSequence { id, force: false };
+        assert_request(&delete, expected);
+        assert_request_to(&hub_of("0.18.7"), &delete, expected);
+    }
+
+    #[test]
+    fn delete_sequence_forces_with_a_header() {
+        let id = &id("s");
+        assert_request(
+            &DeleteSequence { id, force: true },
+            "
+            DELETE /sequence/s
+            content-type: application/json
+            x-seq-kill-inst: true
+            ",
+        );
+    }
+}

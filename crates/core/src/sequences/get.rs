@@ -23,3 +23,16 @@ impl Operation for GetSequence<'_> {
         sequence_path(self.id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::{assert_request, id};
+
+    #[test]
+    fn get_sequence_sends_any_valid_id_unchanged() {
+        assert_request(&GetSequence { id: &id("s") }, "GET /sequence/s");
+        let id = &id("a+b@c!$&'()*,;=:~50%-_.");
+        assert_request(&GetSequence { id }, "GET /sequence/a+b@c!$&'()*,;=:~50%-_.");
+    }
+}

@@ -62,3 +62,22 @@ pub struct SequenceConfig {
     #[serde(flatten)]
     pub extra: Extra,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_kit::assert_round_trip;
+
+    #[test]
+    fn sequence_info_keeps_unknown_members() {
+        let config = json!({
+            "name": "n", "version": "1", "engines": { "node": ">=16" }, "type": "wasm",
+            "entrypointPath": "x", "later": [1],
+        });
+        assert_round_trip::<SequenceInfo>(json!({
+            "id": "s", "config": config, "instances": ["i"], "location": "STH", "later": {},
+        }));
+    }
+}

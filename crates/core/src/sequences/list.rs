@@ -12,3 +12,14 @@ get! {
     PATH = "sequences";
     Decoder = Json<Vec<SequenceInfo>>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::assert_request;
+
+    #[test]
+    fn list_sequences_has_no_body() {
+        assert_request(&ListSequences, "GET /sequences");
+    }
+}

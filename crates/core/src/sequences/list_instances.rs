@@ -35,3 +35,17 @@ impl Operation for ListSequenceInstances<'_> {
         error
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::{assert_request, id};
+
+    #[test]
+    fn list_sequence_instances_has_no_body() {
+        assert_request(
+            &ListSequenceInstances { id: &id("s") },
+            "GET /sequence/s/instances",
+        );
+    }
+}

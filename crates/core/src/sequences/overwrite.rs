@@ -38,3 +38,22 @@ impl Operation for OverwriteSequence<'_> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::{assert_request, id};
+
+    #[test]
+    fn overwrite_sequence_streams_bytes() {
+        assert_request(
+            &OverwriteSequence { id: &id("s") },
+            "
+            PUT /sequence/s
+            content-type: application/octet-stream
+
+            <streamed>
+            ",
+        );
+    }
+}

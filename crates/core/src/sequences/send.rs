@@ -37,3 +37,40 @@ pub struct SentSequence {
     #[serde(flatten)]
     pub extra: Extra,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_kit::{assert_request, assert_request_to, assert_round_trip, hub_with_token};
+
+    #[test]
+    fn send_sequence_streams_bytes() {
+        assert_request(
+            &SendSequence,
+            "
+            POST /sequence
+            content-type: application/octet-stream
+
+            <streamed>
+            ",
+        );
+        assert_request_to(
+            &hub_with_token(),
+            &SendSequence,
+            "
+            POST /sequence
+            authorization: Sensitive
+            content-type: application/octet-stream
+
+            <streamed>
+            ",
+        );
+    }
+
+    #[test]
+    fn sent_sequence_keeps_unknown_members() {
+        assert_round_trip::<SentSequence>(json!({ "id": "s", "later": 1 }));
+    }
+}

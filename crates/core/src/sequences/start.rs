@@ -328,3 +328,109 @@ pub struct Started {
     #[serde(flatten)]
     pub extra: Extra,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_kit::{
+        assert_request, assert_request_to, assert_round_trip, hub_of, hub_with_token, id,
+    };
+
+    fn start<'a>(id: &'a SequenceId, options: &'a StartOptions) -> StartSequence<'a> {
+        StartSequence { id, options }
+    }
+
+    #[test]
+    fn start_sequence_sends_an_object_without_options() {
+        let expected = "
+            POST /sequence/s/start
+            content-type: application/json
+
+            {}
+            ";
+        let absent = StartOptions::new().app_config(None::<u8>);
+        for options in [StartOptions::new(), absent] {
+            assert_request(&start(&id("s"), &options), expected);
+        }
+    }
+
+    #[test]
+    fn start_sequence_sends_app_config_and_args() {
+        let options = StartOptions::new().app_config(json!({ "a": 1 })).arg(1);
+        assert_request(
+            &start(&id("s"), &options),
+            r#"
+            POST /sequence/s/start
+            content-type: application/json
+
+            {"appConfig":{"a":1},"args":[1]}
+            "#,
+        );
+        assert_request_to(
+            &hub_with_token(),
+            &start(&id("s"), &options),
+            r#"
+            POST /sequence/s/start
+            authorization: Sensitive
+            content-type: application/json
+
+            {"appConfig":{"a":1},"args":[1]}
+            "#,
+        );
+    }
+
+    #[test]
+    fn start_sequence_sends_every_option() {
+        let options = StartOptions::new()
+            .app_config(json!({ "greeting": "zażółć", "nested": { "list": [1, null] } }))
+            .args(["x", "y"])
+            .arg(json!({ "o": 2 }))
+            .arg(None::<u8>)
+            .instance_id("11111111-2222-4333-8444-555555555555")
+            .input_topic("cities")
+            .output_topic("weather")
+            .limits(InstanceLimits::new().memory(512).gpu(true))
+            .member("system", json!({ "x": 1 }));
+        let body = [
+            r#"{"appConfig":{"greeting":"zażółć","nested":{"list":[1,null]}},"#,
+            r#""args":["x","y",{"o":2},null],"inputTopic":"cities","#,
+            r#""instanceId":"11111111-2222-4333-8444-555555555555","#,
+            r#""limits":{"gpu":true,"memory":512},"outputTopic":"weather","system":{"x":1}}"#,
+        ];
+        let expected = "
+            POST /sequence/s/start
+            content-type: application/json
+
+            BODY
+            ";
+        assert_request(
+            &start(&id("s"), &options),
+            &expected.replace("BODY", &body.concat()),
+        );
+    }
+
+    #[test]
+    fn start_sequence_sends_unknown_members_to_old_hubs() {
+        let options = StartOptions::new()
+            .app_config(json!({}))
+            .args([1, 2])
+            .member("unknown", true);
+        assert_request_to(
+            &hub_of("0.18.7"),
+            &start(&id("s"), &options),
+            r#"
+            POST /sequence/s/start
+            content-type: application/json
+
+            {"appConfig":{},"args":[1,2],"unknown":true}
+            "#,
+        );
+    }
+
+    #[test]
+    fn started_keeps_unknown_members() {
+        assert_round_trip::<Started>(json!({ "id": "i", "status": "frozen", "later": 1 }));
+    }
+}

@@ -62,3 +62,53 @@ pub struct CreatedTopic {
     #[serde(flatten)]
     pub extra: Extra,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_kit::{assert_request, assert_round_trip, id};
+
+    #[test]
+    fn create_topic_sends_name_and_content_type() {
+        let name = &id("TOP");
+        let content_type = ContentType::Ndjson;
+        assert_request(
+            &CreateTopic { name, content_type },
+            r#"
+            POST /topics
+            content-type: application/json
+
+            {"id":"TOP","content-type":"application/x-ndjson"}
+            "#,
+        );
+        let content_type = ContentType::Text;
+        assert_request(
+            &CreateTopic { name, content_type },
+            r#"
+            POST /topics
+            content-type: application/json
+
+            {"id":"TOP","content-type":"text/plain"}
+            "#,
+        );
+        let content_type = ContentType::TextNdjson;
+        assert_request(
+            &CreateTopic { name, content_type },
+            r#"
+            POST /topics
+            content-type: application/json
+
+            {"id":"TOP","content-type":"text/x-ndjson"}
+            "#,
+        );
+    }
+
+    #[test]
+    fn created_topic_keeps_unknown_members() {
+        assert_round_trip::<CreatedTopic>(json!({
+            "id": "t", "contentType": "text/plain", "state": "s", "later": 1,
+        }));
+    }
+}

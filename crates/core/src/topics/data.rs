@@ -69,3 +69,70 @@ impl Operation for ReadTopic<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::{assert_request, assert_request_to, hub_of, id};
+
+    #[test]
+    fn send_topic_has_the_content_type_of_the_data() {
+        let name = &id("TOP");
+        for (content_type, text) in [
+            (ContentType::Ndjson, "application/x-ndjson"),
+            (ContentType::TextNdjson, "text/x-ndjson"),
+            (ContentType::Bytes, "application/octet-stream"),
+        ] {
+            let end = None;
+            let send = SendTopic {
+                name,
+                content_type,
+                end,
+            };
+            let expected = "
+                POST /topic/TOP
+                content-type: TYPE
+
+                <streamed>
+                ";
+            assert_request(&send, &expected.replace("TYPE", text));
+        }
+    }
+
+    #[test]
+    fn send_topic_ends_the_topic_with_a_header() {
+        let send = SendTopic {
+            name: &id("TOP"),
+            content_type: ContentType::Text,
+            end: Some(true),
+        };
+        assert_request_to(
+            &hub_of("0.18.7"),
+            &send,
+            "
+            POST /topic/TOP
+            content-type: text/plain
+            x-end-stream: true
+
+            <streamed>
+            ",
+        );
+    }
+
+    #[test]
+    fn read_topic_has_the_wanted_content_type() {
+        let name = &id("TOP");
+        for (content_type, text) in [
+            (ContentType::Ndjson, "application/x-ndjson"),
+            (ContentType::TextNdjson, "text/x-ndjson"),
+            (ContentType::Bytes, "application/octet-stream"),
+        ] {
+            let expected = "
+                GET /topic/TOP
+                content-type: TYPE
+                ";
+            let read = ReadTopic { name, content_type };
+            assert_request(&read, &expected.replace("TYPE", text));
+        }
+    }
+}

@@ -26,3 +26,20 @@ impl Operation for DeleteTopic<'_> {
         Path::new("topics").value(TopicName::WHAT, self.name.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kit::{assert_request, id};
+
+    #[test]
+    fn delete_topic_has_a_content_type() {
+        assert_request(
+            &DeleteTopic { name: &id("TOP") },
+            "
+            DELETE /topics/TOP
+            content-type: application/json
+            ",
+        );
+    }
+}

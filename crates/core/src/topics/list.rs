@@ -32,3 +32,23 @@ pub struct TopicInfo {
     #[serde(flatten)]
     pub extra: Extra,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_kit::{assert_request, assert_round_trip};
+
+    #[test]
+    fn list_topics_has_no_body() {
+        assert_request(&ListTopics, "GET /topics");
+    }
+
+    #[test]
+    fn topic_info_keeps_unknown_members() {
+        assert_round_trip::<TopicInfo>(json!({
+            "topicName": "t", "contentType": "text/plain", "later": 1,
+        }));
+    }
+}

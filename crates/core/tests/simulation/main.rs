@@ -17,10 +17,10 @@ mod delete;
 mod events;
 mod follow;
 mod follow_logs;
-mod hub;
 mod kill;
 mod network;
 mod start;
+mod wait_for_hub;
 mod watch;
 mod world;
 

@@ -60,6 +60,8 @@ enum Fault {
 /// An exchange of a flow.
 struct Exchange {
     request: Request<Vec<u8>>,
+    /// The position in [`Driven::sent`].
+    index: usize,
     fault: Option<Fault>,
     /// The time at which the hub receives the request.
     arrives: Duration,
@@ -132,7 +134,7 @@ where
             match self.flow.poll(now) {
                 Command::Send(send) => {
                     let line = line(&send.request);
-                    chance.trace(hub, &format!("-> {line}"));
+                    chance.trace(hub, format_args!("-> {line}"));
                     self.sent.push(Sent {
                         line,
                         reached: false,
@@ -156,7 +158,7 @@ where
                     return None;
                 }
                 Command::Done(output) => {
-                    chance.trace(hub, &format!("== {output:?}"));
+                    chance.trace(hub, format_args!("== {output:?}"));
                     return Some(output);
                 }
             }
@@ -229,6 +231,7 @@ where
         };
         let exchange = Exchange {
             request,
+            index: self.sent.len() - 1,
             fault,
             arrives: now + latency,
             latency,
@@ -243,7 +246,7 @@ where
         let last = self.sent.last_mut().into_iter();
         last.for_each(|sent| sent.silent = silent || latency > SLOW);
         if let Some(fault) = fault {
-            chance.trace(hub, &format!("   ({fault:?})"));
+            chance.trace(hub, format_args!("   ({fault:?})"));
         }
         self.exchanges.insert(id, exchange);
     }
@@ -266,11 +269,7 @@ where
                 continue;
             };
             exchange.exchange_with(hub, chance);
-            if exchange.reached {
-                let line = exchange.line();
-                let sent = self.sent.iter_mut().rfind(|sent| sent.line == line);
-                sent.into_iter().for_each(|sent| sent.reached = true);
-            }
+            self.sent[exchange.index].reached = exchange.reached;
             while let Some(incoming) = self.take(hub.now(), id) {
                 happened = true;
                 self.deliver(hub, chance, id, incoming);
@@ -314,7 +313,7 @@ where
                     reason,
                     headers,
                 } = head;
-                chance.trace(hub, &format!("<- {status} {}", exchange.line()));
+                chance.trace(hub, format_args!("<- {status} {}", exchange.line()));
                 let (reason, headers) = (reason.as_str(), &headers);
                 self.flow.handle(
                     now,
@@ -337,7 +336,7 @@ where
             }
             Incoming::Piece(Piece::Pending | Piece::Continue) => {}
             Incoming::Piece(Piece::Cut) | Incoming::Failed => {
-                chance.trace(hub, &format!("<- {delivery:?} {}", exchange.line()));
+                chance.trace(hub, format_args!("<- {delivery:?} {}", exchange.line()));
                 if let Some(exchange) = self.exchanges.remove(&id) {
                     exchange.hub.into_iter().for_each(|id| hub.disconnect(id));
                 }

@@ -1,6 +1,6 @@
 //! A hub with one sequence, and random events in its life.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::time::Duration;
 
 use scramjet_client_core::flow::Flow;
@@ -58,7 +58,7 @@ impl Chance {
     }
 
     /// Prints what happens if only one seed runs.
-    pub(crate) fn trace(&self, hub: &Model, what: &str) {
+    pub(crate) fn trace(&self, hub: &Model, what: fmt::Arguments<'_>) {
         if self.traces {
             println!("{:>9.3} {what}", hub.now().as_secs_f64());
         }
@@ -111,7 +111,7 @@ impl World {
         };
         let mut hub = Model::new(settings);
         let steps = steps(&mut chance);
-        chance.trace(&hub, &format!("{generation:?}, {faults:?}, {steps:?}"));
+        chance.trace(&hub, format_args!("{generation:?}, {faults:?}, {steps:?}"));
         hub.program(
             "steps",
             ProgramSpec::new(move || Box::new(Steps::new(steps.clone()))),
@@ -239,7 +239,7 @@ impl World {
         let before = self.turns.len();
         while let Some(index) = self.turns.iter().position(|(at, _)| *at <= now) {
             let (_, turn) = self.turns.remove(index);
-            self.chance.trace(&self.hub, &format!("** {turn:?}"));
+            self.chance.trace(&self.hub, format_args!("** {turn:?}"));
             match turn {
                 Turn::Crash => {
                     let ids = self.hub.running();

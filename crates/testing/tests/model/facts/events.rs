@@ -126,7 +126,7 @@ fn an_event_for_an_ended_instance_goes_nowhere_on_1_x() {
 }
 
 #[test]
-fn an_emitted_event_goes_to_the_other_instances_on_1_x_and_a_sent_one_does_not() {
+fn emitted_events_reach_other_instances_on_1_x_and_sent_ones_do_not() {
     for generation in BOTH {
         let mut hub = answering(generation);
         let first = hub.id.clone();

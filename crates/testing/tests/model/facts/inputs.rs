@@ -118,7 +118,7 @@ fn a_truncated_upload_does_not_end_the_stream() {
 }
 
 #[test]
-fn concurrent_uploads_interleave_and_the_second_is_not_answered_after_the_first_ended() {
+fn concurrent_uploads_interleave_and_only_the_first_is_answered() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, vec![]);
         let path = hub.path("input");

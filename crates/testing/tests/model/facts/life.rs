@@ -32,7 +32,7 @@ fn about(time: Option<Duration>, expected: f64) -> bool {
 const STREAMS: [&str; 3] = ["output", "stdout", "stderr"];
 
 #[test]
-fn a_completed_sequence_ends_output_at_once_and_stdout_stderr_and_status_10_seconds_later() {
+fn a_completed_sequence_ends_output_at_once_and_the_rest_after_10_s() {
     for generation in BOTH {
         let mut hub = RunningInstance::new(generation, later(Exit::Completed));
         let [output, stdout, stderr] = ends(&mut hub, STREAMS);

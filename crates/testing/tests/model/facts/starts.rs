@@ -188,7 +188,7 @@ fn two_starts_with_the_same_id_both_succeed_while_the_first_connects() {
 }
 
 #[test]
-fn an_instance_that_has_not_connected_is_unknown_on_1_x_and_not_answered_on_0_18() {
+fn an_unconnected_instance_is_unknown_on_1_x_and_silent_on_0_18() {
     for generation in BOTH {
         let mut driver = Driver::with_steps(generation, staying());
         begin(&mut driver, &json!({ "instanceId": CHOSEN }));
@@ -281,7 +281,7 @@ fn an_instance_that_never_connects_stays_and_is_never_answered_on_0_18() {
 }
 
 #[test]
-fn a_function_that_fails_at_once_is_a_refused_start_or_an_errored_instance() {
+fn a_function_that_fails_at_once_fails_the_start_or_the_instance() {
     for (exit, code, reason) in [
         (Exit::FailedToLoad, 22, "Sequence failed on start"),
         (Exit::Threw, 23, "Sequence failed during execution"),
