@@ -53,7 +53,7 @@ pub(crate) fn in_parallel<T: Send>(items: impl IntoIterator<Item = T>, act: impl
 /// # Panics
 /// The condition does not hold within [`HANG_TIMEOUT`].
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    const POLL_INTERVAL: Duration = Duration::from_millis(5);
+    const POLL_INTERVAL: Duration = Duration::from_millis(20);
     let begin = Instant::now();
     while !holds() {
         assert!(begin.elapsed() < HANG_TIMEOUT, "{what}: timed out");

@@ -159,14 +159,12 @@ fn wait_event_names_the_missing_event_at_the_deadline(host: HostClient) {
 on_each_hub!(wait_next_event_and_wait_next_any_ignore_earlier_events);
 fn wait_next_event_and_wait_next_any_ignore_earlier_events(host: HostClient) {
     let sequence = Uploaded::sample(&host, "acts");
-    let instance = sequence
-        .start(&acts(
-            json!([{ "on": "ping", "emit": "pong" }, { "emit": "pong", "data": "old" }]),
-        ))
-        .unwrap();
     within("waiting", move || {
-        assert_eq!(instance.wait_event("pong").unwrap().data, json!("old"));
+        let steps = json!([{ "on": "ping", "emit": "pong" }, { "emit": "pong", "data": "old" }]);
         for several in [false, true] {
+            // Each call has its own instance, because answers to pings may arrive late.
+            let instance = sequence.start(&acts(steps.clone())).unwrap();
+            assert_eq!(instance.wait_event("pong").unwrap().data, json!("old"));
             let (sender, receiver) = channel();
             let waiting = instance.clone();
             let wait = move || {
@@ -179,9 +177,7 @@ fn wait_next_event_and_wait_next_any_ignore_earlier_events(host: HostClient) {
             let waiter = thread::spawn(move || sender.send(wait()).unwrap());
             // The call does not report when it listens, so ping until it returns.
             let pong = loop {
-                instance
-                    .send_event("ping", if several { "both" } else { "new" })
-                    .unwrap();
+                instance.send_event("ping", "new").unwrap();
                 match receiver.recv_timeout(Duration::from_millis(50)) {
                     Ok(event) => break event.unwrap(),
                     Err(RecvTimeoutError::Timeout) => {}
@@ -189,10 +185,7 @@ fn wait_next_event_and_wait_next_any_ignore_earlier_events(host: HostClient) {
                 }
             };
             waiter.join().unwrap();
-            assert_eq!(
-                (pong.name.as_str(), pong.data),
-                ("pong", json!(if several { "both" } else { "new" }))
-            );
+            assert_eq!((pong.name.as_str(), pong.data), ("pong", json!("new")));
         }
     });
 }
