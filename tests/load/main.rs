@@ -2,8 +2,8 @@
 //! threads.
 //!
 //! Sockets, threads and memory are counted in child processes that do nothing else, and only on
-//! Linux, which reports them. The test that measures times runs when no other test keeps the machine
-//! busy.
+//! Linux, which reports them. The test that measures times runs when no other test keeps the
+//! machine busy.
 
 #[cfg(target_os = "linux")]
 mod connections;

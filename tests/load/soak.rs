@@ -39,8 +39,8 @@ const ON_HUB: usize = 16;
 /// Length of the first round, which allocates the memory that so many threads need.
 const WARM_UP: Duration = Duration::from_secs(3);
 
-/// Maximum growth of memory after the first round, in bytes. A leak of a kilobyte for each call would
-/// exceed it.
+/// Maximum growth of memory after the first round, in bytes. A leak of a kilobyte for each call
+/// would exceed it.
 const GROWTH: u64 = 16 << 20;
 
 /// Pass the addresses to the process with the client.
