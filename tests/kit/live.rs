@@ -2,7 +2,7 @@
 //! select one.
 
 use std::mem;
-use std::sync::OnceLock;
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 use scramjet_client_testing::fake_hub::Generation;
 
@@ -20,6 +20,7 @@ macro_rules! on_each_hub {
             #[test]
             fn on_the_hub() {
                 if let Some(hub) = $crate::hub::shared() {
+                    let _turn = $crate::live::turn();
                     super::$test(hub.into());
                 }
             }
@@ -41,6 +42,36 @@ macro_rules! on_each_hub {
 pub const V0_18: Generation = Generation::V0_18;
 #[doc(hidden)]
 pub const V1: Generation = Generation::V1;
+
+/// Number of tests that use the real hub at the same time. It starts a process for each instance,
+/// and answers too late if many start at once.
+const MAX_TURNS: usize = 6;
+
+static TURNS: Mutex<usize> = Mutex::new(0);
+static TURN_ENDED: Condvar = Condvar::new();
+
+/// The right to use the real hub, until it is dropped.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Turn(());
+
+/// Waits until fewer than [`MAX_TURNS`] tests use the real hub.
+#[doc(hidden)]
+pub fn turn() -> Turn {
+    let turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut turns = TURN_ENDED
+        .wait_while(turns, |turns| *turns >= MAX_TURNS)
+        .unwrap_or_else(PoisonError::into_inner);
+    *turns += 1;
+    Turn(())
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *TURNS.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        TURN_ENDED.notify_one();
+    }
+}
 
 /// The fake hub of this generation that all tests of this binary share, from [`fake_hub`]. It
 /// listens on the loopback interface.
