@@ -69,7 +69,6 @@ pub fn fake_hub(generation: Generation) -> FakeHub {
 /// the time of a real hub.
 ///
 /// The pauses of programs are in real time.
-#[must_use]
 pub fn fake_hub_builder(generation: Generation) -> FakeHubBuilder {
     FakeHub::builder(generation).settings(|settings| {
         let Times {

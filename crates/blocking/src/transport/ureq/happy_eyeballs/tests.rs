@@ -134,8 +134,9 @@ fn connect_times_out_at_the_end() -> io::Result<()> {
         assert_eq!(kind(&[first.address, refused], token), timed_out);
         // Windows repeats refused attempts for about 2 seconds.
         let end = Some(Instant::now() + Duration::from_secs(20));
-        let error = connect(vec![refused; 2], end, token, delay).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        let error = connect(vec![refused; 2], end, token, delay).err();
+        let kind = error.map(|error| error.kind());
+        assert_eq!(kind, Some(ErrorKind::ConnectionRefused));
     }
     Ok(())
 }
