@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Shows a progress bar on standard error, or some lines if it is no terminal (as in CI). Then it
-//! prints the id of the sequence, and deletes it. Without an argument, it uploads a package of 1
-//! KB. Uses the hub of `SCRAMJET_HUB_URL`, or a fake hub.
+//! prints the id of the sequence, and deletes it. Without an argument, it uploads a small package.
+//! Uses the hub of `SCRAMJET_HUB_URL`, or a fake hub.
 
 #![allow(
     clippy::print_stdout,

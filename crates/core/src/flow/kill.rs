@@ -19,8 +19,8 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout for one request.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Delays between attempts. Hubs after 1.0.1 refuse (`400`) to kill an instance that is still
-/// starting.
+/// Delays between attempts. Builds after the release of 1.0.1, which report 1.0.1 as well, refuse
+/// (`400`) to kill an instance that is still starting.
 const RETRY_DELAYS: [Duration; 5] = [
     Duration::from_millis(20),
     Duration::from_millis(60),
