@@ -24,7 +24,6 @@ mod json;
 mod lines;
 mod log_line_and_audit_record;
 mod ndjson_guard;
-mod operation_names;
 mod options;
 mod replies;
 mod reply;

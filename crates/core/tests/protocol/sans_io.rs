@@ -65,7 +65,7 @@ fn core_is_no_std() {
 
 /// Returns the lines of code with their numbers, without comments, doc examples and the test
 /// module, which ends a file.
-pub(crate) fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text
         .lines()
         .map(|line| line.split(" // ").next().unwrap_or_default().trim())
