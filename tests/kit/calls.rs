@@ -10,15 +10,15 @@ use scramjet_client_blocking::{HostClient, HostClientBuilder, RequestEvent, Requ
 /// Environment variable with the file that gets the name of each called operation, one in a line.
 pub const RECORD: &str = "SCRAMJET_TEST_RECORD";
 
-/// Returns a builder of clients. Clients in a process with [`RECORD`] record the operations that a
-/// server has responded to.
+/// Returns a builder of clients. Clients in a process with [`RECORD`] record the operations that
+/// succeeded.
 pub fn client_builder(url: impl Into<String>) -> HostClientBuilder {
     let builder = HostClient::builder(url);
     match env::var_os(RECORD) {
         None => builder,
         Some(path) => {
             builder.observer(move |request: &RequestInfo<'_>, event: &RequestEvent<'_>| {
-                if let RequestEvent::Head { .. } = event {
+                if matches!(event, RequestEvent::Head { status, .. } if status.is_success()) {
                     append(&path, request.operation);
                 }
             })
