@@ -2,8 +2,9 @@
 
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -152,6 +153,36 @@ fn child_keep_leaves_the_instance_running(host: HostClient) {
 }
 
 /// Hubs of 1.x do not end an instance that hangs or has called `keepAlive`.
+#[test]
+fn child_streams_are_empty_if_the_hub_responds_after_the_end_of_the_instance() {
+    // The streams of a child are opened without a response after half a second.
+    let (spawned, is_spawned) = channel::<()>();
+    let is_spawned = Mutex::new(is_spawned);
+    let hub = StubHub::start("0.18.7", move |request| {
+        if request.ends_with("/output") {
+            // Ends when `spawned` is dropped.
+            let _ = is_spawned.lock().unwrap().recv();
+        }
+        match request.split('/').next_back() {
+            Some("output" | "stdout" | "stderr") => {
+                json_reply("404 Not Found", &json!({ "error": "not found" }))
+            }
+            _ => Reply::Default,
+        }
+    });
+    within("spawning", move || {
+        let mut child = hub.sequence().spawn(&StartOptions::new()).unwrap();
+        assert!(child.stdout.is_none() && child.stderr.is_none());
+        let mut output = child.output.take().unwrap();
+        drop(spawned);
+        let mut text = String::new();
+        assert_eq!(output.read_to_string(&mut text).unwrap(), 0);
+        assert_eq!(output.read_to_string(&mut text).unwrap(), 0);
+        hub.end(child.id().as_str());
+        assert_eq!(child.wait().unwrap().exit, None);
+    });
+}
+
 #[test]
 fn child_stop_kills_an_instance_that_does_not_stop_in_time() {
     within("running", || {

@@ -49,6 +49,12 @@ impl ByteStream {
         self.body.await_head(until)
     }
 
+    /// Makes the stream empty if the hub responds with 404 from now on, because the instance has
+    /// ended.
+    pub(crate) fn allow_absence(&mut self) {
+        self.body.allow_absence();
+    }
+
     /// Returns the body. Nothing may have been read from it before.
     pub(crate) fn into_body(self) -> Body {
         self.body

@@ -35,6 +35,8 @@ pub(crate) struct Body {
     opening: Option<Opening>,
     /// Ends the body when its instance ends.
     watch: Option<Watch>,
+    /// The body is empty if the hub responds with 404.
+    may_be_absent: bool,
 }
 
 /// A stream that a thread is opening.
@@ -64,6 +66,7 @@ impl Body {
             reports_end: false,
             opening: None,
             watch: None,
+            may_be_absent: false,
         }
     }
 
@@ -84,6 +87,11 @@ impl Body {
         self.watch = Some(watch);
     }
 
+    /// Makes the body empty if the hub responds with 404 from now on.
+    pub(crate) fn allow_absence(&mut self) {
+        self.may_be_absent = true;
+    }
+
     /// Waits for the head of the response, but not longer than `until`.
     pub(crate) fn await_head(&mut self, until: Option<Instant>) -> Result<(), Error> {
         let Some(Opening { result, .. }) = &self.opening else {
@@ -98,6 +106,10 @@ impl Body {
                 swap(&mut self.bytes, &mut opened.bytes);
                 swap(&mut self.call, &mut opened.call);
                 self.reports_end = take(&mut opened.reports_end);
+                self.opening = None;
+                Ok(())
+            }
+            Ok(Ok(Err(error))) if self.may_be_absent && error.is_not_found_by_hub() => {
                 self.opening = None;
                 Ok(())
             }

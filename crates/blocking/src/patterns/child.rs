@@ -116,7 +116,10 @@ impl Child {
         ];
         let until = Instant::now() + HEAD_LIMIT;
         let opened = |mut stream: ByteStream| match stream.await_head(Some(until)) {
-            Ok(()) => Ok(Some(stream)),
+            Ok(()) => {
+                stream.allow_absence();
+                Ok(Some(stream))
+            }
             // The instance has already ended, so the stream is gone.
             Err(error) if error.is_not_found_by_hub() => Ok(None),
             Err(error) => Err(error),
