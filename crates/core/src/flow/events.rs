@@ -84,6 +84,8 @@ pub(super) struct EventWait {
     listeners: Vec<Listener>,
     status: StatusCheck,
     outage: OutageTracker,
+    /// A request for the status failed before the hub had responded to any request.
+    may_be_unreachable: bool,
     /// An event without its data. The stream may deliver its data until this time.
     bare_event: Option<(Event, Duration)>,
     grace_period: Option<GracePeriod>,
@@ -138,6 +140,7 @@ impl EventWait {
             listeners: names.into_iter().map(listener).collect(),
             status: StatusCheck::new(now + POLL_DELAY, id, POLL_DELAY),
             outage: OutageTracker::new(tolerance),
+            may_be_unreachable: false,
             bare_event: None,
             grace_period: None,
             not_found: None,

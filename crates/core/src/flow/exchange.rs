@@ -47,6 +47,11 @@ impl<D> OpenExchange<D> {
         let state = State::AwaitingHead(reader);
         Self { id, state }
     }
+
+    /// Returns `true` until the head of the response has arrived.
+    pub(super) fn awaits_head(&self) -> bool {
+        matches!(self.state, State::AwaitingHead(_))
+    }
 }
 
 impl<D: Decode> OpenExchange<D> {

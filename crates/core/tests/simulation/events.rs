@@ -5,6 +5,7 @@ use std::time::Duration;
 use scramjet_client_core::flow::{
     Command, Delivery, Flow, FlowError, Input, OutageTolerance, Since, WaitForEnd, WaitForEvent,
 };
+use scramjet_client_core::http::{HeaderMap, StatusCode};
 use scramjet_client_core::{Ended, EventName, InstanceId, RunnerExit};
 use scramjet_client_testing::model::Step;
 use serde_json::{Value, json};
@@ -164,6 +165,56 @@ fn wait_for_event_continues_if_the_status_is_unknown() {
         }
     }
     assert!(unanswered > 5, "{unanswered}");
+}
+
+/// The connection of the first request may die before the hub has responded to it.
+#[test]
+fn wait_for_event_repeats_an_unanswered_request_when_the_hub_responds_again() {
+    for since in [Since::Start, Since::Now] {
+        let world = World::new(0, |_| Vec::new());
+        let id = InstanceId::new("an-instance").unwrap();
+        let (endpoint, names) = (world.endpoint(), vec![EventName::new("wanted").unwrap()]);
+        let mut flow =
+            WaitForEvent::new(endpoint, id, names, since, OutageTolerance::new()).unwrap();
+        let (mut now, mut statuses, mut waiting) = (Duration::ZERO, 0, Vec::new());
+        while now < Duration::from_secs(10) {
+            match flow.poll(now) {
+                Command::Send(send) if send.request.uri().path().ends_with("/an-instance") => {
+                    statuses += 1;
+                    let id = send.id;
+                    if statuses == 1 {
+                        let failed = Input::Failed {
+                            id,
+                            delivery: Delivery::MayBeReceived,
+                            transient: true,
+                        };
+                        flow.handle(now, failed);
+                        continue;
+                    }
+                    let head = Input::Head {
+                        id,
+                        status: StatusCode::OK,
+                        reason: "OK",
+                        headers: &HeaderMap::new(),
+                    };
+                    flow.handle(now, head);
+                    let bytes = br#"{"id":"an-instance","sequence":"s"}"#;
+                    flow.handle(now, Input::Body { id, bytes });
+                    flow.handle(now, Input::End { id });
+                }
+                Command::Send(send) => waiting.push((send.id, statuses)),
+                Command::Abort(id) => waiting.retain(|(open, _)| *open != id),
+                Command::Wait { until } => now = until.expect("another request"),
+                Command::Done(result) => panic!("{result:?}"),
+            }
+        }
+        assert!(statuses > 2, "{since:?}");
+        // Once: the hub responds to none of these requests before there is an event.
+        assert!(
+            !waiting.is_empty() && waiting.iter().all(|(_, statuses)| *statuses == 2),
+            "{since:?}: {waiting:?}"
+        );
+    }
 }
 
 #[test]

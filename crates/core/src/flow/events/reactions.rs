@@ -67,6 +67,12 @@ impl EventWait {
             StatusResult::Ended(ended) => self.start_grace_period(outbox, now, ended),
             StatusResult::Alive(_) => {
                 self.outage.request_answered();
+                // Their connections may be dead.
+                if core::mem::take(&mut self.may_be_unreachable) {
+                    for listener in &mut self.listeners {
+                        listener.reopen_unanswered(outbox, now);
+                    }
+                }
                 match self.not_found.take() {
                     Some(error) if error.api().is_some_and(|api| api.is_from_hub()) => {
                         self.outcome = Some(Err(error.into()));
@@ -84,7 +90,9 @@ impl EventWait {
             // ignored here: the other requests fail with them as well.
             StatusResult::Unknown(error) => {
                 // Until the hub has answered once, the other requests show if it is reachable.
-                if error.is_transient() && self.outage.hub_has_answered() {
+                if error.is_transient() && !self.outage.hub_has_answered() {
+                    self.may_be_unreachable = true;
+                } else if error.is_transient() {
                     match self.outage.request_failed(now) {
                         Some(delay) => self.reopen_all(outbox, now + delay),
                         None => self.outcome = Some(Err(error.into())),
