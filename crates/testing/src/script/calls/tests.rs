@@ -200,7 +200,7 @@ fn the_table_has_the_requests_of_calls_that_wait() {
 }
 
 #[test]
-fn the_table_has_the_requests_of_calls_that_follow() {
+fn the_table_has_the_requests_of_follow_log() {
     on_each_generation(|recorder| {
         let instance = recorder.start();
         let mut log = instance
@@ -214,6 +214,13 @@ fn the_table_has_the_requests_of_calls_that_follow() {
             })
             .map(Result::unwrap_err)
             .unwrap();
+    });
+}
+
+#[test]
+fn the_table_has_the_requests_of_follow_events() {
+    on_each_generation(|recorder| {
+        let instance = recorder.start();
         let mut events = instance
             .with_deadline(Duration::from_millis(2500))
             .follow_events("never")
