@@ -22,11 +22,11 @@ const OURS: &str = "scramjet-client";
 const UREQ: &str = "ureq";
 const RAW: &str = "TcpStream";
 
-const TRANSFERS: [(&str, &str); 4] = [
-    ("down sized", "a body"),
-    ("down chunked", "a body"),
-    ("up sized", "a file"),
-    ("up chunked", "a reader"),
+const TRANSFERS: [(&str, &str, &str); 4] = [
+    ("down sized", "a body", "Download with Content-Length"),
+    ("down chunked", "a body", "Download in chunks"),
+    ("up sized", "a file", "Upload of a file"),
+    ("up chunked", "a reader", "Upload from a reader, in chunks"),
 ];
 
 fn main() {
@@ -43,7 +43,8 @@ fn main() {
     pin_to_one_processor();
     let server = Server::start();
     let bytes = bench.scaled(1 << 30);
-    for (transfer, what) in TRANSFERS {
+    let mut transfers = Vec::new();
+    for (transfer, what, title) in TRANSFERS {
         if bench.wants(transfer) {
             let sides = [OURS, UREQ, RAW]
                 .map(|who| side_in_process(who, "cost", args(who, transfer, bytes, &server)));
@@ -57,7 +58,18 @@ fn main() {
             compared.speed(UREQ, RAW, Goal::None);
             compared.cpu(OURS, UREQ, Goal::None);
             compared.cpu(OURS, RAW, Goal::None);
+            transfers.push((title, compared));
         }
+    }
+    if !transfers.is_empty() {
+        bench.chart(
+            "transfers",
+            &format!(
+                "{} MiB, to or from a server on the same machine",
+                bytes >> 20
+            ),
+            transfers.iter().map(|(title, compared)| (*title, compared)),
+        );
     }
     if bench.wants("memory") {
         memory_of_all(&bench, &server);
@@ -155,7 +167,7 @@ fn memory_of_all(bench: &Bench, server: &Server) {
     const MIB: f64 = (1 << 20) as f64;
     let section = bench.section("memory: peak growth of a process, MiB");
     let [little, much] = [64 << 20, bench.scaled(1 << 30).max(128 << 20)];
-    for (transfer, _) in TRANSFERS {
+    for (transfer, ..) in TRANSFERS {
         let needs = |bytes: u64| {
             let args = args(OURS, transfer, bytes, server);
             let args = args.each_ref().map(String::as_str);
