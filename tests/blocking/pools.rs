@@ -398,7 +398,7 @@ struct Groups {
     /// The number of arrived requests, of released ones, and the maximum that waited at once.
     state: Mutex<(usize, usize, usize)>,
     arrived: Condvar,
-    /// A request waited in vain for the others of its group.
+    /// A request timed out while it waited for the others of its group.
     was_incomplete: AtomicBool,
 }
 

@@ -127,8 +127,8 @@ impl Suite {
         }
     }
 
-    /// Sets the time after which a case fails if it has not ended. 30 seconds by default. Some cases
-    /// take 7 seconds.
+    /// Sets the time after which a case fails if it has not ended. 30 seconds by default. Some
+    /// cases take 7 seconds.
     #[must_use]
     pub fn case_timeout(self, timeout: Duration) -> Self {
         Self {

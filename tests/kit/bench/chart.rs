@@ -333,7 +333,7 @@ mod tests {
         numbers.iter().map(|numbers| numbers[0]).collect()
     }
 
-    /// What a text or a bar covers: left, right, top and bottom.
+    /// The area of a text or a bar: left, right, top and bottom.
     type Area = [f64; 4];
 
     fn overlap(one: Area, other: Area) -> bool {

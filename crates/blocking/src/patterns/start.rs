@@ -153,8 +153,8 @@ impl SequenceClient {
     ///
     /// Never leaves a second instance running. On hubs since 0.31.4, the client chooses the id of
     /// the instance. If the response to a start is lost, it looks for an instance with this id, for
-    /// up to 20 seconds, and may then take 10 seconds to kill it. On older hubs, such a start is not
-    /// retried.
+    /// up to 20 seconds, and may then take 10 seconds to kill it. On older hubs, such a start is
+    /// not retried.
     ///
     /// # Errors
     /// Like [`start_and_wait`](Self::start_and_wait). After several attempts,

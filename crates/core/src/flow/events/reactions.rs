@@ -70,7 +70,8 @@ impl EventWait {
                 // Their connections may be dead.
                 if core::mem::take(&mut self.may_be_unreachable) {
                     for listener in &mut self.listeners {
-                        listener.reopen_unanswered(outbox, now);
+                        listener.last_event.reopen_unanswered(outbox, now);
+                        listener.stream.reopen_unanswered(outbox, now);
                     }
                 }
                 match self.not_found.take() {

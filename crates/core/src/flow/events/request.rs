@@ -42,19 +42,16 @@ impl<D> EventRequest<D> {
             *self = Self::ScheduledAt(at);
         }
     }
+
+    /// Like [`reopen`](Self::reopen), unless the hub has responded.
+    pub(super) fn reopen_unanswered(&mut self, outbox: &mut Outbox, at: Duration) {
+        if matches!(self, Self::Open(exchange) if exchange.awaits_head()) {
+            self.reopen(outbox, at);
+        }
+    }
 }
 
 impl Listener {
-    /// Repeats the requests that the hub has not responded to.
-    pub(super) fn reopen_unanswered(&mut self, outbox: &mut Outbox, at: Duration) {
-        if matches!(&self.last_event, EventRequest::Open(exchange) if exchange.awaits_head()) {
-            self.last_event.reopen(outbox, at);
-        }
-        if matches!(&self.stream, EventRequest::Open(exchange) if exchange.awaits_head()) {
-            self.stream.reopen(outbox, at);
-        }
-    }
-
     /// Sends the requests that are due.
     pub(super) fn send(
         &mut self,
