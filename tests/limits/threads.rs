@@ -1,7 +1,9 @@
-//! Calls with limits start no threads, except for name resolution.
+//! Calls with limits start no threads, except for name resolution. Waits for one event start none
+//! either.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{env, thread};
 
@@ -71,4 +73,57 @@ fn limits_start_no_thread_for_each_call() {
         let _ = connection.close_after_client();
     });
     in_child(&[(HUBS, &format!("{} {}", kept.url(), closed.url()))]);
+}
+
+/// Waits for an event of a hub of this version. Returns the number of threads that the client has
+/// started, at each request for the status.
+fn threads_of_a_wait(version: &str, event: &'static [u8]) -> Vec<usize> {
+    const STATUS_REQUESTS: usize = 3;
+    let (sender, receiver) = channel();
+    let (counts, receiver) = (Arc::<Mutex<Vec<usize>>>::default(), Mutex::new(receiver));
+    let seen = Arc::clone(&counts);
+    let hub = ScriptedServer::start(move |connection| {
+        while let Ok(request) = connection.read_request() {
+            let path = request.target.as_str();
+            let sent = if path.ends_with("/events/done") {
+                connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            } else if path.ends_with("/event/done") {
+                // The event comes after some requests for the status.
+                let lock = receiver.lock().unwrap_or_else(PoisonError::into_inner);
+                let _ = lock.recv();
+                connection.send(response("200 OK", &[], event))
+            } else {
+                let mut counts = seen.lock().unwrap();
+                counts.push(process::client_threads());
+                if counts.len() == STATUS_REQUESTS {
+                    sender.send(()).unwrap();
+                }
+                drop(counts);
+                let status = br#"{"id":"x","status":"running"}"#;
+                connection.send(response("200 OK", &[], status))
+            };
+            if sent.is_err() {
+                break;
+            }
+        }
+    });
+    let builder = HostClient::builder(hub.url()).hub_version(version);
+    let instance = builder.build().unwrap().instance("x").unwrap();
+    assert_eq!(instance.wait_event("done").unwrap().data, 7);
+    let counts = counts.lock().unwrap();
+    assert!(counts.len() >= STATUS_REQUESTS);
+    counts.clone()
+}
+
+#[test]
+fn wait_event_starts_no_threads() {
+    const CHILD: &str = "TEST_WAIT_THREADS_CHILD";
+    if env::var_os(CHILD).is_none() {
+        return in_child(&[(CHILD, "")]);
+    }
+    within("waiting", || {
+        let old = threads_of_a_wait("0.18.7", br#"{"eventName":"done","message":7}"#);
+        let new = threads_of_a_wait("1.0.1", b"7");
+        assert!(old.iter().chain(&new).all(|count| *count == 0), "{old:?} {new:?}");
+    });
 }

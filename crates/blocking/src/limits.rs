@@ -2,3 +2,4 @@
 
 pub(crate) mod call_limits;
 pub(crate) mod cancel;
+pub(crate) mod wait_hook;

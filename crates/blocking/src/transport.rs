@@ -127,6 +127,13 @@ pub trait Transport: Send + Sync {
         &self,
         request: Request<RequestBody<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError>;
+
+    /// Returns `true` if waiting threads run the hook of [`CallLimits`], which only this crate can
+    /// implement. Otherwise, waits for events need additional threads.
+    #[doc(hidden)]
+    fn runs_wait_hooks(&self) -> bool {
+        false
+    }
 }
 
 /// The body of a request.

@@ -131,6 +131,12 @@ const VERSION: &str =
 /// The response to an upload.
 const SENT: &str = r#"{"id":"5a1e9a37-6c42-4c0f-a3a3-7d2c39d0e2a1"}"#;
 
+/// The status of an instance.
+const RUNNING: &str = r#"{"id":"x","status":"running"}"#;
+
+/// The head of a stream of events.
+const STREAM_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
 struct Connection {
     stream: TcpStream,
     buf: Vec<u8>,
@@ -195,12 +201,11 @@ impl Connection {
             ["version"] => self.json(VERSION),
             ["sequence"] | ["instance", _, "input"] => self.json(SENT),
             ["instance", what, "output"] => self.stream(what),
-            ["instance", _, "once", _] => {
-                self.stream.set_read_timeout(None)?;
-                state.holding.fetch_add(1, Ordering::SeqCst);
-                let read = self.stream.read(&mut self.buf);
-                state.holding.fetch_sub(1, Ordering::SeqCst);
-                read.map(drop)
+            ["instance", _] => self.json(RUNNING),
+            ["instance", _, "once" | "event", _] => self.wait(state),
+            ["instance", _, "events", _] => {
+                self.stream.write_all(STREAM_HEAD)?;
+                self.wait(state)
             }
             ["connections"] => self.json(&state.connections.load(Ordering::SeqCst).to_string()),
             ["holding"] => self.json(&state.holding.load(Ordering::SeqCst).to_string()),
@@ -213,6 +218,15 @@ impl Connection {
                 .stream
                 .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
         }
+    }
+
+    /// Waits until the client closes the connection.
+    fn wait(&mut self, state: &State) -> io::Result<()> {
+        self.stream.set_read_timeout(None)?;
+        state.holding.fetch_add(1, Ordering::SeqCst);
+        let read = self.stream.read(&mut self.buf);
+        state.holding.fetch_sub(1, Ordering::SeqCst);
+        read.map(drop)
     }
 
     fn json(&mut self, body: &str) -> io::Result<()> {

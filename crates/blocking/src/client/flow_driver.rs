@@ -3,10 +3,13 @@
 mod caller_thread;
 mod exchange;
 mod exchanges;
+mod held;
 
 use std::marker;
 use std::mem::{forget, replace};
+use std::ops::ControlFlow;
 use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http::Method;
@@ -17,8 +20,10 @@ use crate::client::Client;
 use crate::client::flow_driver::caller_thread::{CallerRequest, ExchangeEvent, Message};
 use crate::client::flow_driver::exchange::{Part, delivery, exchange, head_input};
 use crate::client::flow_driver::exchanges::Exchanges;
+use crate::client::flow_driver::held::HeldState;
 use crate::error::Error;
 use crate::limits::call_limits::{CallLimits, StopReason};
+use crate::support::sync::lock;
 use crate::support::threads;
 use crate::transport::error::Phase;
 
@@ -29,9 +34,10 @@ pub(crate) const FOREGROUND_LIMIT: Duration = Duration::from_secs(1);
 /// Drives a flow within the limits of a client.
 ///
 /// Requests with a timeout are sent on the caller's thread. A request without one waits for an
-/// event or data, and has its own thread. If another exchange makes progress while the caller's
-/// thread waits for the response to a read-only request, the driver interrupts this request and
-/// sends it again on its own thread. If a limit of the caller is reached, the driver cancels the
+/// event or data. It also waits on the caller's thread if it is the only one, changes nothing on the
+/// hub, and the transport can continue the flow meanwhile, see [`held`]. Otherwise it has its own thread. If another exchange
+/// makes progress while the caller's thread waits for the response to a read-only request, the
+/// driver interrupts this request and sends it again on its own thread. If a limit of the caller is reached, the driver cancels the
 /// flow, whose clean-up may continue in the background.
 pub(crate) struct Driver<F> {
     flow: F,
@@ -39,6 +45,10 @@ pub(crate) struct Driver<F> {
     began: Instant,
     /// The request to send next.
     request: Option<Box<Send>>,
+    /// Requests without a timeout may wait on this thread.
+    may_hold: bool,
+    /// A request to wait for on this thread.
+    to_hold: Option<Box<Send>>,
     /// `next` is running, or it has panicked.
     advancing: bool,
 }
@@ -66,6 +76,7 @@ impl Client {
     pub(crate) fn drive<F, T>(&self, call: CallContext, flow: F) -> Result<T, Error>
     where
         F: Flow<Output = Result<T, FlowError>> + marker::Send + 'static,
+        T: marker::Send + 'static,
     {
         let result = Driver::new(self, call, flow)?.run();
         result.map_err(|error| self.explain(error))
@@ -80,6 +91,8 @@ impl<F> Driver<F> {
             exchanges: Exchanges::new(client, call)?,
             began: Instant::now(),
             request: None,
+            may_hold: false,
+            to_hold: None,
             advancing: false,
         })
     }
@@ -91,6 +104,8 @@ impl<F> Driver<F> {
             exchanges: self.exchanges,
             began: self.began,
             request: self.request,
+            may_hold: self.may_hold,
+            to_hold: self.to_hold,
             advancing: self.advancing,
         }
     }
@@ -125,9 +140,18 @@ where
     }
 
     fn advance(&mut self) -> Result<Result<T, FlowError>, Interruption> {
-        let caller = self.exchanges.caller.clone();
-        let token = self.exchanges.call.limits.cancel.clone();
-        let _hook = token.map(|token| token.on_cancel(move || caller.wake()));
+        let _hook = self.exchanges.wake_on_cancel();
+        loop {
+            match self.turn()? {
+                ControlFlow::Break(result) => return Ok(result),
+                ControlFlow::Continue(until) => self.wait(until)?,
+            }
+        }
+    }
+
+    /// Polls the flow and sends its requests until the flow waits. Returns the end of the wait, or
+    /// the result of the flow.
+    fn turn(&mut self) -> Result<ControlFlow<Result<T, FlowError>, Option<Instant>>, Interruption> {
         loop {
             self.exchanges.call.limits.check()?;
             if let Some(send) = self.request.take() {
@@ -135,16 +159,25 @@ where
             }
             match self.flow.poll(self.began.elapsed()) {
                 Command::Send(send) => self.request = Some(send),
-                Command::Abort(id) => drop(self.exchanges.close(id)),
-                Command::Done(result) => return Ok(result),
+                Command::Abort(id) => {
+                    self.to_hold.take_if(|send| send.id == id);
+                    self.exchanges.close(id);
+                }
+                Command::Done(result) => return Ok(ControlFlow::Break(result)),
                 Command::Wait { until } => {
                     let until = until.and_then(|until| self.began.checked_add(until));
-                    if let Some(message) = self.exchanges.receive(until)? {
-                        self.process(message);
-                    }
+                    return Ok(ControlFlow::Continue(until));
                 }
             }
         }
+    }
+
+    /// Waits for a message, but not longer than `until`, and processes it.
+    fn wait(&mut self, until: Option<Instant>) -> Result<(), StopReason> {
+        if let Some(message) = self.exchanges.receive(until)? {
+            self.process(message);
+        }
+        Ok(())
     }
 
     fn send(&mut self, send: Box<Send>) -> Result<(), Error> {
@@ -152,15 +185,28 @@ where
             return self.send_on_this_thread(send);
         }
         self.exchanges.set_waiting(&send);
+        // A cancelled flow may need the response to a request that changes something.
+        let may_hold = self.may_hold && send.request.method() == Method::GET;
+        match self.to_hold.take() {
+            Some(first) => self.exchanges.send_on_thread(first)?,
+            None if may_hold && !self.exchanges.has_threads() => {
+                self.to_hold = Some(send);
+                return Ok(());
+            }
+            None => {}
+        }
         self.exchanges.send_on_thread(send)
     }
 
     /// Sends a request on the caller's thread, and passes the whole response to the flow.
     fn send_on_this_thread(&mut self, send: Box<Send>) -> Result<(), Error> {
-        let (id, (limits, token)) = (send.id, self.exchanges.open(&send));
+        let (id, (mut limits, token)) = (send.id, self.exchanges.open(&send));
         let is_read_only = send.request.method() == Method::GET;
         let copy = is_read_only.then(|| send.clone());
-        *self.exchanges.caller.request() = Some(CallerRequest {
+        if is_read_only {
+            limits.wait_hook = self.exchanges.interrupted_by_input();
+        }
+        let outer = self.exchanges.caller.begin(CallerRequest {
             token,
             is_read_only,
         });
@@ -174,11 +220,13 @@ where
         let mut buffer = [0; 4 << 10];
         let result = exchange(&self.exchanges.client, *send, limits, &mut buffer, receive)
             .map(|call| self.completed(id, call));
-        let interrupted = self.exchanges.caller.request().take().is_none();
+        let mut interrupted = self.exchanges.caller.end(outer);
         let Err(failed) = result else {
             return Ok(());
         };
         let (call, error) = *failed;
+        // Data has arrived on a connection that waits.
+        interrupted |= error.is_cancelled();
         let stopped = interrupted || self.exchanges.call.limits.check().is_err();
         match copy {
             // On this thread, a stream that never pauses would interrupt the request each time.
@@ -245,39 +293,160 @@ where
 impl<F, T> Driver<F>
 where
     F: Flow<Output = Result<T, FlowError>> + marker::Send + 'static,
+    T: marker::Send + 'static,
 {
     fn run(mut self) -> Result<T, Error> {
-        match self.advance() {
-            Ok(result) => result.map_err(|error| self.error(error)),
-            Err(Interruption::Stopped(reason)) => Err(self.stop(reason)),
+        self.may_hold = self.exchanges.client.transport.runs_wait_hooks();
+        let shared = Arc::new(Mutex::new(Shared {
+            driver: self,
+            waits_since: None,
+            outcome: None,
+        }));
+        match Shared::advance(&shared) {
+            Ok(result) => result.map_err(|error| lock(&shared).driver.error(error)),
+            Err(Interruption::Stopped(reason)) => Err(Shared::stop(shared, reason)),
             Err(Interruption::Failed(error)) => Err(*error),
         }
+    }
+}
+
+/// Time for which a request without a timeout waits for the head of another one. Then it gets its
+/// own thread. A proxy may withhold that head until the first event.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A driver that a request on the caller's thread shares with its hook.
+struct Shared<F: Flow> {
+    driver: Driver<F>,
+    /// Time since which the request waits for the head of its response.
+    waits_since: Option<Instant>,
+    /// The result, if the flow has ended in the hook.
+    outcome: Option<Result<F::Output, Interruption>>,
+}
+
+impl<F, T> Shared<F>
+where
+    F: Flow<Output = Result<T, FlowError>> + marker::Send + 'static,
+    T: marker::Send + 'static,
+{
+    fn advance(shared: &Arc<Mutex<Self>>) -> Result<Result<T, FlowError>, Interruption> {
+        let _hook = lock(shared).driver.exchanges.wake_on_cancel();
+        loop {
+            let mut guard = lock(shared);
+            if let Some(outcome) = guard.outcome.take() {
+                return outcome;
+            }
+            let driver = &mut guard.driver;
+            match driver.turn()? {
+                ControlFlow::Break(result) => return Ok(result),
+                ControlFlow::Continue(until) => match driver.to_hold.take() {
+                    None => driver.wait(until)?,
+                    Some(send) => {
+                        drop(guard);
+                        Self::hold(shared, send);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Sends a request, and waits for the head of the response on this thread. Meanwhile, the hook
+    /// continues the flow.
+    fn hold(shared: &Arc<Mutex<Self>>, send: Box<Send>) {
+        let id = send.id;
+        let state = Arc::<HeldState>::default();
+        let weak = Arc::downgrade(shared);
+        let continue_flow = move || match weak.upgrade() {
+            Some(shared) => lock(&shared).continue_flow(id),
+            None => Err(StopReason::Cancelled),
+        };
+        let mut guard = lock(shared);
+        let exchanges = &mut guard.driver.exchanges;
+        let (mut limits, request) = exchanges.open_held(&send, &state);
+        limits.wait_hook = Some(state.hook(continue_flow));
+        let client = exchanges.client.clone();
+        let outer = exchanges.caller.begin(request);
+        // A cancellation before `begin` is not repeated.
+        if exchanges.call.limits.check().is_err() {
+            exchanges.close(id);
+        }
+        guard.waits_since = None;
+        drop(guard);
+        let (call, response) = client.send_once(*send, limits);
+        let mut guard = lock(shared);
+        let driver = &mut guard.driver;
+        driver.exchanges.caller.end(outer);
+        let event = driver.exchanges.hold(id, call, response, state);
+        driver.process(Message::Exchange(id, event));
+    }
+
+    /// Continues the flow while a request waits for the head of its response. Returns the time of
+    /// the next call, or the reason to end the request.
+    fn continue_flow(&mut self, id: ExchangeId) -> Result<Option<Instant>, StopReason> {
+        let since = *self.waits_since.get_or_insert_with(Instant::now);
+        while self.outcome.is_none() && self.driver.exchanges.is_open(id) {
+            match self.try_continue(since) {
+                // The flow may have aborted the request.
+                Ok(Some(again)) if self.driver.exchanges.is_open(id) => return Ok(again),
+                Ok(_) => {}
+                Err(interruption) => self.outcome = Some(Err(interruption)),
+            }
+        }
+        self.driver.exchanges.close(id);
+        Err(StopReason::Cancelled)
     }
 
     /// Cancels the flow, because a limit of the caller is reached. Waits for the clean-up for at
     /// most [`FOREGROUND_LIMIT`].
-    fn stop(mut self, reason: StopReason) -> Error {
-        let error = self.exchanges.waiting_call().stopped(reason, Phase::Wait);
-        self.flow.cancel(self.began.elapsed());
+    fn stop(shared: Arc<Mutex<Self>>, reason: StopReason) -> Error {
+        let mut guard = lock(&shared);
+        let driver = &mut guard.driver;
+        let error = driver.exchanges.waiting_call().stopped(reason, Phase::Wait);
+        driver.flow.cancel(driver.began.elapsed());
+        (driver.may_hold, driver.to_hold) = (false, None);
         // The limits of the caller do not apply to the clean-up.
-        self.exchanges.call.limits = CallLimits::default();
+        driver.exchanges.call.limits = CallLimits::default();
         let wait = loop {
-            match self.flow.poll(self.began.elapsed()) {
-                Command::Abort(id) => drop(self.exchanges.close(id)),
+            match driver.flow.poll(driver.began.elapsed()) {
+                Command::Abort(id) => drop(driver.exchanges.close(id)),
                 Command::Done(Err(FlowError::Attempts(errors))) => {
-                    return self.exchanges.attempts_error(errors, Some(error));
+                    return driver.exchanges.attempts_error(errors, Some(error));
                 }
                 Command::Done(_) => return error,
                 Command::Send(send) => {
-                    self.request = Some(send);
+                    driver.request = Some(send);
                     break FOREGROUND_LIMIT;
                 }
                 Command::Wait { .. } => break Duration::ZERO,
             }
         };
-        let clean_up = move || drop(self.advance());
+        drop(guard);
+        let clean_up = move || drop(lock(&shared).driver.advance());
         // Nothing can be cleaned up if the thread cannot be created.
         let _ = threads::start_and_wait("scramjet-cleanup", wait, clean_up);
         error
+    }
+
+    /// Polls the flow and processes what has arrived. Returns the end of the wait if there is
+    /// nothing else to do.
+    fn try_continue(&mut self, since: Instant) -> Result<Option<Option<Instant>>, Interruption> {
+        let driver = &mut self.driver;
+        let mut until = match driver.turn()? {
+            ControlFlow::Continue(until) => until,
+            ControlFlow::Break(result) => {
+                self.outcome = Some(Ok(result));
+                return Ok(None);
+            }
+        };
+        let end = since + HEAD_TIMEOUT;
+        if driver.to_hold.is_some() && end > Instant::now() {
+            until = Some(until.map_or(end, |until| until.min(end)));
+        } else if let Some(send) = driver.to_hold.take() {
+            driver.exchanges.send_on_thread(send)?;
+        }
+        match driver.exchanges.receive_now(until)? {
+            Ok(message) => driver.process(message),
+            Err(again) => return Ok(Some(again)),
+        }
+        Ok(None)
     }
 }

@@ -3,6 +3,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::limits::cancel::CancelToken;
+use crate::limits::wait_hook::WaitHook;
 
 /// Limits of one exchange: deadline, idle timeout and cancel token.
 ///
@@ -20,6 +21,9 @@ pub struct CallLimits {
     pub cancel: Option<CancelToken>,
     /// Time from the start of the call to `deadline`, for error messages.
     pub(crate) time_limit: Duration,
+    /// Work for the thread that waits for the response. Transports run it if their
+    /// [`runs_wait_hooks`](crate::transport::Transport::runs_wait_hooks) returns `true`.
+    pub(crate) wait_hook: Option<WaitHook>,
 }
 
 impl CallLimits {

@@ -94,7 +94,8 @@ pub use self::tls::{TlsError, TlsProblem};
 use std::io::{self, Read};
 
 use ::ureq::{Agent, Body, SendBody};
-use http::{Request, Response, header};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Request, Response, header};
 use scramjet_client_core::RequestError;
 
 use self::body::{RequestReader, ResponseBody};
@@ -137,6 +138,8 @@ impl UreqTransport {
         request: Request<RequestBody<'_>>,
     ) -> (Result<Response<Body>, ::ureq::Error>, bool) {
         let (mut parts, body) = request.into_parts();
+        let head_size = head_size(&parts);
+        send_context::with(|context| context.head_size = head_size);
         match body {
             RequestBody::Empty => (self.agent.run(Request::from_parts(parts, ())), true),
             RequestBody::Bytes(bytes) => (self.agent.run(Request::from_parts(parts, bytes)), true),
@@ -199,6 +202,23 @@ impl Transport for UreqTransport {
         response.extensions_mut().insert(context.timings);
         Ok(response)
     }
+
+    fn runs_wait_hooks(&self) -> bool {
+        true
+    }
+}
+
+/// Returns an upper bound for the size of the head that ureq writes.
+fn head_size(parts: &Parts) -> usize {
+    // The method, the version, and the headers that ureq adds. It writes the user of the URL twice,
+    // the second time in Base64.
+    const REST: usize = 1 << 10;
+    let authority = parts.uri.authority().map_or(0, |part| part.as_str().len());
+    let path = parts.uri.path_and_query().map_or(0, |part| part.as_str().len());
+    let header = |(name, value): (&HeaderName, &HeaderValue)| {
+        name.as_str().len() + ": \r\n".len() + value.len()
+    };
+    REST + 3 * authority + path + parts.headers.iter().map(header).sum::<usize>()
 }
 
 /// Checks that a successful response refers to the whole upload.

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::marker;
+use std::mem::replace;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -54,9 +55,19 @@ impl CallerThread {
         }
     }
 
-    /// Returns the request that the caller's thread is sending.
-    pub(super) fn request(&self) -> MutexGuard<'_, Option<CallerRequest>> {
+    fn request(&self) -> MutexGuard<'_, Option<CallerRequest>> {
         lock(&self.request)
+    }
+
+    /// Records that the caller's thread begins to send a request, or to read its response. Returns
+    /// the request that is interrupted for this one, which [`end`](Self::end) needs.
+    pub(super) fn begin(&self, request: CallerRequest) -> Option<CallerRequest> {
+        self.request().replace(request)
+    }
+
+    /// Records the end of a request. Returns `true` if another thread has cancelled it.
+    pub(super) fn end(&self, outer: Option<CallerRequest>) -> bool {
+        replace(&mut *self.request(), outer).is_none()
     }
 
     /// Cancels the request on the caller's thread, if there is one that satisfies the condition.

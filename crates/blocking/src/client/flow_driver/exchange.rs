@@ -43,18 +43,23 @@ pub(super) fn exchange(
         length = BodyLength::new(head.status, &head.headers);
         read_response(&call, head, body, &mut length, buffer, receive)
     });
+    report_end(&call, result.as_ref().copied(), length);
+    match result {
+        Ok(()) => Ok(call),
+        Err(error) => Err(Box::new((call, error))),
+    }
+}
+
+/// Reports the last event of an exchange to the observer.
+pub(super) fn report_end(call: &CallContext, result: Result<(), &Error>, length: BodyLength) {
     let cancelled = call.limits.check() == Err(StopReason::Cancelled);
-    call.observe(&match &result {
+    call.observe(&match result {
         Err(error) if !cancelled => RequestEvent::Failed { error },
         _ => RequestEvent::Body {
             bytes: length.received(),
             complete: result.is_ok(),
         },
     });
-    match result {
-        Ok(()) => Ok(call),
-        Err(error) => Err(Box::new((call, error))),
-    }
 }
 
 /// Reads the body of a response to its end, and adds its bytes to `length`.

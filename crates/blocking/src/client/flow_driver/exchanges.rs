@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Weak;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -13,9 +14,10 @@ use crate::call::context::CallContext;
 use crate::client::Client;
 use crate::client::flow_driver::caller_thread::{CallerThread, ExchangeEvent, Message};
 use crate::client::flow_driver::exchange::ExchangeThread;
+use crate::client::flow_driver::held::{HeldExchange, HeldState, POLL_INTERVAL};
 use crate::error::{Error, ErrorKind};
 use crate::limits::call_limits::{CallLimits, StopReason};
-use crate::limits::cancel::CancelToken;
+use crate::limits::cancel::{CancelToken, OnCancel};
 use crate::support::drop_guard::DropGuard;
 use crate::support::threads;
 use crate::transport::error::{Phase, TransportError};
@@ -39,13 +41,18 @@ pub(super) struct Exchanges {
     open: BTreeMap<ExchangeId, RunningExchange>,
     closed: History,
     pub(super) caller: CallerThread,
-    messages: Receiver<Message>,
+    pub(super) messages: Receiver<Message>,
+    /// Responses that the caller's thread reads while it waits.
+    pub(super) held: Vec<HeldExchange>,
+    /// The states of exchanges that wait on the caller's thread.
+    pub(super) held_states: Vec<Weak<HeldState>>,
     /// Time of the last progress, for the idle timeout.
     pub(super) quiet_since: Instant,
 }
 
 /// An open exchange. Dropping this cancels it.
 struct RunningExchange {
+    on_thread: bool,
     _token: DropGuard<CancelToken>,
     /// `None` before the head of the response.
     call: Option<CallContext>,
@@ -71,8 +78,17 @@ impl Exchanges {
             closed: History::default(),
             caller: CallerThread::new(sender),
             messages: receiver,
+            held: Vec::new(),
+            held_states: Vec::new(),
             quiet_since: Instant::now(),
         })
+    }
+
+    /// Wakes the caller's thread when the caller's token is cancelled, until the guard is dropped.
+    pub(super) fn wake_on_cancel(&self) -> Option<OnCancel> {
+        let caller = self.caller.clone();
+        let token = self.call.limits.cancel.as_ref()?;
+        Some(token.on_cancel(move || caller.wake()))
     }
 
     /// Opens an exchange. Returns its limits and the token in them.
@@ -81,6 +97,7 @@ impl Exchanges {
         // end.
         let token = CancelToken::new();
         let open = RunningExchange {
+            on_thread: false,
             _token: DropGuard::new(token.clone(), CancelToken::cancel),
             call: None,
         };
@@ -101,6 +118,9 @@ impl Exchanges {
     /// Sends a request on its own thread.
     pub(super) fn send_on_thread(&mut self, send: Box<Send>) -> Result<(), Error> {
         let (id, (limits, _)) = (send.id, self.open(&send));
+        if let Some(open) = self.open.get_mut(&id) {
+            open.on_thread = true;
+        }
         let exchange = ExchangeThread {
             client: self.client.clone(),
             caller: self.caller.clone(),
@@ -156,8 +176,8 @@ impl Exchanges {
         }
     }
 
-    /// Waits for a message. Returns `None` at the time `until`, and an error if a limit of the
-    /// caller is reached.
+    /// Waits for a message. Returns `None` at the time `until` or earlier, and an error if a limit
+    /// of the caller is reached.
     pub(super) fn receive(
         &mut self,
         until: Option<Instant>,
@@ -165,9 +185,9 @@ impl Exchanges {
         if let Ok(message) = self.messages.try_recv() {
             return Ok(Some(message));
         }
-        let limit = self.call.limits.end_of_wait(self.quiet_since);
-        let end = until.into_iter().chain(limit.map(|(end, _)| end)).min();
+        let end = self.end_of_wait(until, !self.held.is_empty());
         let received = match end {
+            _ if !self.held.is_empty() => self.read_held(end).ok_or(RecvTimeoutError::Timeout),
             None => self
                 .messages
                 .recv()
@@ -179,10 +199,29 @@ impl Exchanges {
         if let Ok(message) = received {
             return Ok(Some(message));
         }
+        self.check_limits()?;
+        Ok(None)
+    }
+
+    /// Returns the time at which a wait has to end. If the thread waits for a connection, it
+    /// `polls` for messages of other threads.
+    pub(super) fn end_of_wait(&self, until: Option<Instant>, polls: bool) -> Option<Instant> {
+        let limit = self.call.limits.end_of_wait(self.quiet_since);
+        let poll = (polls && self.has_threads()).then(|| Instant::now() + POLL_INTERVAL);
+        let limit = limit.map(|(end, _)| end);
+        until.into_iter().chain(limit).chain(poll).min()
+    }
+
+    /// Returns `true` if exchanges on other threads are open.
+    pub(super) fn has_threads(&self) -> bool {
+        self.open.values().any(|open| open.on_thread)
+    }
+
+    pub(super) fn check_limits(&self) -> Result<(), StopReason> {
         self.call.limits.check()?;
         match self.call.limits.end_of_wait(self.quiet_since) {
             Some((end, reason)) if end <= Instant::now() => Err(reason),
-            _ => Ok(None),
+            _ => Ok(()),
         }
     }
 

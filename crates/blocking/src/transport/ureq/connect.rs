@@ -54,10 +54,14 @@ impl Connector for TcpConnector {
         let shared = SharedSocket::new(stream)?;
         shared.begin_call(limits);
         send_context::with(|context| context.socket = Some(Arc::clone(&shared)));
-        let buffers = LazyBuffers::new(
+        let mut buffers = LazyBuffers::new(
             details.config.input_buffer_size(),
             details.config.output_buffer_size(),
         );
+        if proxy.is_some() {
+            // The head becomes longer, and must still fit.
+            buffers.grow_output(usize::MAX);
+        }
         let mut socket = Socket::new(shared, buffers);
         match (proxy, details.uri.authority()) {
             (Some(proxy), Some(authority)) if !details.needs_tls() => {

@@ -4,18 +4,28 @@ use std::ops::Range;
 
 use ::ureq::unversioned::transport::Buffers;
 
-/// Buffers that use physical memory only as far as they are filled.
+use super::send_context;
+
+/// Initial size of a buffer, enough for the head of most requests, and for most short responses.
+const INITIAL_SIZE: usize = 2 << 10;
+
+/// Factor by which a buffer grows.
+const GROWTH: usize = 8;
+
+/// Buffers that begin small, and grow when they are full.
 ///
 /// ureq's own `LazyBuffers` write zeros to the whole buffers at the first use: 256 KiB per
 /// connection with its default sizes, even if a thread only waits for a small event. These buffers
-/// allocate zeroed memory, which the operating system provides page by page: 8 KiB for such a
-/// connection.
+/// take 4 KiB for such a connection. Large ones are zeroed memory, which the operating system
+/// provides page by page. But if the allocator reuses memory, it writes zeros to all of it.
 #[derive(Debug)]
 pub(super) struct LazyBuffers {
     input: Vec<u8>,
     input_size: usize,
     /// The bytes of `input` that were received and not yet consumed.
     unconsumed: Range<usize>,
+    /// The last read filled the input.
+    is_full: bool,
     output: Vec<u8>,
     output_size: usize,
     /// The last call of `input_consume` consumed something.
@@ -29,9 +39,25 @@ impl LazyBuffers {
             input: Vec::new(),
             input_size,
             unconsumed: 0..0,
+            is_full: false,
             output: Vec::new(),
             output_size,
             progress: false,
+        }
+    }
+
+    /// Enlarges the input to at least this size. Moves unconsumed bytes to the front.
+    fn grow_input(&mut self, size: usize) {
+        if self.input.len() < size {
+            // Not `resize`, which would write to all pages.
+            let mut input = vec![0; size];
+            let unconsumed = self.input();
+            input
+                .iter_mut()
+                .zip(unconsumed)
+                .for_each(|(place, byte)| *place = *byte);
+            self.unconsumed = 0..unconsumed.len();
+            self.input = input;
         }
     }
 
@@ -39,7 +65,9 @@ impl LazyBuffers {
     /// the second half.
     fn spare_input(&mut self) -> &mut [u8] {
         if self.input.is_empty() {
-            self.input = vec![0; self.input_size];
+            self.grow_input(self.input_size.min(INITIAL_SIZE));
+        } else if std::mem::take(&mut self.is_full) {
+            self.grow_input(self.input_size.min(self.input.len().saturating_mul(GROWTH)));
         }
         if self.unconsumed.is_empty() {
             self.unconsumed = 0..0;
@@ -52,17 +80,27 @@ impl LazyBuffers {
             .unwrap_or_default()
     }
 
-    fn allocated_output(&mut self) -> &mut Vec<u8> {
-        if self.output.is_empty() {
-            self.output = vec![0; self.output_size];
+    /// Enlarges the output to at least this size, but not more than its upper bound.
+    pub(super) fn grow_output(&mut self, size: usize) {
+        let size = size.max(INITIAL_SIZE).min(self.output_size);
+        if self.output.len() < size {
+            self.output = vec![0; size];
         }
-        &mut self.output
+    }
+
+    /// Records that the output was sent up to this length. If that is all, the output grows.
+    pub(super) fn output_sent(&mut self, amount: usize) {
+        if amount == self.output.len() {
+            self.grow_output(amount.saturating_mul(GROWTH));
+        }
     }
 }
 
 impl Buffers for LazyBuffers {
     fn output(&mut self) -> &mut [u8] {
-        self.allocated_output()
+        // ureq fails if a line of the head does not fit.
+        self.grow_output(send_context::head_size());
+        &mut self.output
     }
 
     fn input(&self) -> &[u8] {
@@ -76,6 +114,7 @@ impl Buffers for LazyBuffers {
     fn input_appended(&mut self, amount: usize) {
         let end = self.unconsumed.end.saturating_add(amount);
         self.unconsumed.end = end.min(self.input.len());
+        self.is_full = amount > 0 && self.unconsumed.end == self.input.len();
     }
 
     fn input_consume(&mut self, amount: usize) {
@@ -88,11 +127,12 @@ impl Buffers for LazyBuffers {
         // ureq reads the upload into the spare capacity of the input. During an upload, the input
         // is nearly always empty. It may hold an early response, which must not block the upload.
         const MIN_SPARE: usize = 10 << 10;
+        self.grow_input(self.input_size);
         if self.spare_input().len() < MIN_SPARE {
             let size = self.unconsumed.end.saturating_add(MIN_SPARE);
             self.input.resize(size, 0);
         }
-        self.allocated_output();
+        self.grow_output(self.output_size);
         let spare = self.input.get_mut(self.unconsumed.end..);
         (spare.unwrap_or_default(), &mut self.output)
     }

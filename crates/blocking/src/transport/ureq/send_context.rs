@@ -17,6 +17,8 @@ pub(super) struct SendContext {
     pub(super) limits: CallLimits,
     /// Forbids a connection that was used before.
     pub(super) needs_new_connection: bool,
+    /// Upper bound for the size of the head.
+    pub(super) head_size: usize,
     /// The socket that `TcpConnector` has opened, for the `ExchangeMonitor` above it.
     pub(super) socket: Option<Arc<SharedSocket>>,
     /// The proxy that forwards the request.
@@ -39,6 +41,7 @@ impl Default for SendContext {
         Self {
             limits: CallLimits::default(),
             needs_new_connection: false,
+            head_size: 0,
             socket: None,
             forward_proxy: None,
             phase: Phase::Resolve,
@@ -116,6 +119,12 @@ pub(super) fn run<T>(
     }));
     let result = send();
     (result, CONTEXT.take())
+}
+
+/// Returns an upper bound for the size of the head that this thread sends.
+pub(super) fn head_size() -> usize {
+    let size = CONTEXT.try_with(|context| Some(context.try_borrow().ok()?.head_size));
+    size.ok().flatten().unwrap_or_default()
 }
 
 /// Accesses the context of this thread.

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use ::ureq::Error;
 use ::ureq::unversioned::transport::NextTimeout;
@@ -12,6 +13,7 @@ use super::timed_stream::{TimedStream, Timer, WRITE_TICK};
 use super::wait_budget::{WaitBudget, stopped};
 use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::limits::cancel::OnCancel;
+use crate::limits::wait_hook::AwaitedInput;
 use crate::support::sync::lock;
 use crate::transport::is_closed;
 
@@ -214,14 +216,23 @@ impl SharedSocket {
     /// Receives data. If none is available, waits within the limits of the call. Returns 0 at the
     /// end of the stream.
     pub(super) fn receive(
-        &self,
+        self: &Arc<Self>,
         timer: &mut Timer,
         buf: &mut [u8],
         timeout: NextTimeout,
     ) -> Result<usize, Error> {
-        let budget = WaitBudget::new(self.limits(), timeout)?;
+        let limits = self.limits();
+        let hook = limits.wait_hook.clone();
+        let hook = hook.map(|hook| (hook, Arc::clone(self) as Arc<dyn AwaitedInput>));
+        let budget = WaitBudget::new(limits, timeout)?;
         loop {
-            let left = budget.left()?;
+            let mut left = budget.left()?;
+            if let Some((hook, input)) = &hook {
+                if let Some(again) = hook.run(input).map_err(stopped)? {
+                    let pause = again.saturating_duration_since(Instant::now());
+                    left = Some(left.map_or(pause, |left| left.min(pause)));
+                }
+            }
             match self.stream.read(timer, left, buf) {
                 // A shut-down socket reads like one that the server has closed.
                 Ok(0) if self.is_shut_down() => return Err(stopped(StopReason::Cancelled)),
@@ -290,6 +301,12 @@ impl SharedSocket {
             Err(error) if error.kind() == ErrorKind::WouldBlock => None,
             result => Some(result),
         }
+    }
+}
+
+impl AwaitedInput for SharedSocket {
+    fn has_input(&self) -> bool {
+        self.has_input()
     }
 }
 

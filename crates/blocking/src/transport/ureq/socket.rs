@@ -34,7 +34,9 @@ impl Transport for Socket {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         let output = self.buffers.output().get(..amount).unwrap_or_default();
-        self.shared.send(output, timeout)
+        self.shared.send(output, timeout)?;
+        self.buffers.output_sent(amount);
+        Ok(())
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
