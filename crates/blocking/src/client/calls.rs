@@ -125,7 +125,7 @@ impl Client {
         let mut call = client.options.begin(call, operation.server_wait())?;
         call.observer = client.observer.as_ref().map(RequestObserver::new);
         let payload = payload(body, &call.limits).map_err(|error| call.upload_failed(error))?;
-        let sender = RequestSender {
+        let mut sender = RequestSender {
             transport: &*client.transport,
             retry: client.options.retry,
             call,
@@ -160,11 +160,12 @@ impl Client {
         let mut call = CallContext::new(send.operation, &head.method, &head.uri);
         call.limits = limits;
         call.observer = self.observer.as_ref().map(RequestObserver::new);
-        let sender = RequestSender {
+        let mut sender = RequestSender {
             transport: &*self.transport,
             retry: None,
             call,
         };
-        sender.run_once(Request::from_parts(head, ()), body)
+        let response = sender.run_once(Request::from_parts(head, ()), body);
+        (sender.call, response)
     }
 }

@@ -78,8 +78,34 @@ impl Client {
         F: Flow<Output = Result<T, FlowError>> + marker::Send + 'static,
         T: marker::Send + 'static,
     {
-        let result = Driver::new(self, call, flow)?.run();
-        result.map_err(|error| self.explain(error))
+        self.run_driver(self.driver(call, flow)?)
+    }
+
+    /// Runs a driver until the flow has a result.
+    pub(crate) fn run_driver<F, T>(&self, driver: SharedDriver<F>) -> Result<T, Error>
+    where
+        F: Flow<Output = Result<T, FlowError>> + marker::Send + 'static,
+        T: marker::Send + 'static,
+    {
+        Shared::run(driver).map_err(|error| self.explain(error))
+    }
+
+    /// Creates the driver of a flow. `call` describes the flow in errors.
+
+    // Not inlined, so that a thread that waits occupies less of its stack.
+    #[inline(never)]
+    pub(crate) fn driver<F: Flow>(
+        &self,
+        call: CallContext,
+        flow: F,
+    ) -> Result<SharedDriver<F>, Error> {
+        let mut driver = Driver::new(self, call, flow)?;
+        driver.may_hold = self.transport.runs_wait_hooks();
+        Ok(Arc::new(Mutex::new(Shared {
+            driver,
+            waits_since: None,
+            outcome: None,
+        })))
     }
 }
 
@@ -199,6 +225,8 @@ where
     }
 
     /// Sends a request on the caller's thread, and passes the whole response to the flow.
+    // Not inlined, like `Client::driver`.
+    #[inline(never)]
     fn send_on_this_thread(&mut self, send: Box<Send>) -> Result<(), Error> {
         let (id, (mut limits, token)) = (send.id, self.exchanges.open(&send));
         let is_read_only = send.request.method() == Method::GET;
@@ -217,7 +245,7 @@ where
             };
             self.flow.handle(self.began.elapsed(), input);
         };
-        let mut buffer = [0; 4 << 10];
+        let mut buffer = vec![0; 2 << 10];
         let result = exchange(&self.exchanges.client, *send, limits, &mut buffer, receive)
             .map(|call| self.completed(id, call));
         let mut interrupted = self.exchanges.caller.end(outer);
@@ -290,32 +318,15 @@ where
     }
 }
 
-impl<F, T> Driver<F>
-where
-    F: Flow<Output = Result<T, FlowError>> + marker::Send + 'static,
-    T: marker::Send + 'static,
-{
-    fn run(mut self) -> Result<T, Error> {
-        self.may_hold = self.exchanges.client.transport.runs_wait_hooks();
-        let shared = Arc::new(Mutex::new(Shared {
-            driver: self,
-            waits_since: None,
-            outcome: None,
-        }));
-        match Shared::advance(&shared) {
-            Ok(result) => result.map_err(|error| lock(&shared).driver.error(error)),
-            Err(Interruption::Stopped(reason)) => Err(Shared::stop(shared, reason)),
-            Err(Interruption::Failed(error)) => Err(*error),
-        }
-    }
-}
-
 /// Time for which a request without a timeout waits for the head of another one. Then it gets its
 /// own thread. A proxy may withhold that head until the first event.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A driver that a request on the caller's thread shares with its hook.
-struct Shared<F: Flow> {
+pub(crate) type SharedDriver<F> = Arc<Mutex<Shared<F>>>;
+
+/// The contents of a [`SharedDriver`].
+pub(crate) struct Shared<F: Flow> {
     driver: Driver<F>,
     /// Time since which the request waits for the head of its response.
     waits_since: Option<Instant>,
@@ -328,6 +339,14 @@ where
     F: Flow<Output = Result<T, FlowError>> + marker::Send + 'static,
     T: marker::Send + 'static,
 {
+    fn run(shared: Arc<Mutex<Self>>) -> Result<T, Error> {
+        match Self::advance(&shared) {
+            Ok(result) => result.map_err(|error| lock(&shared).driver.error(error)),
+            Err(Interruption::Stopped(reason)) => Err(Self::stop(shared, reason)),
+            Err(Interruption::Failed(error)) => Err(*error),
+        }
+    }
+
     fn advance(shared: &Arc<Mutex<Self>>) -> Result<Result<T, FlowError>, Interruption> {
         let _hook = lock(shared).driver.exchanges.wake_on_cancel();
         loop {
@@ -397,6 +416,7 @@ where
 
     /// Cancels the flow, because a limit of the caller is reached. Waits for the clean-up for at
     /// most [`FOREGROUND_LIMIT`].
+    #[inline(never)]
     fn stop(shared: Arc<Mutex<Self>>, reason: StopReason) -> Error {
         let mut guard = lock(&shared);
         let driver = &mut guard.driver;

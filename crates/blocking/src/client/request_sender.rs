@@ -1,6 +1,6 @@
 //! Sends requests, with retries.
 
-use std::io;
+use std::io::{self, Read};
 use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, header};
@@ -31,7 +31,7 @@ impl RequestSender<'_> {
     /// Sends the request, and passes the response to `finish`. If either fails, may retry both.
     /// `rebuild` builds the request for the next attempt. Returns the number of bytes sent.
     pub(super) fn run(
-        mut self,
+        &mut self,
         request: Request<()>,
         payload: Payload,
         rebuild: &dyn Fn() -> Result<Request<()>, RequestError>,
@@ -42,15 +42,14 @@ impl RequestSender<'_> {
             .inspect_err(|error| self.call.observe(&RequestEvent::Failed { error }))
     }
 
-    /// Sends the request once. Also returns the context, for errors and events of the body.
+    /// Sends the request once.
     pub(super) fn run_once(
-        mut self,
+        &mut self,
         request: Request<()>,
         body: Vec<u8>,
-    ) -> (CallContext, Result<UnreadResponse, Error>) {
+    ) -> Result<UnreadResponse, Error> {
         self.call.observe(&RequestEvent::Built);
-        let response = self.attempt(request, &mut Payload::Inline(body));
-        (self.call, response)
+        self.attempt(request, &mut Payload::Inline(body))
     }
 
     fn attempts(
@@ -97,9 +96,8 @@ impl RequestSender<'_> {
             attempt: self.call.attempts,
         });
         let expects_continue = payload.expects_continue();
-        let (head, ()) = request.into_parts();
-        let body = payload.request_body(&head.method);
-        let mut request = Request::from_parts(head, body);
+        let body = payload.request_body(request.method());
+        let mut request = request.map(|()| body);
         if expects_continue {
             request
                 .headers_mut()
@@ -115,6 +113,16 @@ impl RequestSender<'_> {
             .transport
             .send(request)
             .map_err(|error| self.call.transport_failed(error));
+        self.check_response(response, payload)
+    }
+
+    // Not inlined, so that a thread that waits for the response occupies less of its stack.
+    #[inline(never)]
+    fn check_response(
+        &self,
+        response: Result<Response<Box<dyn Read + Send>>, Error>,
+        payload: &mut Payload,
+    ) -> Result<UnreadResponse, Error> {
         if let Payload::Upload(upload) = payload {
             match upload.take_error() {
                 // The token may have cancelled the reader of the data as well.

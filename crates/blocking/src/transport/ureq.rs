@@ -179,28 +179,7 @@ impl Transport for UreqTransport {
         let needs_new_connection = extensions.remove::<NewConnection>().is_some();
         let ((result, is_complete), context) =
             send_context::run(limits, needs_new_connection, || self.run(request));
-        let response = match result {
-            Ok(response) => response,
-            Err(error) => return Err(no_response(error::source_of(error), context)),
-        };
-        if let Some(proxy) = &context.forward_proxy {
-            if let Some((phase, error)) = proxy.own_response(response.status(), response.headers())
-            {
-                return Err(TransportError::new(phase, io::Error::from(error)));
-            }
-        }
-        if response.status().is_success() {
-            check_upload(is_complete, context.closed)?;
-        }
-        let mut response = response
-            .map(|body| -> Box<dyn Read + Send> { Box::new(ResponseBody(body.into_reader())) });
-        if let Some((status, reason)) = context.status_line {
-            if status == response.status().as_u16() {
-                response.extensions_mut().insert(ReasonPhrase(reason));
-            }
-        }
-        response.extensions_mut().insert(context.timings);
-        Ok(response)
+        finish(result, is_complete, context)
     }
 
     fn runs_wait_hooks(&self) -> bool {
@@ -208,13 +187,47 @@ impl Transport for UreqTransport {
     }
 }
 
+/// Converts the result of ureq.
+// Not inlined, so that a thread that waits for the response occupies less of its stack.
+#[inline(never)]
+fn finish(
+    result: Result<Response<Body>, ::ureq::Error>,
+    is_complete: bool,
+    context: Box<SendContext>,
+) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
+    let response = match result {
+        Ok(response) => response,
+        Err(error) => return Err(no_response(error::source_of(error), context)),
+    };
+    if let Some(proxy) = &context.forward_proxy {
+        if let Some((phase, error)) = proxy.own_response(response.status(), response.headers()) {
+            return Err(TransportError::new(phase, io::Error::from(error)));
+        }
+    }
+    if response.status().is_success() {
+        check_upload(is_complete, context.closed)?;
+    }
+    let mut response =
+        response.map(|body| -> Box<dyn Read + Send> { Box::new(ResponseBody(body.into_reader())) });
+    if let Some((status, reason)) = context.status_line {
+        if status == response.status().as_u16() {
+            response.extensions_mut().insert(ReasonPhrase(reason));
+        }
+    }
+    response.extensions_mut().insert(context.timings);
+    Ok(response)
+}
+
 /// Returns an upper bound for the size of the head that ureq writes.
 fn head_size(parts: &Parts) -> usize {
     // The method, the version, and the headers that ureq adds. It writes the user of the URL twice,
     // the second time in Base64.
-    const REST: usize = 1 << 10;
+    const REST: usize = 512;
     let authority = parts.uri.authority().map_or(0, |part| part.as_str().len());
-    let path = parts.uri.path_and_query().map_or(0, |part| part.as_str().len());
+    let path = parts
+        .uri
+        .path_and_query()
+        .map_or(0, |part| part.as_str().len());
     let header = |(name, value): (&HeaderName, &HeaderValue)| {
         name.as_str().len() + ": \r\n".len() + value.len()
     };
@@ -236,7 +249,7 @@ fn check_upload(is_complete: bool, closed: Option<BoxError>) -> Result<(), Trans
 }
 
 /// Converts the error of a request without a response.
-fn no_response(source: BoxError, context: SendContext) -> TransportError {
+fn no_response(source: BoxError, context: Box<SendContext>) -> TransportError {
     if tls::is_client_rejected(&*source) {
         let mut error = TransportError::new(Phase::Tls, source);
         error.kind = TransportErrorKind::Tls;

@@ -11,6 +11,7 @@ use scramjet_client_core::{
 use serde::de::DeserializeOwned;
 
 use crate::client::Client;
+use crate::client::flow_driver::SharedDriver;
 use crate::error::{Error, ErrorKind};
 use crate::handles::instance::InstanceClient;
 use crate::handles::into_id::IntoId;
@@ -169,6 +170,27 @@ impl InstanceClient {
 
     fn wait_for(&self, names: Vec<EventName>, since: Since) -> Result<Event, Error> {
         let client = self.host.client.fix_deadline();
+        let driver = self.event_driver(&client, names, since)?;
+        let hides = |dialect: Dialect| !dialect.keeps_event_data();
+        let event = client.run_driver(driver).map_err(|error| {
+            let hidden = since == Since::Start && client.endpoint().dialect().is_some_and(hides);
+            match hidden && error.is_timeout() {
+                true => error.hinting(MISSED_EVENT),
+                false => error,
+            }
+        })?;
+        client.known_inputs().note_listening(&self.id);
+        Ok(event)
+    }
+
+    // Not inlined, so that a thread that waits occupies less of its stack.
+    #[inline(never)]
+    fn event_driver(
+        &self,
+        client: &Client,
+        names: Vec<EventName>,
+        since: Since,
+    ) -> Result<SharedDriver<WaitForEvent>, Error> {
         let id = &self.id;
         let call = names.first().map(|name| match since {
             Since::Start => client.describe(&LastEvent { id, name }),
@@ -187,16 +209,7 @@ impl InstanceClient {
             client.outage_tolerance(),
         )?;
         let call = call.unwrap_or_else(|| client.describe(&GetInstance { id }));
-        let hides = |dialect: Dialect| !dialect.keeps_event_data();
-        let event = client.drive(call, flow).map_err(|error| {
-            let hidden = since == Since::Start && client.endpoint().dialect().is_some_and(hides);
-            match hidden && error.is_timeout() {
-                true => error.hinting(MISSED_EVENT),
-                false => error,
-            }
-        })?;
-        client.known_inputs().note_listening(id);
-        Ok(event)
+        client.driver(call, flow)
     }
 }
 

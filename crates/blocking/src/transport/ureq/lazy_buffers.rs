@@ -6,8 +6,9 @@ use ::ureq::unversioned::transport::Buffers;
 
 use super::send_context;
 
-/// Initial size of a buffer, enough for the head of most requests, and for most short responses.
-const INITIAL_SIZE: usize = 2 << 10;
+/// Initial size of a buffer, enough for most short responses. The output begins with the size of
+/// the request's head.
+const INITIAL_SIZE: usize = 1 << 10;
 
 /// Factor by which a buffer grows.
 const GROWTH: usize = 8;
@@ -16,7 +17,7 @@ const GROWTH: usize = 8;
 ///
 /// ureq's own `LazyBuffers` write zeros to the whole buffers at the first use: 256 KiB per
 /// connection with its default sizes, even if a thread only waits for a small event. These buffers
-/// take 4 KiB for such a connection. Large ones are zeroed memory, which the operating system
+/// take 2 KiB for such a connection. Large ones are zeroed memory, which the operating system
 /// provides page by page. But if the allocator reuses memory, it writes zeros to all of it.
 #[derive(Debug)]
 pub(super) struct LazyBuffers {

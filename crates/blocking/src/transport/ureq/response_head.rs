@@ -40,6 +40,15 @@ const MAX_HEADERS: usize = 128;
 
 /// Parses the first head, interim or final. `None` if its status line is incomplete or malformed.
 pub(super) fn first_head(input: &[u8]) -> Option<ResponseHead> {
+    // A thread that waits for a head must not occupy memory for the headers.
+    if input.is_empty() {
+        return None;
+    }
+    parse(input)
+}
+
+#[inline(never)]
+fn parse(input: &[u8]) -> Option<ResponseHead> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let length = httparse::ParserConfig::default()

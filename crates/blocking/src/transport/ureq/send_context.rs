@@ -90,7 +90,8 @@ impl SendContext {
 }
 
 thread_local! {
-    static CONTEXT: RefCell<SendContext> = RefCell::default();
+    /// Boxed, so that a waiting thread occupies less of its stack.
+    static CONTEXT: RefCell<Option<Box<SendContext>>> = RefCell::default();
 }
 
 /// Returns `false` while the thread exits and destroys its thread-local values.
@@ -103,31 +104,32 @@ pub(super) fn run<T>(
     limits: CallLimits,
     needs_new_connection: bool,
     send: impl FnOnce() -> T,
-) -> (T, SendContext) {
+) -> (T, Box<SendContext>) {
     /// Restores the context of the outer call, also after a panic.
-    struct Outer(SendContext);
+    struct Outer(Option<Box<SendContext>>);
     impl Drop for Outer {
         fn drop(&mut self) {
-            CONTEXT.set(std::mem::take(&mut self.0));
+            CONTEXT.set(self.0.take());
         }
     }
     // Calls may be nested, because the reader of an upload may itself make a call.
-    let _outer = Outer(CONTEXT.replace(SendContext {
+    let context = Box::new(SendContext {
         limits,
         needs_new_connection,
         ..SendContext::default()
-    }));
+    });
+    let _outer = Outer(CONTEXT.replace(Some(context)));
     let result = send();
-    (result, CONTEXT.take())
+    (result, CONTEXT.take().unwrap_or_default())
 }
 
 /// Returns an upper bound for the size of the head that this thread sends.
 pub(super) fn head_size() -> usize {
-    let size = CONTEXT.try_with(|context| Some(context.try_borrow().ok()?.head_size));
+    let size = CONTEXT.try_with(|context| Some(context.try_borrow().ok()?.as_ref()?.head_size));
     size.ok().flatten().unwrap_or_default()
 }
 
 /// Accesses the context of this thread.
 pub(super) fn with<T>(access: impl FnOnce(&mut SendContext) -> T) -> T {
-    CONTEXT.with_borrow_mut(access)
+    CONTEXT.with_borrow_mut(|context| access(context.get_or_insert_default()))
 }

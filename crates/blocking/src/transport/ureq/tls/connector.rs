@@ -61,6 +61,8 @@ impl Connector<Socket> for TlsConnector {
 impl TlsConnector {
     /// Runs the connectors of both backends. Only the chosen one performs a handshake, the other
     /// returns its input.
+    // Not inlined, so that connections without TLS occupy less of the stack.
+    #[inline(never)]
     fn handshake(
         &self,
         details: &ConnectionDetails<'_>,
