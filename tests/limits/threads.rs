@@ -124,6 +124,9 @@ fn wait_event_starts_no_threads() {
     within("waiting", || {
         let old = threads_of_a_wait("0.18.7", br#"{"eventName":"done","message":7}"#);
         let new = threads_of_a_wait("1.0.1", b"7");
-        assert!(old.iter().chain(&new).all(|count| *count == 0), "{old:?} {new:?}");
+        assert!(
+            old.iter().chain(&new).all(|count| *count == 0),
+            "{old:?} {new:?}"
+        );
     });
 }

@@ -106,8 +106,15 @@ fn measured(server: &Server, part: &str, requests: usize) -> [f64; 3] {
 }
 
 fn next_event(host: &HostClient) -> Error {
-    let (id, name) = (InstanceId::new("x").unwrap(), EventName::new("done").unwrap());
-    host.call(&NextEvent { id: &id, name: &name }).unwrap_err()
+    let (id, name) = (
+        InstanceId::new("x").unwrap(),
+        EventName::new("done").unwrap(),
+    );
+    host.call(&NextEvent {
+        id: &id,
+        name: &name,
+    })
+    .unwrap_err()
 }
 
 fn wait_event(host: &HostClient) -> Error {

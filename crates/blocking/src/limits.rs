@@ -2,4 +2,3 @@
 
 pub(crate) mod call_limits;
 pub(crate) mod cancel;
-pub(crate) mod wait_hook;

@@ -20,7 +20,6 @@ use crate::client::Client;
 use crate::client::flow_driver::caller_thread::{CallerRequest, ExchangeEvent, Message};
 use crate::client::flow_driver::exchange::{Part, delivery, exchange, head_input};
 use crate::client::flow_driver::exchanges::Exchanges;
-use crate::client::flow_driver::held::HeldState;
 use crate::error::Error;
 use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::support::sync::lock;
@@ -232,7 +231,7 @@ where
         let is_read_only = send.request.method() == Method::GET;
         let copy = is_read_only.then(|| send.clone());
         if is_read_only {
-            limits.wait_hook = self.exchanges.interrupted_by_input();
+            limits.wait_hook = self.exchanges.held.interrupted_by_input();
         }
         let outer = self.exchanges.caller.begin(CallerRequest {
             token,
@@ -372,7 +371,6 @@ where
     /// continues the flow.
     fn hold(shared: &Arc<Mutex<Self>>, send: Box<Send>) {
         let id = send.id;
-        let state = Arc::<HeldState>::default();
         let weak = Arc::downgrade(shared);
         let continue_flow = move || match weak.upgrade() {
             Some(shared) => lock(&shared).continue_flow(id),
@@ -380,7 +378,8 @@ where
         };
         let mut guard = lock(shared);
         let exchanges = &mut guard.driver.exchanges;
-        let (mut limits, request) = exchanges.open_held(&send, &state);
+        let state = exchanges.held.add();
+        let (mut limits, request) = exchanges.open_held(&send);
         limits.wait_hook = Some(state.hook(continue_flow));
         let client = exchanges.client.clone();
         let outer = exchanges.caller.begin(request);
@@ -394,7 +393,7 @@ where
         let mut guard = lock(shared);
         let driver = &mut guard.driver;
         driver.exchanges.caller.end(outer);
-        let event = driver.exchanges.hold(id, call, response, state);
+        let event = driver.exchanges.held.hold(id, call, response, state);
         driver.process(Message::Exchange(id, event));
     }
 

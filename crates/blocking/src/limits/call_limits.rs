@@ -1,9 +1,9 @@
 use std::fmt;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::limits::cancel::CancelToken;
-use crate::limits::wait_hook::WaitHook;
 
 /// Limits of one exchange: deadline, idle timeout and cancel token.
 ///
@@ -115,5 +115,42 @@ impl From<StopReason> for std::io::Error {
             StopReason::Cancelled => std::io::ErrorKind::Other,
         };
         Self::new(kind, reason)
+    }
+}
+
+/// A connection on which a response is expected.
+pub(crate) trait AwaitedInput: Send + Sync {
+    /// Returns `true` if data has arrived that was not read yet.
+    fn has_input(&self) -> bool;
+}
+
+type Hook = dyn Fn(&Arc<dyn AwaitedInput>) -> Result<Option<Instant>, StopReason> + Send + Sync;
+
+/// Work for a thread that waits for a response. The transport runs it before each wait.
+#[derive(Clone)]
+pub(crate) struct WaitHook(Arc<Hook>);
+
+impl WaitHook {
+    /// Creates a hook. It returns the time at which to interrupt the wait and run the hook again,
+    /// or an error to end the wait.
+    pub(crate) fn new(
+        hook: impl Fn(&Arc<dyn AwaitedInput>) -> Result<Option<Instant>, StopReason>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        Self(Arc::new(hook))
+    }
+
+    /// Runs the hook before a wait for data of this connection.
+    #[cfg(feature = "ureq")]
+    pub(crate) fn run(&self, input: &Arc<dyn AwaitedInput>) -> Result<Option<Instant>, StopReason> {
+        self.0(input)
+    }
+}
+
+impl fmt::Debug for WaitHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WaitHook")
     }
 }

@@ -142,17 +142,32 @@ impl UreqTransport {
         send_context::with(|context| context.head_size = head_size);
         match body {
             RequestBody::Empty => (self.agent.run(Request::from_parts(parts, ())), true),
-            RequestBody::Bytes(bytes) => (self.agent.run(Request::from_parts(parts, bytes)), true),
+            RequestBody::Bytes(bytes) => (self.run_bytes(Request::from_parts(parts, bytes)), true),
             RequestBody::Reader { reader, length } => {
                 if let Some(length) = length {
                     parts.headers.insert(header::CONTENT_LENGTH, length.into());
                 }
                 let mut upload = RequestReader::new(reader, length);
-                let body = SendBody::from_reader(&mut upload);
-                let result = self.agent.run(Request::from_parts(parts, body));
+                let result = self.run_reader(Request::from_parts(parts, &mut upload));
                 (result, upload.is_complete())
             }
         }
+    }
+
+    // These two are not inlined, so that a thread that waits for the response to a request without
+    // a body occupies less of its stack.
+    #[inline(never)]
+    fn run_bytes(&self, request: Request<&[u8]>) -> Result<Response<Body>, ::ureq::Error> {
+        self.agent.run(request)
+    }
+
+    #[inline(never)]
+    fn run_reader(
+        &self,
+        request: Request<&mut RequestReader<'_>>,
+    ) -> Result<Response<Body>, ::ureq::Error> {
+        self.agent
+            .run(request.map(|reader| SendBody::from_reader(reader)))
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Weak;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -12,9 +11,11 @@ use scramjet_client_core::flow::{ExchangeId, FlowError, Send};
 
 use crate::call::context::CallContext;
 use crate::client::Client;
-use crate::client::flow_driver::caller_thread::{CallerThread, ExchangeEvent, Message};
+use crate::client::flow_driver::caller_thread::{
+    CallerRequest, CallerThread, ExchangeEvent, Message,
+};
 use crate::client::flow_driver::exchange::ExchangeThread;
-use crate::client::flow_driver::held::{HeldExchange, HeldState, POLL_INTERVAL};
+use crate::client::flow_driver::held::{HeldExchanges, POLL_INTERVAL};
 use crate::error::{Error, ErrorKind};
 use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::limits::cancel::{CancelToken, OnCancel};
@@ -41,11 +42,8 @@ pub(super) struct Exchanges {
     open: BTreeMap<ExchangeId, RunningExchange>,
     closed: History,
     pub(super) caller: CallerThread,
-    pub(super) messages: Receiver<Message>,
-    /// Responses that the caller's thread reads while it waits.
-    pub(super) held: Vec<HeldExchange>,
-    /// The states of exchanges that wait on the caller's thread.
-    pub(super) held_states: Vec<Weak<HeldState>>,
+    messages: Receiver<Message>,
+    pub(super) held: HeldExchanges,
     /// Time of the last progress, for the idle timeout.
     pub(super) quiet_since: Instant,
 }
@@ -78,8 +76,7 @@ impl Exchanges {
             closed: History::default(),
             caller: CallerThread::new(sender),
             messages: receiver,
-            held: Vec::new(),
-            held_states: Vec::new(),
+            held: HeldExchanges::default(),
             quiet_since: Instant::now(),
         })
     }
@@ -113,6 +110,18 @@ impl Exchanges {
             limits.time_limit = timeout;
         }
         (limits, token)
+    }
+
+    /// Opens an exchange that waits on the caller's thread.
+    pub(super) fn open_held(&mut self, send: &Send) -> (CallLimits, CallerRequest) {
+        let (mut limits, token) = self.open(send);
+        // The hook checks the limits, but does not run while the transport connects.
+        limits.deadline = self.call.limits.deadline;
+        let request = CallerRequest {
+            token,
+            is_read_only: false,
+        };
+        (limits, request)
     }
 
     /// Sends a request on its own thread.
@@ -203,9 +212,29 @@ impl Exchanges {
         Ok(None)
     }
 
+    /// Returns a message or a part of a held response that has arrived. Otherwise returns the time
+    /// at which to call this again, or an error if a limit of the caller is reached.
+    pub(super) fn receive_now(
+        &mut self,
+        until: Option<Instant>,
+    ) -> Result<Result<Message, Option<Instant>>, StopReason> {
+        self.check_limits()?;
+        let message = self.messages.try_recv().ok();
+        if let Some(message) = message.or_else(|| self.read_held(Some(Instant::now()))) {
+            return Ok(Ok(message));
+        }
+        Ok(Err(self.end_of_wait(until, true)))
+    }
+
+    fn read_held(&mut self, until: Option<Instant>) -> Option<Message> {
+        let is_open = |id| self.open.contains_key(&id);
+        let limits = &self.call.limits;
+        self.held.read(until, &self.caller, limits, is_open)
+    }
+
     /// Returns the time at which a wait has to end. If the thread waits for a connection, it
     /// `polls` for messages of other threads.
-    pub(super) fn end_of_wait(&self, until: Option<Instant>, polls: bool) -> Option<Instant> {
+    fn end_of_wait(&self, until: Option<Instant>, polls: bool) -> Option<Instant> {
         let limit = self.call.limits.end_of_wait(self.quiet_since);
         let poll = (polls && self.has_threads()).then(|| Instant::now() + POLL_INTERVAL);
         let limit = limit.map(|(end, _)| end);
@@ -217,7 +246,7 @@ impl Exchanges {
         self.open.values().any(|open| open.on_thread)
     }
 
-    pub(super) fn check_limits(&self) -> Result<(), StopReason> {
+    fn check_limits(&self) -> Result<(), StopReason> {
         self.call.limits.check()?;
         match self.call.limits.end_of_wait(self.quiet_since) {
             Some((end, reason)) if end <= Instant::now() => Err(reason),

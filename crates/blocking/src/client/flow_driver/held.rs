@@ -5,23 +5,22 @@
 //! body can be read piece by piece, so it needs no hook for that.
 
 use std::io::Read;
-use std::mem::take;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use scramjet_client_core::BodyLength;
-use scramjet_client_core::flow::{ExchangeId, Send};
+use scramjet_client_core::flow::ExchangeId;
 
 use crate::body::user_reader::UserReader;
 use crate::call::context::CallContext;
 use crate::call::observer::RequestEvent;
-use crate::client::flow_driver::caller_thread::{CallerRequest, ExchangeEvent, Message};
+use crate::client::flow_driver::caller_thread::{
+    CallerRequest, CallerThread, ExchangeEvent, Message,
+};
 use crate::client::flow_driver::exchange::report_end;
-use crate::client::flow_driver::exchanges::Exchanges;
 use crate::client::request_sender::UnreadResponse;
 use crate::error::Error;
-use crate::limits::call_limits::{CallLimits, StopReason};
-use crate::limits::wait_hook::{AwaitedInput, WaitHook};
+use crate::limits::call_limits::{AwaitedInput, CallLimits, StopReason, WaitHook};
 use crate::support::panics::in_drop;
 use crate::support::sync::lock;
 use crate::transport::error::{Phase, TransportError, TransportErrorKind};
@@ -29,6 +28,9 @@ use crate::transport::error::{Phase, TransportError, TransportErrorKind};
 /// Interval at which the caller's thread polls connections and other threads, if it cannot wait for
 /// all of them at once.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Lower bound for one read of a body.
+const MIN_READ_TIME: Duration = Duration::from_millis(1);
 
 /// Upper bound for one read of a body.
 const MAX_READ_TIME: Duration = Duration::from_secs(3600);
@@ -125,26 +127,29 @@ impl Drop for HeldExchange {
     }
 }
 
-impl Exchanges {
-    /// Opens an exchange that waits on the caller's thread. Returns its limits, without the hook.
-    pub(super) fn open_held(
-        &mut self,
-        send: &Send,
-        state: &Arc<HeldState>,
-    ) -> (CallLimits, CallerRequest) {
-        self.held_states.retain(|state| state.strong_count() > 0);
-        self.held_states.push(Arc::downgrade(state));
-        let (mut limits, token) = self.open(send);
-        // The hook checks the limits, but does not run while the transport connects.
-        limits.deadline = self.call.limits.deadline;
-        let request = CallerRequest {
-            token,
-            is_read_only: false,
-        };
-        (limits, request)
+/// The exchanges of a flow that wait on the caller's thread.
+#[derive(Default)]
+pub(super) struct HeldExchanges {
+    /// Those whose head was received.
+    responses: Vec<HeldExchange>,
+    states: Vec<Weak<HeldState>>,
+}
+
+impl HeldExchanges {
+    /// Returns the state for a new exchange.
+    pub(super) fn add(&mut self) -> Arc<HeldState> {
+        let state = Arc::default();
+        self.states.retain(|state| state.strong_count() > 0);
+        self.states.push(Arc::downgrade(&state));
+        state
     }
 
-    /// Handles the response to the request of an exchange that waits on the caller's thread.
+    /// Returns `true` if no body has to be read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.responses.is_empty()
+    }
+
+    /// Handles the response to the request of an exchange.
     pub(super) fn hold(
         &mut self,
         id: ExchangeId,
@@ -160,7 +165,7 @@ impl Exchanges {
             }
         };
         let (head, body) = response.into_parts();
-        self.held.push(HeldExchange {
+        self.responses.push(HeldExchange {
             id,
             call: call.clone(),
             body,
@@ -171,14 +176,21 @@ impl Exchanges {
         ExchangeEvent::Head(Box::new((call, head)))
     }
 
-    /// Reads held responses until this time, and returns the first part.
-    pub(super) fn read_held(&mut self, until: Option<Instant>) -> Option<Message> {
-        let mut held = take(&mut self.held);
-        held.retain(|exchange| self.is_open(exchange.id));
-        let last = held.len().saturating_sub(1);
+    /// Reads bodies until this time, and returns the first part. Drops those that are not open.
+    /// `limits` are those of the caller.
+    pub(super) fn read(
+        &mut self,
+        until: Option<Instant>,
+        caller: &CallerThread,
+        limits: &CallLimits,
+        is_open: impl Fn(ExchangeId) -> bool,
+    ) -> Option<Message> {
+        self.responses.retain(|exchange| is_open(exchange.id));
+        let last = self.responses.len().saturating_sub(1);
         let mut message = None;
-        for (index, exchange) in held.iter_mut().enumerate() {
+        for (index, exchange) in self.responses.iter_mut().enumerate() {
             let now = Instant::now();
+            // Only the last one waits for data.
             let end = match until {
                 Some(until) if index == last => until,
                 None if index == last => now + MAX_READ_TIME,
@@ -187,44 +199,29 @@ impl Exchanges {
             let Some(token) = exchange.call.limits.cancel.clone() else {
                 continue;
             };
-            let outer = self.caller.begin(CallerRequest {
+            let outer = caller.begin(CallerRequest {
                 token,
                 is_read_only: false,
             });
             // A cancellation before `begin` is not repeated.
-            let event = match self.call.limits.check() {
-                Ok(()) => exchange.read(end.max(now + Duration::from_millis(1))),
+            let event = match limits.check() {
+                Ok(()) => exchange.read(end.max(now + MIN_READ_TIME)),
                 Err(_) => None,
             };
-            self.caller.end(outer);
+            caller.end(outer);
             if let Some(event) = event {
                 message = Some(Message::Exchange(exchange.id, event));
                 break;
             }
         }
-        held.retain(|exchange| !exchange.reported);
-        self.held = held;
+        self.responses.retain(|exchange| !exchange.reported);
         message
-    }
-
-    /// Returns a message or a part of a held response that has arrived. Otherwise returns the time
-    /// at which to call this again, or an error if a limit of the caller is reached.
-    pub(super) fn receive_now(
-        &mut self,
-        until: Option<Instant>,
-    ) -> Result<Result<Message, Option<Instant>>, StopReason> {
-        self.check_limits()?;
-        let message = self.messages.try_recv().ok();
-        if let Some(message) = message.or_else(|| self.read_held(Some(Instant::now()))) {
-            return Ok(Ok(message));
-        }
-        Ok(Err(self.end_of_wait(until, true)))
     }
 
     /// Returns the hook of a request that ends when data arrives on a connection that waits.
     pub(super) fn interrupted_by_input(&self) -> Option<WaitHook> {
         let inputs: Vec<_> = self
-            .held_states
+            .states
             .iter()
             .filter_map(|state| lock(&state.upgrade()?.input).as_ref()?.upgrade())
             .collect();

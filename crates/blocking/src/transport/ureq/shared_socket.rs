@@ -11,9 +11,8 @@ use ::ureq::unversioned::transport::NextTimeout;
 
 use super::timed_stream::{TimedStream, Timer, WRITE_TICK};
 use super::wait_budget::{WaitBudget, stopped};
-use crate::limits::call_limits::{CallLimits, StopReason};
+use crate::limits::call_limits::{AwaitedInput, CallLimits, StopReason};
 use crate::limits::cancel::OnCancel;
-use crate::limits::wait_hook::AwaitedInput;
 use crate::support::sync::lock;
 use crate::transport::is_closed;
 
