@@ -90,7 +90,6 @@ impl Client {
     }
 
     /// Creates the driver of a flow. `call` describes the flow in errors.
-
     // Not inlined, so that a thread that waits occupies less of its stack.
     #[inline(never)]
     pub(crate) fn driver<F: Flow>(

@@ -6,9 +6,12 @@ use ::ureq::unversioned::transport::Buffers;
 
 use super::send_context;
 
-/// Initial size of a buffer, enough for most short responses. The output begins with the size of
+/// Initial size of the input, enough for most short responses. The output begins with the size of
 /// the request's head.
 const INITIAL_SIZE: usize = 1 << 10;
+
+/// Lower bound for the size of the output.
+const MIN_OUTPUT_SIZE: usize = 256;
 
 /// Factor by which a buffer grows.
 const GROWTH: usize = 8;
@@ -83,7 +86,7 @@ impl LazyBuffers {
 
     /// Enlarges the output to at least this size, but not more than its upper bound.
     pub(super) fn grow_output(&mut self, size: usize) {
-        let size = size.max(INITIAL_SIZE).min(self.output_size);
+        let size = size.max(MIN_OUTPUT_SIZE).min(self.output_size);
         if self.output.len() < size {
             self.output = vec![0; size];
         }

@@ -222,7 +222,10 @@ impl SharedSocket {
     ) -> Result<usize, Error> {
         let limits = self.limits();
         let hook = limits.wait_hook.clone();
-        let hook = hook.map(|hook| (hook, Arc::clone(self) as Arc<dyn AwaitedInput>));
+        let hook = hook.map(|hook| {
+            let input: Arc<dyn AwaitedInput> = Arc::<Self>::clone(self);
+            (hook, input)
+        });
         let budget = WaitBudget::new(limits, timeout)?;
         loop {
             let mut left = budget.left()?;
