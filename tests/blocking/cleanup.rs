@@ -436,7 +436,7 @@ fn calls_fail_with_error_kind_thread_if_no_thread_can_be_created() {
         let instance = host.instance(env::var("TEST_INSTANCE").unwrap()).unwrap();
         let limited = host.with_deadline(Duration::from_secs(20));
         let failures = [
-            ("wait_event", instance.wait_event("never").unwrap_err()),
+            ("wait_any", instance.wait_any(["never", "ever"]).unwrap_err()),
             ("follow_log", instance.follow_log().unwrap_err()),
             (
                 "start",
@@ -468,6 +468,7 @@ fn calls_fail_with_error_kind_thread_if_no_thread_can_be_created() {
         }
         // Calls that need no thread work, and so does connecting with a cancel token.
         instance.info().unwrap();
+        instance.wait_event("ready").unwrap();
         let another = HostClient::new(url).unwrap();
         let cancellable = another.with_cancel(&CancelToken::new());
         return cancellable.version().map(drop).unwrap();
