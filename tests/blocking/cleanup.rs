@@ -436,7 +436,10 @@ fn calls_fail_with_error_kind_thread_if_no_thread_can_be_created() {
         let instance = host.instance(env::var("TEST_INSTANCE").unwrap()).unwrap();
         let limited = host.with_deadline(Duration::from_secs(20));
         let failures = [
-            ("wait_any", instance.wait_any(["never", "ever"]).unwrap_err()),
+            (
+                "wait_any",
+                instance.wait_any(["never", "ever"]).unwrap_err(),
+            ),
             ("follow_log", instance.follow_log().unwrap_err()),
             (
                 "start",

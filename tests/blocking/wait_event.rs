@@ -1,6 +1,7 @@
 //! `wait_event` and its variants, on a sequence that runs a script of steps.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use scramjet_client_tests::hub::PARENT_HUB;
 use scramjet_client_tests::on_each_hub;
 #[cfg(target_os = "linux")]
 use scramjet_client_tests::process;
+use scramjet_client_tests::scripted::{ScriptedServer, response};
 use serde_json::{Value, json};
 
 use crate::helpers::{GENERATIONS, in_child, in_parallel, recording, until, within};
@@ -506,5 +508,36 @@ fn wait_event_ends_soon_when_the_hub_has_forgotten_the_instance() {
             let after = hub.requests().len() - before;
             assert!(after < 60, "{generation:?}: {after} requests");
         });
+    });
+}
+
+/// A hub that does not answer a request for the status in time must not delay the event.
+#[test]
+fn wait_event_returns_while_a_request_for_the_status_is_pending() {
+    within("waiting", || {
+        let took = quickest(|| {
+            let (sender, receiver) = channel();
+            let receiver = Mutex::new(receiver);
+            let hub = ScriptedServer::start(move |connection| {
+                let Ok(request) = connection.read_request() else {
+                    return;
+                };
+                if request.target.ends_with("/event/done") {
+                    let _ = receiver.lock().map(|receiver| receiver.recv());
+                    let event = br#"{"eventName":"done","message":7}"#;
+                    let _ = connection.send(response("200 OK", &[], event));
+                } else {
+                    let _ = sender.send(());
+                }
+                let _ = connection.close_after_client();
+            });
+            let builder = HostClient::builder(hub.url()).hub_version("0.18.7");
+            let instance = builder.build().unwrap().instance("x").unwrap();
+            let begin = Instant::now();
+            assert_eq!(instance.wait_event("done").unwrap().data, 7);
+            begin.elapsed()
+        });
+        // The request for the status has a timeout of two seconds.
+        assert!(took < Duration::from_millis(1500), "{took:?}");
     });
 }

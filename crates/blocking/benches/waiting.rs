@@ -17,6 +17,9 @@ use scramjet_client_tests::process::threads;
 
 const THREADS: usize = 1000;
 
+/// Time between the starts of two threads.
+const START_INTERVAL: Duration = Duration::from_millis(1);
+
 /// Time in which each call requests the status of the instance at least three times.
 const STATUS_TIME: Duration = Duration::from_millis(1500);
 
@@ -133,6 +136,8 @@ fn ours(args: &[String], version: &str, wait: fn(&HostClient) -> Error) {
     let waiting: Vec<_> = (0..THREADS)
         .map(|_| {
             let host = host.clone();
+            // Otherwise more connections arrive at once than the listener of the server can queue.
+            thread::sleep(START_INTERVAL);
             thread::spawn(move || assert!(wait(&host).is_cancelled()))
         })
         .collect();
@@ -163,7 +168,4 @@ fn print_growth(before: u64) {
     std::io::stdin().read_line(&mut String::new()).unwrap();
     println!("{}", memory("self", "VmRSS") - before);
     println!("{}", threads());
-    if let Ok(file) = std::env::var("SMAPS") {
-        std::fs::copy("/proc/self/smaps", file).unwrap();
-    }
 }

@@ -28,8 +28,9 @@ impl InstanceClient {
     /// Sends `GET /instance/:id/event/:name`, and on 1.x also `GET /instance/:id/events/:name`.
     ///
     /// Fails with [`ErrorKind::Ended`] if the instance ends: the client polls its status at growing
-    /// intervals, up to 2 seconds. Otherwise waits as long as the limits of the handle allow. Uses
-    /// one thread, and two on 1.x.
+    /// intervals, up to 2 seconds. Otherwise waits as long as the limits of the handle allow. The
+    /// default transport needs no other threads for that. With another one, the wait uses one
+    /// thread, and two on 1.x.
     ///
     /// On 1.x, an event that was emitted *before* this call is found only if its data is not
     /// `null`, `false`, `0`, `""` or missing. If the event is emitted later, such data and `{}`

@@ -198,6 +198,25 @@ mod tests {
     }
 
     #[test]
+    fn buffers_grow_when_they_are_full() {
+        let mut buffers = LazyBuffers::new(64 << 10, 64 << 10);
+        assert_eq!(buffers.input_append_buf().len(), 1 << 10);
+        buffers.input_appended((1 << 10) - 1);
+        assert_eq!(buffers.input_append_buf().len(), 1, "not full yet");
+        buffers.input_append_buf().fill(b'x');
+        buffers.input_appended(1);
+        buffers.input_consume((1 << 10) - 1);
+        assert_eq!(buffers.input_append_buf().len(), (8 << 10) - 1);
+        assert_eq!(buffers.input(), b"x");
+
+        let length = buffers.output().len();
+        buffers.output_sent(length - 1);
+        assert_eq!(buffers.output().len(), length);
+        buffers.output_sent(length);
+        assert_eq!(buffers.output().len(), 8 * length);
+    }
+
+    #[test]
     fn tmp_and_output_leaves_spare_capacity_beside_unconsumed_input() {
         let mut buffers = received(b"abcdefgh");
         let (free, output) = buffers.tmp_and_output();
