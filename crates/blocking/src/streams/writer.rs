@@ -103,7 +103,9 @@ impl StreamWriter {
     {
         let client = client.fix_deadline();
         let (pipe, reader) = pipe(&client.limits::<O>()?);
-        let input = Input::bytes(Upload::reader(reader)).content_type(options.content_type);
+        let direct = reader.direct();
+        let input =
+            Input::bytes(Upload::reader(reader).direct(direct)).content_type(options.content_type);
         let input = Input {
             end: options.end,
             ..input
@@ -159,6 +161,13 @@ impl StreamWriter {
 impl Write for StreamWriter {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.pipe()?.write(buf).map_err(explained)
+    }
+
+    /// Writes the text in one piece, so that it is sent as one chunk.
+    fn write_fmt(&mut self, text: fmt::Arguments<'_>) -> io::Result<()> {
+        let mut written = String::new();
+        fmt::write(&mut written, text).map_err(io::Error::other)?;
+        self.write_all(written.as_bytes())
     }
 
     fn flush(&mut self) -> io::Result<()> {
