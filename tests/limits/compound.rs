@@ -14,7 +14,8 @@ use scramjet_client_tests::scripted::response;
 
 use crate::helpers::{Mailbox, within};
 use crate::setup::{
-    EndlessData, LIMIT, Limit, STREAM, Scheme, Signal, chunk, drain, host, line, serve_side_request,
+    EndlessData, LIMIT, Limit, STREAM, Scheme, Signal, chunk, drain, flush_pieces, host, line,
+    serve_side_request,
 };
 use crate::timing::assert_not_late;
 
@@ -30,13 +31,24 @@ struct Row {
     limits: &'static [Limit],
 }
 
-fn rows() -> [Row; 3] {
+fn rows() -> [Row; 4] {
     [
         Row {
             name: "a writer to a hub that does not read",
             reads: false,
             used: |mut writer, mut data| {
                 let broken = io::copy(&mut data, &mut writer).unwrap_err();
+                assert_eq!(broken.kind(), io::ErrorKind::BrokenPipe);
+                writer.finish().unwrap_err()
+            },
+            phase: Phase::Send,
+            limits: &[Limit::Deadline, Limit::Idle, Limit::Cancel],
+        },
+        Row {
+            name: "a writer that flushes, to a hub that does not read",
+            reads: false,
+            used: |mut writer, mut data| {
+                let broken = flush_pieces(&mut data, &mut writer).unwrap_err();
                 assert_eq!(broken.kind(), io::ErrorKind::BrokenPipe);
                 writer.finish().unwrap_err()
             },
