@@ -12,7 +12,7 @@ use scramjet_client_blocking::{
 };
 use scramjet_client_tests::scripted::response;
 
-use crate::helpers::{Mailbox, within};
+use crate::helpers::{Mailbox, in_parallel, within};
 use crate::setup::{
     EndlessData, LIMIT, Limit, STREAM, Scheme, Signal, chunk, drain, flush_pieces, host, line,
     serve_side_request,
@@ -136,7 +136,7 @@ fn run_until_limit(
 #[test]
 fn limits_end_input_writer() {
     for scheme in Scheme::BOTH {
-        for row in rows() {
+        in_parallel(rows(), |row| {
             for limit in row.limits.iter().copied() {
                 let (name, reads, used, phase) = (row.name, row.reads, row.used, row.phase);
                 let (error, late) = within(row.name, move || {
@@ -168,7 +168,7 @@ fn limits_end_input_writer() {
                     line(row.name, scheme, limit.name(), &error, LIMIT + late)
                 );
             }
-        }
+        });
     }
 }
 

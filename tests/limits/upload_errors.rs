@@ -13,7 +13,7 @@ use scramjet_client_blocking::transport::Phase;
 use scramjet_client_blocking::{ContentType, Error, ErrorCode, HostClient, Input, Upload};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
-use crate::helpers::{Mailbox, within};
+use crate::helpers::{Mailbox, in_parallel, within};
 use crate::setup::{
     EndlessData, Scheme, Signal, drain, flush_pieces, host, line, serve_side_request,
 };
@@ -355,7 +355,7 @@ fn upload_returns_an_api_error_that_arrives_in_pieces() {
     ];
     for scheme in Scheme::BOTH {
         for pieces in pieces {
-            for kind in ["in chunks", "of known length", "flushed"] {
+            in_parallel(["in chunks", "of known length", "flushed"], |kind| {
                 let (took, error) = within(pieces[0], move || {
                     let (stopped, sent_at, over) = (Mailbox::new(), Mailbox::new(), Signal::new());
                     let server = scheme.serve({
@@ -419,7 +419,7 @@ fn upload_returns_an_api_error_that_arrives_in_pieces() {
                         took
                     )
                 );
-            }
+            });
         }
     }
 }
@@ -434,7 +434,7 @@ fn upload_continues_however_slowly_the_hub_reads() {
             "HTTP/1.1 102 Processing\r\n\r\n",
             "HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n",
         ] {
-            for flushes in [false, true] {
+            in_parallel([false, true], |flushes| {
                 within("a slow hub", move || {
                     let (stopped, count) = (Mailbox::new(), Arc::new(AtomicUsize::new(0)));
                     let server = scheme.serve({
@@ -481,7 +481,7 @@ fn upload_continues_however_slowly_the_hub_reads() {
                         "{head:?}"
                     );
                 });
-            }
+            });
         }
     }
 }
