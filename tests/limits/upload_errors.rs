@@ -563,3 +563,45 @@ fn input_writer_notices_a_refusal_between_lines() {
         check("between lines", &error, refusal);
     }
 }
+
+/// The client reads the begin of the response between two lines, and the rest while a line is
+/// blocked.
+#[test]
+fn input_writer_returns_an_api_error_of_which_a_part_was_read() {
+    for scheme in Scheme::BOTH {
+        let error = within("a refusal in two parts", move || {
+            let (stopped, over) = (Mailbox::new(), Signal::new());
+            let server = scheme.serve({
+                let (stopped, over) = (Arc::clone(&stopped), Arc::clone(&over));
+                move |connection| {
+                    let request = connection.read_head().unwrap();
+                    if serve_side_request(connection, &request) {
+                        return;
+                    }
+                    let _ = connection.send("HTTP/1.1 4");
+                    stopped.take();
+                    let _ = connection.send("04 Not Found\r\nContent-Length: 0\r\n\r\n");
+                    over.wait();
+                }
+            });
+            let instance = host(&server).instance("i").unwrap();
+            let mut writer = instance.input_writer(ContentType::Text).unwrap();
+            let (mut data, reads) = EndlessData::new();
+            let telling = thread::spawn(move || {
+                reads.wait_until_stopped();
+                stopped.put(());
+            });
+            // Much longer than the interval of the checks for a response.
+            let begin = Instant::now();
+            while begin.elapsed() < Duration::from_millis(100) {
+                writer.write_all(b"a line\n").unwrap();
+                writer.flush().unwrap();
+            }
+            flush_pieces(&mut data, &mut writer).unwrap_err();
+            telling.join().unwrap();
+            over.set();
+            writer.finish().unwrap_err()
+        });
+        assert!(error.is_not_found(), "{error:?}");
+    }
+}
