@@ -141,6 +141,9 @@ fn read_observes_cancel_token_and_deadline() {
     );
 }
 
+/// Longer than any step takes on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Records chunks instead of sending them.
 #[derive(Default)]
 struct Chunks {
@@ -204,7 +207,7 @@ fn write_sends_directly_only_while_the_reader_waits() {
             let _ = sender.send(buf.get(..read).unwrap_or_default().to_vec());
         }
     });
-    let pulled = || receiver.recv().unwrap_or_default();
+    let pulled = || receiver.recv_timeout(TIMEOUT).unwrap_or_default();
     assert_eq!(pulled(), b"before the first read");
     until_reader_waits(&shared);
     assert!(flushed(&mut writer, "one") && writer.send(b"two").is_ok());
@@ -307,12 +310,15 @@ fn direct_writes_are_checked_for_null_lines_and_counted() {
     assert!(flushed(&mut writer, "nul"));
     chunks.refuses.store(true, Ordering::SeqCst);
     assert!(flushed(&mut writer, "ls\n2\n"));
-    assert_eq!(receiver.recv().ok(), Some(b"nulls\n2\n".to_vec()));
+    assert_eq!(
+        receiver.recv_timeout(TIMEOUT).ok(),
+        Some(b"nulls\n2\n".to_vec())
+    );
     chunks.refuses.store(false, Ordering::SeqCst);
     assert!(flushed(&mut writer, "nu"));
     drop(writer);
     let sent = reading.join().unwrap_or(Ok(0));
-    assert_eq!(receiver.recv().ok(), Some(b"nu".to_vec()));
+    assert_eq!(receiver.recv_timeout(TIMEOUT).ok(), Some(b"nu".to_vec()));
     assert_eq!(sent.ok(), Some(19));
     assert_eq!(chunks.sent(), ["1\n", "number\n"]);
 }
