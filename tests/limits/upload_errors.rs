@@ -564,7 +564,7 @@ fn input_writer_notices_a_refusal_between_lines() {
     }
 }
 
-/// The client reads the begin of the response between two lines, and the rest while a line is
+/// The client reads the beginning of the response between two lines, and the rest while a line is
 /// blocked.
 #[test]
 fn input_writer_returns_an_api_error_of_which_a_part_was_read() {
@@ -579,6 +579,7 @@ fn input_writer_returns_an_api_error_of_which_a_part_was_read() {
                         return;
                     }
                     let _ = connection.send("HTTP/1.1 4");
+                    while connection.read_chunk().unwrap() != b"the last line" {}
                     stopped.take();
                     let _ = connection.send("04 Not Found\r\nContent-Length: 0\r\n\r\n");
                     over.wait();
@@ -586,17 +587,19 @@ fn input_writer_returns_an_api_error_of_which_a_part_was_read() {
             });
             let instance = host(&server).instance("i").unwrap();
             let mut writer = instance.input_writer(ContentType::Text).unwrap();
-            let (mut data, reads) = EndlessData::new();
-            let telling = thread::spawn(move || {
-                reads.wait_until_stopped();
-                stopped.put(());
-            });
             // Much longer than the interval of the checks for a response.
             let begin = Instant::now();
             while begin.elapsed() < Duration::from_millis(100) {
                 writer.write_all(b"a line\n").unwrap();
                 writer.flush().unwrap();
             }
+            writer.write_all(b"the last line").unwrap();
+            writer.flush().unwrap();
+            let (mut data, reads) = EndlessData::new();
+            let telling = thread::spawn(move || {
+                reads.wait_until_stopped();
+                stopped.put(());
+            });
             flush_pieces(&mut data, &mut writer).unwrap_err();
             telling.join().unwrap();
             over.set();

@@ -116,6 +116,8 @@ fn send_chunk_during(response: &'static [u8]) -> io::Result<(bool, Arc<SharedSoc
         // The chunk is being sent, and cannot be sent completely yet.
         let begun = peer.peek(&mut [0]).is_ok() && peer.write_all(response).is_ok();
         if !response.starts_with(b"HTTP/1.1 4") {
+            // A blocked write checks for the response after each tick.
+            thread::sleep(4 * WRITE_TICK);
             // The head of the chunk has 9 bytes.
             let mut chunk = vec![0; LARGE + 9];
             assert!(peer.read_exact(&mut chunk).is_ok());
