@@ -569,7 +569,7 @@ fn input_writer_notices_a_refusal_between_lines() {
 #[test]
 fn input_writer_returns_an_api_error_of_which_a_part_was_read() {
     for scheme in Scheme::BOTH {
-        let error = within("a refusal in two parts", move || {
+        let (took, error) = within("a refusal in two parts", move || {
             let (stopped, over) = (Mailbox::new(), Signal::new());
             let server = scheme.serve({
                 let (stopped, over) = (Arc::clone(&stopped), Arc::clone(&over));
@@ -600,11 +600,15 @@ fn input_writer_returns_an_api_error_of_which_a_part_was_read() {
                 reads.wait_until_stopped();
                 stopped.put(());
             });
-            flush_pieces(&mut data, &mut writer).unwrap_err();
+            let (took, error) = timed(|| {
+                flush_pieces(&mut data, &mut writer).unwrap_err();
+                writer.finish().unwrap_err()
+            });
             telling.join().unwrap();
             over.set();
-            writer.finish().unwrap_err()
+            (took, error)
         });
         assert!(error.is_not_found(), "{error:?}");
+        assert!(took < PROMPT, "{scheme:?}: it took {took:?}");
     }
 }
