@@ -42,8 +42,7 @@ impl Shared {
     }
 
     /// Wakes the reader if it waits. Notifying costs a system call even if no thread waits, and a
-    /// needless wake-up delays the other threads. Checking first lowers the time for a line from
-    /// 1.7 to 1.5 times that of a plain socket (`cargo bench --bench writing`).
+    /// needless wake-up delays the other threads.
     fn wake_reader(&self, state: MutexGuard<'_, State>) {
         let reader_waits = state.reader_waits;
         drop(state);
@@ -102,9 +101,9 @@ pub(crate) fn pipe(limits: &CallLimits) -> (PipeWriter, PipeReader) {
 
 /// The writing end. Dropping it ends the data.
 ///
-/// The first `write` after a `flush` sends the data itself, if the transport waits for the reader.
-/// Waking the reader would take as long as sending. Further writes before the next `flush` use the
-/// buffer, which collects small pieces while the reader is busy.
+/// The first `write` after a `flush` sends the data on its own thread, if the transport waits for
+/// the reader. Waking the reader would take as long as sending. Further writes before the next
+/// `flush` use the buffer, which collects small pieces while the reader is busy.
 pub(crate) struct PipeWriter {
     shared: Arc<Shared>,
     direct: DirectWrites,

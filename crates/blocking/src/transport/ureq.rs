@@ -34,6 +34,7 @@
 //!   the reason phrase, the phase of an error, `Keep-Alive: timeout`.
 //! - `shared_socket`, `wait_budget`, `timed_stream`: cancellation and a deadline per call, and an
 //!   idle timeout for both directions together.
+//! - `shared_socket` also sends the chunks of `transport::direct`, on the thread of their writer.
 //! - `lazy_buffers`: large buffers that use memory only as far as they are filled.
 //! - `connect`: TCP keep-alive.
 //! - `resolve`: name resolution only for new connections, and cancellation during it.

@@ -1,5 +1,5 @@
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, TryRecvError, channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -241,10 +241,10 @@ fn write_does_not_send_large_data_directly() {
     assert_eq!((read.ok(), chunks.sent().len()), (Some(CAPACITY + 1), 0));
 }
 
-/// Does not end before the test allows it.
+/// Cancels the token while it sends, and waits for the end of the read.
 struct Blocked {
     token: CancelToken,
-    returned: Mutex<std::sync::mpsc::Receiver<()>>,
+    returned: Mutex<Receiver<()>>,
     result: Mutex<Option<RecvTimeoutError>>,
 }
 
@@ -347,6 +347,7 @@ fn a_null_line_is_not_sent_directly() {
 #[cfg(feature = "ureq")]
 mod over_tcp {
     use std::net::{TcpListener, TcpStream};
+    use std::sync::atomic::AtomicUsize;
 
     use http::Request;
 
