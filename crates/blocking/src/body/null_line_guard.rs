@@ -9,8 +9,8 @@ use crate::support::sync::lock;
 
 /// A reader of JSON lines that fails at a line `null`. The hub would end the input there without
 /// an error.
-pub(crate) struct NullLineGuard<R> {
-    reader: R,
+pub(crate) struct NullLineGuard<'a> {
+    reader: Box<dyn Read + Send + 'a>,
     guard: Arc<Mutex<NdjsonGuard>>,
     /// Checked bytes. The first `returned` of them were returned.
     passed: Vec<u8>,
@@ -19,8 +19,8 @@ pub(crate) struct NullLineGuard<R> {
     refused: Option<NullLine>,
 }
 
-impl<R: Read> NullLineGuard<R> {
-    pub(crate) fn new(reader: R) -> Self {
+impl<'a> NullLineGuard<'a> {
+    pub(crate) fn new(reader: Box<dyn Read + Send + 'a>) -> Self {
         Self {
             reader,
             guard: Arc::default(),
@@ -37,7 +37,7 @@ impl<R: Read> NullLineGuard<R> {
     }
 }
 
-impl<R: Read> Read for NullLineGuard<R> {
+impl Read for NullLineGuard<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         while self.returned == self.passed.len() {
             if let Some(null) = self.refused {
@@ -75,7 +75,7 @@ mod tests {
     fn guard_passes_lines_up_to_a_null_line() {
         let read = |text: &'static str| {
             let mut out = String::new();
-            let result = NullLineGuard::new(text.as_bytes()).read_to_string(&mut out);
+            let result = NullLineGuard::new(Box::new(text.as_bytes())).read_to_string(&mut out);
             (
                 out,
                 result

@@ -180,7 +180,8 @@ impl Upload {
     pub(crate) fn open(self, limits: &CallLimits) -> io::Result<UploadReader> {
         if let (Check::NullLines, UploadSource::Bytes(bytes)) = (self.check, &self.source) {
             // Checks data in memory before anything is sent.
-            io::copy(&mut NullLineGuard::new(&**bytes), &mut io::sink())?;
+            let mut guard = NullLineGuard::new(Box::new(&**bytes));
+            io::copy(&mut guard, &mut io::sink())?;
         }
         let (reader, length) = self.source.open()?;
         let reader = match self.check {

@@ -1,7 +1,6 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::panic::resume_unwind;
-use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::limits::call_limits::StopReason;
 use crate::streams::pipe::{PipeWriter, pipe};
+use crate::support::channel::Receiver;
 use crate::support::threads;
 use crate::transport::error::Phase;
 
@@ -128,7 +128,7 @@ impl StreamWriter {
     /// [`ErrorKind::InputEnded`](crate::ErrorKind::InputEnded) if its input had ended before.
     pub fn finish(mut self) -> Result<Sent, Error> {
         self.pipe = None;
-        match self.sent.recv() {
+        match self.sent.recv_until(None) {
             Ok(sent) => sent.unwrap_or_else(|panic| resume_unwind(panic)),
             // Unreachable: the thread always sends a result.
             Err(_) => Err(self.call.stopped(StopReason::Cancelled, Phase::Wait)),
