@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -542,5 +543,51 @@ fn run_reads_stdout_that_arrives_late_to_its_end() {
             (&b"out"[..], &b"late"[..])
         );
         assert_eq!(hub.requests("_kill").len(), 1);
+    });
+}
+
+/// The process has died, but the end of a stream arrives later than that of the output, because the
+/// network is slow.
+#[test]
+fn run_on_a_slow_network_waits_longer_for_the_ends_of_streams() {
+    within("running", || {
+        let (respond, responded) = channel();
+        let (respond, responded) = (Mutex::new(respond), Mutex::new(responded));
+        let status_requests = AtomicUsize::new(0);
+        let hub = StubHub::start("1.0.1", move |request| match request {
+            "GET /instance/instance-0/stdout" => {
+                let responded = responded.lock().unwrap_or_else(PoisonError::into_inner);
+                let _ = responded.recv();
+                Reply::Response(response("200 OK", &[], b""))
+            }
+            "GET /instance/instance-0/output" | "GET /instance/instance-0/stderr" => {
+                Reply::Response(response("200 OK", &[], b""))
+            }
+            "POST /instance/instance-0/input" => Reply::Response(response("200 OK", &[], b"")),
+            "GET /instance/instance-0" => {
+                // The first two are those of the watchdog and of the run.
+                let count = status_requests.fetch_add(1, Ordering::SeqCst);
+                thread::sleep(Duration::from_millis(500));
+                if count == 1 {
+                    let respond = respond.lock().unwrap_or_else(PoisonError::into_inner);
+                    let _ = respond.send(());
+                }
+                let info = if count < 2 {
+                    json!({ "id": "instance-0", "status": "running" })
+                } else {
+                    let terminated = json!({ "exitcode": 213, "reason": "Runner failed" });
+                    json!({ "id": "instance-0", "status": "errored", "terminated": terminated })
+                };
+                json_reply("200 OK", &info)
+            }
+            _ => Reply::Default,
+        });
+        let run = hub.sequence().run(&StartOptions::new(), "some").unwrap();
+        assert!(
+            run.exit().is_some_and(|exit| !exit.is_success()),
+            "{:?}",
+            run.ended
+        );
+        assert_eq!(hub.requests("_kill"), [""; 0]);
     });
 }

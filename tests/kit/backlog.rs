@@ -19,11 +19,17 @@ pub struct FullBacklog {
 }
 
 impl FullBacklog {
+    /// Listens on a free port of the loopback interface.
     pub fn start() -> Self {
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// Listens on this address.
+    pub fn at(address: SocketAddr) -> Self {
         /// Upper bound for one connection. On loopback, the kernel accepts connections at once.
         const CONNECT_TIMEOUT: Duration = Duration::from_millis(200);
 
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
+        let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("an address of the listener");
         let mut queue = Vec::new();
         loop {

@@ -135,8 +135,9 @@ impl InstanceClient {
     ///
     /// # Errors
     /// - [`is_not_found`](Error::is_not_found) if the instance is gone.
-    /// - Hubs of 1.x refuse the request with 400 (`Instance not running`) if the instance has
-    ///   ended or is stopping, and for a moment after its start.
+    /// - Hubs built after the release of 1.0.1 refuse the request with 400 (`Instance not running`)
+    ///   if the instance has ended or is stopping, and for a moment after its start. They report
+    ///   the version 1.0.1 as well.
     #[inline]
     pub fn kill(&self, options: &KillOptions) -> Result<StopReply, Error> {
         self.host.call(&KillInstance {

@@ -6,7 +6,7 @@ use crate::support::sync::lock;
 
 /// Time without data after which a sequence counts as completed, once its output has ended. If the
 /// process has died instead, its other streams end in this time.
-const SETTLE_TIME: Duration = Duration::from_millis(200);
+pub(super) const SETTLE_TIME: Duration = Duration::from_millis(60);
 
 /// Interval for checking if the input makes progress.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);

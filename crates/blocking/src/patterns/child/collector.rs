@@ -2,7 +2,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use scramjet_client_core::{Ended, GetInstance, OutputStream, RunnerExit};
 
@@ -16,7 +16,7 @@ use crate::handles::instance::wait::{ended, explain_loss};
 use crate::limits::call_limits::StopReason;
 use crate::limits::cancel::CancelToken;
 use crate::patterns::child::Child;
-use crate::patterns::child::activity::{ActivityClock, RunPhase};
+use crate::patterns::child::activity::{ActivityClock, RunPhase, SETTLE_TIME};
 use crate::patterns::child::input;
 use crate::patterns::child::log::{self, LogBuffer, LogReader};
 use crate::patterns::child::output::Output;
@@ -29,6 +29,10 @@ const AFTERLIFE: Duration = Duration::from_secs(12);
 
 /// Time that the streams of a killed process have to end. Each chunk extends it.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
+
+/// Number of round trips without data after which a sequence counts as completed, if that is longer
+/// than [`SETTLE_TIME`]. On a slow network or a busy machine, the ends of streams arrive later.
+const SILENT_ROUND_TRIPS: u32 = 4;
 
 /// Reads the streams of an instance and sends its input, each on a separate thread.
 pub(super) struct OutputCollector {
@@ -201,7 +205,7 @@ impl OutputCollector {
             }
         }
         let [mut output, mut stdout, mut stderr] = [const { Vec::new() }; 3];
-        let mut end = None;
+        let (mut end, mut may_wait_longer) = (None, true);
         while open > 0 {
             match (self.next(child.instance())?, reads) {
                 (Some(StreamResult::Complete(which, bytes, ended)), _) => {
@@ -226,7 +230,10 @@ impl OutputCollector {
                     self.clock.set_phase(RunPhase::Cancelled);
                     reads.cancel();
                 }
-                (None, Some(_)) => end = Some(self.complete(child.instance())?),
+                (None, Some(_)) => {
+                    end = self.complete(child.instance(), may_wait_longer)?.or(end);
+                    may_wait_longer = false;
+                }
                 (None, None) => {}
             }
         }
@@ -261,10 +268,21 @@ impl OutputCollector {
         }
     }
 
-    /// Kills the process of a sequence that has completed, so that its streams end.
-    fn complete(&self, instance: &InstanceClient) -> Result<Box<Ended>, Error> {
-        let client = &instance.host.client;
-        let ended = ended(client, instance.id())?.unwrap_or_else(|| {
+    /// Kills the process of a sequence that has completed, so that its streams end. If the hub
+    /// responds slowly and the run `may_wait_longer`, extends the silence instead.
+    fn complete(
+        &self,
+        instance: &InstanceClient,
+        may_wait_longer: bool,
+    ) -> Result<Option<Box<Ended>>, Error> {
+        let (client, begin) = (&instance.host.client, Instant::now());
+        let ended = ended(client, instance.id())?;
+        let silence = begin.elapsed().saturating_mul(SILENT_ROUND_TRIPS);
+        if ended.is_none() && may_wait_longer && silence > SETTLE_TIME {
+            self.clock.expect_silence(silence);
+            return Ok(None);
+        }
+        let ended = ended.unwrap_or_else(|| {
             let mut ended = Ended::gone(instance.id());
             ended.exit = Some(RunnerExit::Completed);
             ended
@@ -274,7 +292,7 @@ impl OutputCollector {
         let _ = kill::kill_or_detach(client, instance.id());
         // A chunk may be in transit for longer than the silence has lasted.
         self.clock.expect_silence(DRAIN_TIME);
-        Ok(Box::new(ended))
+        Ok(Some(Box::new(ended)))
     }
 }
 

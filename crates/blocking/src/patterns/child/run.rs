@@ -58,9 +58,10 @@ impl SequenceClient {
     ///
     /// Starts an instance (`POST /sequence/:id/start`), sends it the input, and reads `output`,
     /// `stdout` and `stderr`. The sequence has completed when its `output` has ended, its process
-    /// is still alive, and nothing has been printed for 0.2 seconds. A hub would keep the process
-    /// for 10 more seconds. The client kills it instead, and reads the streams to their ends. This
-    /// takes another 0.2 seconds on hubs of 1.x.
+    /// is still alive, and nothing has been printed for 60 milliseconds (on slow networks, for four
+    /// round trips to the hub). A hub would keep the process for 10 more seconds. The client kills
+    /// it instead, and reads the streams to their ends. This takes another 0.2 seconds on hubs of
+    /// 1.x.
     ///
     /// If the process dies, the run ends within three seconds. [`Output::ended`] contains the
     /// reason.
