@@ -12,9 +12,10 @@ use scramjet_client_blocking::{
 };
 use scramjet_client_tests::scripted::response;
 
-use crate::helpers::{Mailbox, within};
+use crate::helpers::{Mailbox, in_parallel, within};
 use crate::setup::{
-    EndlessData, LIMIT, Limit, STREAM, Scheme, Signal, chunk, drain, host, line, serve_side_request,
+    EndlessData, LIMIT, Limit, STREAM, Scheme, Signal, chunk, drain, flush_pieces, host, line,
+    serve_side_request,
 };
 use crate::timing::assert_not_late;
 
@@ -30,13 +31,24 @@ struct Row {
     limits: &'static [Limit],
 }
 
-fn rows() -> [Row; 3] {
+fn rows() -> [Row; 4] {
     [
         Row {
             name: "a writer to a hub that does not read",
             reads: false,
             used: |mut writer, mut data| {
                 let broken = io::copy(&mut data, &mut writer).unwrap_err();
+                assert_eq!(broken.kind(), io::ErrorKind::BrokenPipe);
+                writer.finish().unwrap_err()
+            },
+            phase: Phase::Send,
+            limits: &[Limit::Deadline, Limit::Idle, Limit::Cancel],
+        },
+        Row {
+            name: "a writer that flushes, to a hub that does not read",
+            reads: false,
+            used: |mut writer, mut data| {
+                let broken = flush_pieces(&mut data, &mut writer).unwrap_err();
                 assert_eq!(broken.kind(), io::ErrorKind::BrokenPipe);
                 writer.finish().unwrap_err()
             },
@@ -124,7 +136,7 @@ fn run_until_limit(
 #[test]
 fn limits_end_input_writer() {
     for scheme in Scheme::BOTH {
-        for row in rows() {
+        in_parallel(rows(), |row| {
             for limit in row.limits.iter().copied() {
                 let (name, reads, used, phase) = (row.name, row.reads, row.used, row.phase);
                 let (error, late) = within(row.name, move || {
@@ -156,7 +168,7 @@ fn limits_end_input_writer() {
                     line(row.name, scheme, limit.name(), &error, LIMIT + late)
                 );
             }
-        }
+        });
     }
 }
 

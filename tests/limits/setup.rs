@@ -1,6 +1,6 @@
 //! Servers over http and https, their clients, signals, and checks of errors.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -183,6 +183,19 @@ impl Reads {
     /// Returns `true` if there is a read within this time.
     pub(crate) fn continue_within(&self, time: Duration) -> bool {
         self.0.recv_timeout(time).is_ok()
+    }
+}
+
+/// Writes data in pieces, and flushes each, until that fails.
+pub(crate) fn flush_pieces(data: &mut impl Read, writer: &mut impl Write) -> io::Result<()> {
+    let mut piece = vec![0; 8 << 10];
+    loop {
+        let read = data.read(&mut piece)?;
+        if read == 0 {
+            return Ok(());
+        }
+        writer.write_all(&piece[..read])?;
+        writer.flush()?;
     }
 }
 

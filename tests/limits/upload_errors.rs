@@ -9,11 +9,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use scramjet_client_blocking::core::{OverwriteSequence, SendSequence, SequenceId};
+use scramjet_client_blocking::transport::Phase;
 use scramjet_client_blocking::{ContentType, Error, ErrorCode, HostClient, Input, Upload};
 use scramjet_client_tests::scripted::{Connection, ScriptedServer, response};
 
-use crate::helpers::{Mailbox, within};
-use crate::setup::{EndlessData, Scheme, Signal, drain, host, line, serve_side_request};
+use crate::helpers::{Mailbox, in_parallel, within};
+use crate::setup::{
+    EndlessData, Scheme, Signal, drain, flush_pieces, host, line, serve_side_request,
+};
 use crate::timing::{assert_not_late, timed};
 
 /// Length of an upload.
@@ -23,6 +26,7 @@ const LENGTH: u64 = 100 << 20;
 const PROMPT: Duration = Duration::from_secs(5);
 
 /// The end of a connection after an error response. It has read at most a part of the upload.
+#[derive(Clone, Copy)]
 struct ConnectionEnd {
     name: &'static str,
     /// Bytes of the upload that it reads before.
@@ -351,7 +355,7 @@ fn upload_returns_an_api_error_that_arrives_in_pieces() {
     ];
     for scheme in Scheme::BOTH {
         for pieces in pieces {
-            for chunked in [true, false] {
+            in_parallel(["in chunks", "of known length", "flushed"], |kind| {
                 let (took, error) = within(pieces[0], move || {
                     let (stopped, sent_at, over) = (Mailbox::new(), Mailbox::new(), Signal::new());
                     let server = scheme.serve({
@@ -371,7 +375,7 @@ fn upload_returns_an_api_error_that_arrives_in_pieces() {
                             over.wait();
                         }
                     });
-                    let (fed, reads) = EndlessData::new();
+                    let (mut fed, reads) = EndlessData::new();
                     let count = pieces.len();
                     let telling = thread::spawn(move || {
                         for _ in 0..count {
@@ -379,15 +383,19 @@ fn upload_returns_an_api_error_that_arrives_in_pieces() {
                             stopped.put(());
                         }
                     });
-                    let upload = if chunked {
-                        Upload::reader(fed)
-                    } else {
-                        Upload::sized_reader(fed, 1 << 30)
+                    let host = host(&server);
+                    let upload = |upload| host.send(&SendSequence, upload).map(drop);
+                    let result = match kind {
+                        "in chunks" => upload(Upload::reader(fed)),
+                        "of known length" => upload(Upload::sized_reader(fed, 1 << 30)),
+                        _ => {
+                            let instance = host.instance("i").unwrap();
+                            let mut writer = instance.input_writer(ContentType::Bytes).unwrap();
+                            flush_pieces(&mut fed, &mut writer).unwrap_err();
+                            writer.finish().map(drop)
+                        }
                     };
-                    let error = host(&server)
-                        .send(&SendSequence, upload)
-                        .map(drop)
-                        .unwrap_err();
+                    let error = result.unwrap_err();
                     let took = sent_at.take().elapsed();
                     telling.join().unwrap();
                     over.set();
@@ -411,7 +419,7 @@ fn upload_returns_an_api_error_that_arrives_in_pieces() {
                         took
                     )
                 );
-            }
+            });
         }
     }
 }
@@ -426,47 +434,53 @@ fn upload_continues_however_slowly_the_hub_reads() {
             "HTTP/1.1 102 Processing\r\n\r\n",
             "HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n",
         ] {
-            within("a slow hub", move || {
-                let (stopped, count) = (Mailbox::new(), Arc::new(AtomicUsize::new(0)));
-                let server = scheme.serve({
-                    let (stopped, count) = (Arc::clone(&stopped), Arc::clone(&count));
-                    move |connection| {
-                        let mut request = connection.read_head().unwrap();
-                        stopped.take();
-                        // Both sides are blocked until the server continues.
-                        let _ = connection.send(head.as_bytes());
-                        stopped.take();
-                        assert!(connection.read_body(&mut request).is_ok());
-                        assert!(request.body.iter().all(|byte| *byte == b'.'));
-                        count.store(request.body.len(), Ordering::SeqCst);
-                        let answer = if head.contains("202") {
-                            b"0\r\n\r\n".to_vec()
-                        } else {
-                            response("200 OK", &[], b"")
-                        };
-                        let _ = connection.send(&answer);
-                        let _ = connection.close_after_client();
-                    }
+            in_parallel([false, true], |flushes| {
+                within("a slow hub", move || {
+                    let (stopped, count) = (Mailbox::new(), Arc::new(AtomicUsize::new(0)));
+                    let server = scheme.serve({
+                        let (stopped, count) = (Arc::clone(&stopped), Arc::clone(&count));
+                        move |connection| {
+                            let mut request = connection.read_head().unwrap();
+                            stopped.take();
+                            // Both sides are blocked until the server continues.
+                            let _ = connection.send(head.as_bytes());
+                            stopped.take();
+                            assert!(connection.read_body(&mut request).is_ok());
+                            assert!(request.body.iter().all(|byte| *byte == b'.'));
+                            count.store(request.body.len(), Ordering::SeqCst);
+                            let answer = if head.contains("202") {
+                                b"0\r\n\r\n".to_vec()
+                            } else {
+                                response("200 OK", &[], b"")
+                            };
+                            let _ = connection.send(&answer);
+                            let _ = connection.close_after_client();
+                        }
+                    });
+                    let (fed, reads) = EndlessData::new();
+                    let telling = thread::spawn(move || {
+                        for _ in 0..2 {
+                            reads.wait_until_stopped();
+                            stopped.put(());
+                        }
+                    });
+                    let length = 24 << 20;
+                    let instance = host(&server).instance("i").unwrap();
+                    let mut data = fed.take(length);
+                    let sent = if flushes {
+                        let mut writer = instance.input_writer(ContentType::Bytes).unwrap();
+                        flush_pieces(&mut data, &mut writer).unwrap();
+                        writer.finish().unwrap()
+                    } else {
+                        instance.send_input(Upload::reader(data)).unwrap()
+                    };
+                    telling.join().unwrap();
+                    assert_eq!(
+                        (sent.bytes, count.load(Ordering::SeqCst)),
+                        (length, usize::try_from(length).unwrap()),
+                        "{head:?}"
+                    );
                 });
-                let (fed, reads) = EndlessData::new();
-                let telling = thread::spawn(move || {
-                    for _ in 0..2 {
-                        reads.wait_until_stopped();
-                        stopped.put(());
-                    }
-                });
-                let length = 24 << 20;
-                let sent = host(&server)
-                    .instance("i")
-                    .unwrap()
-                    .send_input(Upload::reader(fed.take(length)))
-                    .unwrap();
-                telling.join().unwrap();
-                assert_eq!(
-                    (sent.bytes, count.load(Ordering::SeqCst)),
-                    (length, usize::try_from(length).unwrap()),
-                    "{head:?}"
-                );
             });
         }
     }
@@ -476,7 +490,10 @@ fn upload_continues_however_slowly_the_hub_reads() {
 #[test]
 fn input_writer_finish_returns_the_api_error() {
     for scheme in Scheme::BOTH {
-        for how in connection_ends() {
+        for (how, flushes) in connection_ends()
+            .into_iter()
+            .flat_map(|how| [false, true].map(|flushes| (how, flushes)))
+        {
             let refusal = &refusals()[1];
             let answer = refusal.answer;
             let (took, error) = within(how.name, move || {
@@ -487,9 +504,13 @@ fn input_writer_finish_returns_the_api_error() {
                     .input_writer(ContentType::Bytes)
                     .unwrap();
                 let (took, broken) = timed(|| {
-                    io::copy(&mut io::repeat(b'.').take(LENGTH), &mut writer)
-                        .and_then(|_| writer.flush())
-                        .unwrap_err()
+                    let mut data = io::repeat(b'.').take(LENGTH);
+                    let result = if flushes {
+                        flush_pieces(&mut data, &mut writer)
+                    } else {
+                        io::copy(&mut data, &mut writer).and_then(|_| writer.flush())
+                    };
+                    result.unwrap_err()
                 });
                 assert_eq!(broken.kind(), io::ErrorKind::BrokenPipe);
                 let error = writer.finish().unwrap_err();
@@ -499,5 +520,95 @@ fn input_writer_finish_returns_the_api_error() {
             check(how.name, &error, refusal);
             assert!(took < PROMPT, "{}, {scheme:?}: it took {took:?}", how.name);
         }
+    }
+}
+
+/// The hub closes the connection without a response.
+#[test]
+fn input_writer_finish_reports_a_closed_connection() {
+    for scheme in Scheme::BOTH {
+        let error = within("a closed connection", move || {
+            let server = scheme.serve(|connection| {
+                let request = connection.read_head().unwrap();
+                if !serve_side_request(connection, &request) {
+                    connection.read_chunk().unwrap();
+                }
+            });
+            let instance = host(&server).instance("i").unwrap();
+            let mut writer = instance.input_writer(ContentType::Text).unwrap();
+            let broken = flush_pieces(&mut io::repeat(b'.'), &mut writer).unwrap_err();
+            assert_eq!(broken.kind(), io::ErrorKind::BrokenPipe);
+            writer.finish().unwrap_err()
+        });
+        assert_eq!(error.phase(), Some(Phase::Send), "{error:?}");
+    }
+}
+
+/// A hub that reads everything, but has refused the input.
+#[test]
+fn input_writer_notices_a_refusal_between_lines() {
+    for scheme in Scheme::BOTH {
+        let refusal = &refusals()[1];
+        let answer = refusal.answer;
+        let error = within("a refusal between lines", move || {
+            let hub = Hub::start(scheme, 1, answer, |connection, _| _ = drain(connection));
+            let instance = host(&hub.server).instance("i").unwrap();
+            let mut writer = instance.input_writer(ContentType::Text).unwrap();
+            while writeln!(writer, "a line")
+                .and_then(|()| writer.flush())
+                .is_ok()
+            {}
+            writer.finish().unwrap_err()
+        });
+        check("between lines", &error, refusal);
+    }
+}
+
+/// The client reads the beginning of the response between two lines, and the rest while a line is
+/// blocked.
+#[test]
+fn input_writer_returns_an_api_error_of_which_a_part_was_read() {
+    for scheme in Scheme::BOTH {
+        let (took, error) = within("a refusal in two parts", move || {
+            let (stopped, over) = (Mailbox::new(), Signal::new());
+            let server = scheme.serve({
+                let (stopped, over) = (Arc::clone(&stopped), Arc::clone(&over));
+                move |connection| {
+                    let request = connection.read_head().unwrap();
+                    if serve_side_request(connection, &request) {
+                        return;
+                    }
+                    let _ = connection.send("HTTP/1.1 4");
+                    while connection.read_chunk().unwrap() != b"the last line" {}
+                    stopped.take();
+                    let _ = connection.send("04 Not Found\r\nContent-Length: 0\r\n\r\n");
+                    over.wait();
+                }
+            });
+            let instance = host(&server).instance("i").unwrap();
+            let mut writer = instance.input_writer(ContentType::Text).unwrap();
+            // Much longer than the interval of the checks for a response.
+            let begin = Instant::now();
+            while begin.elapsed() < Duration::from_millis(100) {
+                writer.write_all(b"a line\n").unwrap();
+                writer.flush().unwrap();
+            }
+            writer.write_all(b"the last line").unwrap();
+            writer.flush().unwrap();
+            let (mut data, reads) = EndlessData::new();
+            let telling = thread::spawn(move || {
+                reads.wait_until_stopped();
+                stopped.put(());
+            });
+            let (took, error) = timed(|| {
+                flush_pieces(&mut data, &mut writer).unwrap_err();
+                writer.finish().unwrap_err()
+            });
+            telling.join().unwrap();
+            over.set();
+            (took, error)
+        });
+        assert!(error.is_not_found(), "{error:?}");
+        assert!(took < PROMPT, "{scheme:?}: it took {took:?}");
     }
 }

@@ -55,8 +55,8 @@ fn main() {
         raw
     };
     let (mut raw, mut others) = (connect(), connect());
-    // ureq pulls a body from a reader, which takes a thread that must be woken for each line. This
-    // thread does the same with a plain socket.
+    // A client that pulls a body from a reader has a thread for that, and must wake it for each
+    // line. This thread does the same with a plain socket.
     let (wake, woken) = channel();
     let (send, sent) = channel();
     let line = chunk.clone();
@@ -107,7 +107,7 @@ fn main() {
                 }),
             ],
         );
-        compared.time(OURS, RAW, Goal::AtMost(1.5));
+        compared.time(OURS, RAW, Goal::AtMost(1.3));
         compared.time(OURS, BY_ANOTHER, Goal::None);
         compared.time(BY_ANOTHER, RAW, Goal::None);
     }

@@ -1,6 +1,7 @@
 //! Helpers that know neither HTTP nor hubs.
 
 pub(crate) mod chain;
+pub(crate) mod channel;
 pub(crate) mod drop_guard;
 pub(crate) mod monitor;
 pub(crate) mod panics;

@@ -5,6 +5,11 @@
 //! reach a hub in another way than over TCP. The crate `scramjet-client-testing` has a test suite
 //! for transports, and transports for tests without a hub.
 
+#[cfg_attr(
+    not(feature = "ureq"),
+    expect(dead_code, reason = "only the default transport uses it")
+)]
+pub(crate) mod direct;
 pub(crate) mod error;
 #[cfg(feature = "ureq")]
 mod ureq;

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
 use url::Url;
 
 use crate::error::redacted;
-use crate::{Dialect, Operation, Path, Reply, RequestError, RequestPayload, headers};
+use crate::{Dialect, Operation, Path, Reply, RequestError, RequestPayload, Version, headers};
 
 /// The address of a hub, the headers of every request to it, and its [`Dialect`].
 ///
@@ -156,21 +156,26 @@ impl Endpoint {
         &self,
         operation: &O,
     ) -> Result<Request<O::Payload>, RequestError> {
-        let dialect = match self.dialect {
-            Some(dialect) => {
-                dialect.require(O::NAME, O::SINCE)?;
-                dialect
-            }
-            None if operation.needs_dialect() => {
-                return Err(RequestError::DialectUnknown { operation: O::NAME });
-            }
-            None => Dialect::LATEST,
-        };
+        let dialect = self.dialect_for(O::NAME, O::SINCE, operation.needs_dialect())?;
         let payload = operation.payload(dialect)?;
-        let json = O::Payload::IS_JSON && !matches!(O::METHOD, Method::GET | Method::HEAD);
-        let mut head = self.head(O::METHOD, operation.path(), json)?;
-        operation.headers(&mut head.headers)?;
+        let add_headers = |headers: &mut HeaderMap| operation.headers(headers);
+        let path = operation.path();
+        let head = self.head(O::METHOD, path, O::Payload::IS_JSON, &add_headers)?;
         Ok(Request::from_parts(head, payload))
+    }
+
+    /// Returns the dialect for the request of an operation.
+    fn dialect_for(
+        &self,
+        operation: &'static str,
+        since: Version,
+        needs_dialect: bool,
+    ) -> Result<Dialect, RequestError> {
+        match self.dialect {
+            Some(dialect) => dialect.require(operation, since).map(|()| dialect),
+            None if needs_dialect => Err(RequestError::DialectUnknown { operation }),
+            None => Ok(Dialect::LATEST),
+        }
     }
 
     /// Returns the URL of an operation. It does not depend on the dialect.
@@ -181,16 +186,23 @@ impl Endpoint {
         self.uri_of(operation.path())
     }
 
-    /// Builds the part of a request that is the same for all operations. Not generic, so that it is
-    /// compiled only once.
-    fn head(&self, method: Method, path: Path, json: bool) -> Result<Parts, RequestError> {
+    /// Builds the head of a request. `add_headers` adds the headers of the operation. Not generic, so
+    /// that it is compiled only once.
+    fn head(
+        &self,
+        method: Method,
+        path: Path,
+        has_json_body: bool,
+        add_headers: &dyn Fn(&mut HeaderMap) -> Result<(), RequestError>,
+    ) -> Result<Parts, RequestError> {
         let uri = self.uri_of(path)?;
         let (mut head, ()) = Request::new(()).into_parts();
         (head.uri, head.headers) = (uri, self.headers.clone());
-        if json {
+        if has_json_body && !matches!(method, Method::GET | Method::HEAD) {
             headers::json(&mut head.headers);
         }
         head.method = method;
+        add_headers(&mut head.headers)?;
         Ok(head)
     }
 

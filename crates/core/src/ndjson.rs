@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 /// assert_eq!((refused.line, out.as_slice()), (2, &b"{\"a\":1}\n"[..]));
 /// # Ok::<(), scramjet_client_core::NullLine>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct NdjsonGuard {
     /// The number of complete lines.
     lines: u64,

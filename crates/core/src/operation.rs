@@ -177,6 +177,7 @@ macro_rules! get {
         $(SINCE = $since:expr;)?
         PATH = $path:literal;
         Decoder = $decoder:ty;
+        $($members:tt)*
     ) => {
         $(#[$attribute])*
         #[derive(Clone, Copy, Debug)]
@@ -192,8 +193,23 @@ macro_rules! get {
             fn path(&self) -> $crate::Path {
                 $crate::Path::new($path)
             }
+
+            $($members)*
         }
     };
 }
 
-pub(crate) use {get, operations};
+/// Declares [`Operation::decoder`], for operations that flows or most programs use.
+///
+/// The code that deserializes the response is then compiled in this crate only, and not again in
+/// each crate that uses the operation.
+macro_rules! shared_decoder {
+    () => {
+        #[inline(never)]
+        fn decoder(&self, _: $crate::Dialect) -> Self::Decoder {
+            $crate::Json::default()
+        }
+    };
+}
+
+pub(crate) use {get, operations, shared_decoder};

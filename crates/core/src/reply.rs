@@ -48,12 +48,18 @@ use crate::{ApiError, BodyLength, Decode, ReplyError, Step};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Reply<D> {
-    reading: Reading<D>,
+    decoder: D,
+    state: ReplyState,
+}
+
+/// The part of a reply that does not depend on the decoder, so that it is compiled only once.
+pub(crate) struct ReplyState {
+    reading: Reading,
     length: BodyLength,
 }
 
-enum Reading<D> {
-    Success(D),
+enum Reading {
+    Success,
     Refusal(Box<Refusal>),
     /// The body has an encoding that was not requested, so it is not read.
     Encoded(Encoding),
@@ -88,12 +94,11 @@ impl Refusal {
     }
 }
 
-impl<D: Decode> Reply<D> {
+impl ReplyState {
     pub(crate) fn new(
         status: StatusCode,
         reason: &str,
         headers: &HeaderMap,
-        decoder: D,
         map_api_error: fn(ApiError) -> ApiError,
     ) -> Self {
         let length = BodyLength::new(status, headers);
@@ -103,46 +108,109 @@ impl<D: Decode> Reply<D> {
                 Reading::Refusal(Refusal::new(status, reason, headers, map_api_error))
             }
             Some(encoding) => Reading::Encoded(encoding),
-            None => Reading::Success(decoder),
+            None => Reading::Success,
         };
         Self { reading, length }
+    }
+
+    pub(crate) fn is_success(&self) -> bool {
+        matches!(self.reading, Reading::Success)
+    }
+
+    /// Takes the next bytes. Returns `true` if the decoder must get them.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> bool {
+        self.length.add(bytes.len());
+        if let Reading::Refusal(refusal) = &mut self.reading {
+            refusal.feed(bytes);
+        }
+        self.is_success()
+    }
+
+    /// Marks the end of the body. Returns `true` if the decoder must know it.
+    pub(crate) fn end(&mut self) -> Result<bool, ReplyError> {
+        match &mut self.reading {
+            // A truncated refusal is still a refusal.
+            Reading::Refusal(refusal) => refusal.complete = true,
+            Reading::Success => {
+                if let Err(error) = self.length.end() {
+                    self.reading = Reading::Done;
+                    return Err(error);
+                }
+            }
+            Reading::Encoded(_) | Reading::Done => {}
+        }
+        Ok(self.is_success())
+    }
+
+    pub(crate) fn cut_off(&mut self) -> ReplyError {
+        match core::mem::replace(&mut self.reading, Reading::Done) {
+            Reading::Refusal(refusal) => refusal.into_error(),
+            Reading::Encoded(encoding) => encoding.into(),
+            Reading::Success | Reading::Done => self.length.cut_off(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn next_item<D: Decode>(
+        &mut self,
+        decoder: &mut D,
+    ) -> Result<Step<D::Item>, ReplyError> {
+        match self.reading {
+            Reading::Success => decoder.next_item(),
+            _ => self.next_without_decoder(),
+        }
+    }
+
+    /// Returns the result of [`next_item`](Self::next_item) if the decoder is not used.
+    #[cold]
+    fn next_without_decoder<T>(&mut self) -> Result<Step<T>, ReplyError> {
+        match &self.reading {
+            Reading::Encoded(_) => Err(self.cut_off()),
+            Reading::Refusal(refusal) if refusal.complete => Err(self.cut_off()),
+            Reading::Refusal(_) | Reading::Success => Ok(Step::NeedData),
+            Reading::Done => Ok(Step::End),
+        }
+    }
+}
+
+impl<D: Decode> Reply<D> {
+    pub(crate) fn new(
+        status: StatusCode,
+        reason: &str,
+        headers: &HeaderMap,
+        decoder: D,
+        map_api_error: fn(ApiError) -> ApiError,
+    ) -> Self {
+        let state = ReplyState::new(status, reason, headers, map_api_error);
+        Self { decoder, state }
     }
 
     /// Returns `true` if the status says success and the body can be read.
     #[must_use]
     pub fn is_success(&self) -> bool {
-        matches!(self.reading, Reading::Success(_))
+        self.state.is_success()
     }
 
     /// Returns the number of bytes of the body that have arrived, and the announced number.
     #[must_use]
     pub fn length(&self) -> BodyLength {
-        self.length
+        self.state.length
     }
 
     /// Reads the rest of the body with another decoder. Bytes that are still buffered in the first
     /// one are lost.
     #[must_use]
     pub fn with_decoder<E: Decode>(self, decoder: E) -> Reply<E> {
-        let reading = match self.reading {
-            Reading::Success(_) => Reading::Success(decoder),
-            Reading::Refusal(refusal) => Reading::Refusal(refusal),
-            Reading::Encoded(encoding) => Reading::Encoded(encoding),
-            Reading::Done => Reading::Done,
-        };
         Reply {
-            reading,
-            length: self.length,
+            decoder,
+            state: self.state,
         }
     }
 
     /// Takes the next bytes of the body.
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.length.add(bytes.len());
-        match &mut self.reading {
-            Reading::Success(decoder) => decoder.feed(bytes),
-            Reading::Refusal(refusal) => refusal.feed(bytes),
-            Reading::Encoded(_) | Reading::Done => {}
+        if self.state.feed(bytes) {
+            self.decoder.feed(bytes);
         }
     }
 
@@ -152,17 +220,8 @@ impl<D: Decode> Reply<D> {
     /// [`ReplyError::Truncated`] if fewer bytes arrived than announced. The reply yields no more
     /// items then.
     pub fn end(&mut self) -> Result<(), ReplyError> {
-        match &mut self.reading {
-            // A truncated refusal is still a refusal.
-            Reading::Refusal(refusal) => refusal.complete = true,
-            Reading::Success(decoder) => match self.length.end() {
-                Ok(()) => decoder.end(),
-                Err(error) => {
-                    self.reading = Reading::Done;
-                    return Err(error);
-                }
-            },
-            Reading::Encoded(_) | Reading::Done => {}
+        if self.state.end()? {
+            self.decoder.end();
         }
         Ok(())
     }
@@ -171,11 +230,7 @@ impl<D: Decode> Reply<D> {
     ///
     /// For a refusal, this is the refusal itself.
     pub fn cut_off(&mut self) -> ReplyError {
-        match core::mem::replace(&mut self.reading, Reading::Done) {
-            Reading::Refusal(refusal) => refusal.into_error(),
-            Reading::Encoded(encoding) => encoding.into(),
-            Reading::Success(_) | Reading::Done => self.length.cut_off(),
-        }
+        self.state.cut_off()
     }
 
     /// Returns the next item, if it is complete.
@@ -185,22 +240,7 @@ impl<D: Decode> Reply<D> {
     /// of the decoder.
     #[inline]
     pub fn next_item(&mut self) -> Result<Step<D::Item>, ReplyError> {
-        match &mut self.reading {
-            Reading::Success(decoder) => decoder.next_item(),
-            Reading::Refusal(_) | Reading::Encoded(_) | Reading::Done => {
-                self.next_without_decoder()
-            }
-        }
-    }
-
-    #[cold]
-    fn next_without_decoder(&mut self) -> Result<Step<D::Item>, ReplyError> {
-        match &self.reading {
-            Reading::Encoded(_) => Err(self.cut_off()),
-            Reading::Refusal(refusal) if refusal.complete => Err(self.cut_off()),
-            Reading::Refusal(_) | Reading::Success(_) => Ok(Step::NeedData),
-            Reading::Done => Ok(Step::End),
-        }
+        self.state.next_item(&mut self.decoder)
     }
 }
 
@@ -221,15 +261,15 @@ impl Refusal {
 
 impl<D> fmt::Debug for Reply<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reading = match &self.reading {
-            Reading::Success(_) => "success",
+        let reading = match &self.state.reading {
+            Reading::Success => "success",
             Reading::Refusal(_) => "refusal",
             Reading::Encoded(_) => "encoded",
             Reading::Done => "done",
         };
         f.debug_struct("Reply")
             .field("reading", &reading)
-            .field("length", &self.length)
+            .field("length", &self.state.length)
             .finish()
     }
 }

@@ -1,6 +1,5 @@
 //! Remembers facts about the inputs of instances, which hubs do not report.
 
-use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
 
 use scramjet_client_core::InstanceId;
@@ -17,11 +16,12 @@ pub(crate) struct KnownInputs {
     state: Mutex<State>,
 }
 
+/// Sorted lists.
 #[derive(Default)]
 struct State {
-    ended: BTreeSet<(InstanceId, InputStream)>,
+    ended: Vec<(InstanceId, InputStream)>,
     /// Instances whose sequence reads its input.
-    listening: BTreeSet<InstanceId>,
+    listening: Vec<InstanceId>,
 }
 
 impl KnownInputs {
@@ -36,7 +36,7 @@ impl KnownInputs {
 
     /// Returns `true` if a call of this client has ended the input.
     pub(crate) fn has_ended(&self, id: &InstanceId, stream: InputStream) -> bool {
-        self.state().ended.contains(&(id.clone(), stream))
+        contains(&self.state().ended, &(id.clone(), stream))
     }
 
     /// Records that the sequence of an instance runs and reads its input.
@@ -46,22 +46,26 @@ impl KnownInputs {
 
     /// Returns `true` if the sequence of an instance is known to read its input.
     pub(crate) fn is_listening(&self, id: &InstanceId) -> bool {
-        self.state().listening.contains(id)
+        contains(&self.state().listening, id)
     }
 
     /// Removes the facts about an earlier instance with this id.
     pub(crate) fn note_start(&self, id: &InstanceId) {
         let mut state = self.state();
-        state.listening.remove(id);
-        for stream in [InputStream::Input, InputStream::Stdin] {
-            state.ended.remove(&(id.clone(), stream));
-        }
+        state.listening.retain(|listening| listening != id);
+        state.ended.retain(|(ended, _)| ended != id);
     }
 }
 
-fn insert<T: Ord>(entries: &mut BTreeSet<T>, entry: T) {
+fn contains<T: Ord>(entries: &[T], entry: &T) -> bool {
+    entries.binary_search(entry).is_ok()
+}
+
+fn insert<T: Ord>(entries: &mut Vec<T>, entry: T) {
     if entries.len() >= MAX_ENTRIES {
-        entries.pop_first();
+        entries.remove(0);
     }
-    entries.insert(entry);
+    if let Err(position) = entries.binary_search(&entry) {
+        entries.insert(position, entry);
+    }
 }

@@ -1,14 +1,17 @@
 //! Checks JSON lines while they are sent.
 
 use std::io::{self, ErrorKind, Read};
+use std::sync::{Arc, Mutex};
 
 use scramjet_client_core::{NdjsonGuard, NullLine};
 
+use crate::support::sync::lock;
+
 /// A reader of JSON lines that fails at a line `null`. The hub would end the input there without
 /// an error.
-pub(crate) struct NullLineGuard<R> {
-    reader: R,
-    guard: NdjsonGuard,
+pub(crate) struct NullLineGuard<'a> {
+    reader: Box<dyn Read + Send + 'a>,
+    guard: Arc<Mutex<NdjsonGuard>>,
     /// Checked bytes. The first `returned` of them were returned.
     passed: Vec<u8>,
     returned: usize,
@@ -16,20 +19,25 @@ pub(crate) struct NullLineGuard<R> {
     refused: Option<NullLine>,
 }
 
-impl<R: Read> NullLineGuard<R> {
-    pub(crate) fn new(reader: R) -> Self {
+impl<'a> NullLineGuard<'a> {
+    pub(crate) fn new(reader: Box<dyn Read + Send + 'a>) -> Self {
         Self {
             reader,
-            guard: NdjsonGuard::default(),
+            guard: Arc::default(),
             passed: Vec::new(),
             returned: 0,
             ended: false,
             refused: None,
         }
     }
+
+    /// Returns the guard, to check data that does not pass this reader.
+    pub(crate) fn guard(&self) -> Arc<Mutex<NdjsonGuard>> {
+        Arc::clone(&self.guard)
+    }
 }
 
-impl<R: Read> Read for NullLineGuard<R> {
+impl Read for NullLineGuard<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         while self.returned == self.passed.len() {
             if let Some(null) = self.refused {
@@ -43,8 +51,8 @@ impl<R: Read> Read for NullLineGuard<R> {
             let read = self.reader.read(buf)?;
             self.ended = read == 0;
             let passed = match buf.get(..read) {
-                Some(bytes) if read > 0 => self.guard.pass(bytes, &mut self.passed),
-                _ => self.guard.end(&mut self.passed),
+                Some(bytes) if read > 0 => lock(&self.guard).pass(bytes, &mut self.passed),
+                _ => lock(&self.guard).end(&mut self.passed),
             };
             // `passed` has the bytes before the line. Returns them before the error.
             self.refused = passed.err();
@@ -67,7 +75,7 @@ mod tests {
     fn guard_passes_lines_up_to_a_null_line() {
         let read = |text: &'static str| {
             let mut out = String::new();
-            let result = NullLineGuard::new(text.as_bytes()).read_to_string(&mut out);
+            let result = NullLineGuard::new(Box::new(text.as_bytes())).read_to_string(&mut out);
             (
                 out,
                 result

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::{self, Read};
 use std::mem::{swap, take};
 use std::panic::resume_unwind;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Instant;
 
@@ -18,6 +17,7 @@ use crate::call::observer::RequestEvent;
 use crate::error::{Error, ErrorKind};
 use crate::limits::call_limits::StopReason;
 use crate::limits::cancel::CancelToken;
+use crate::support::channel::{Receiver, RecvTimeoutError};
 use crate::support::panics::in_drop;
 use crate::transport::error::{Phase, TransportError, TransportErrorKind};
 
@@ -97,11 +97,7 @@ impl Body {
         let Some(Opening { result, .. }) = &self.opening else {
             return Ok(());
         };
-        let result = match until {
-            None => result.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(until) => result.recv_timeout(until.saturating_duration_since(Instant::now())),
-        };
-        match result {
+        match result.recv_until(until) {
             Ok(Ok(Ok(mut opened))) => {
                 swap(&mut self.bytes, &mut opened.bytes);
                 swap(&mut self.call, &mut opened.call);
@@ -183,10 +179,7 @@ impl Body {
         buf: &mut [u8],
     ) -> Result<usize, Error> {
         self.length = reply.length();
-        if self.failure.is_none() && self.opening.is_some() {
-            self.while_reading(|body| body.await_head(None))?;
-        }
-        let read = match self.while_reading(|body| body.read_bytes(buf)) {
+        let read = match self.read_opened(buf)? {
             Ok(read) => read,
             // An incomplete error response is still an error response.
             Err(_) if !reply.is_success() => return Err(self.failed(reply.cut_off())),
@@ -195,20 +188,39 @@ impl Body {
         match buf.get(..read) {
             Some(bytes) if read > 0 => {
                 reply.feed(bytes);
-                self.length = reply.length();
-                self.reporter
-                    .report(self.length.received(), self.length.announced())
-                    .map_err(|error| self.fail(error))?;
+                self.report_progress(reply.length())?;
             }
             _ if buf.is_empty() => {}
             _ => {
-                reply
-                    .end()
-                    .map_err(|_| self.fail(io::ErrorKind::UnexpectedEof.into()))?;
-                self.report_end(true);
+                let ended = reply.end();
+                self.report_result(ended.is_ok())?;
             }
         }
         Ok(read)
+    }
+
+    /// Reads bytes, after the head of the response was received.
+    fn read_opened(&mut self, buf: &mut [u8]) -> Result<io::Result<usize>, Error> {
+        if self.failure.is_none() && self.opening.is_some() {
+            self.while_reading(|body| body.await_head(None))?;
+        }
+        Ok(self.while_reading(|body| body.read_bytes(buf)))
+    }
+
+    fn report_progress(&mut self, length: BodyLength) -> Result<(), Error> {
+        self.length = length;
+        self.reporter
+            .report(length.received(), length.announced())
+            .map_err(|error| self.fail(error))
+    }
+
+    /// Reports the end of the body. It is an error if the body is not complete.
+    fn report_result(&mut self, complete: bool) -> Result<(), Error> {
+        if !complete {
+            return Err(self.fail(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.report_end(true);
+        Ok(())
     }
 
     fn read_bytes(&mut self, buf: &mut [u8]) -> io::Result<usize> {

@@ -15,6 +15,7 @@ use crate::body::upload::reader::{Counters, UploadReader};
 use crate::body::upload::source::{UploadSource, bytes_left, check_gzip};
 use crate::body::user_reader::UserReader;
 use crate::limits::call_limits::CallLimits;
+use crate::transport::direct::DirectWrites;
 
 /// Data to upload: bytes, a file, or a reader. Files and readers are streamed.
 ///
@@ -30,6 +31,7 @@ pub struct Upload {
     expects_continue: bool,
     reporter: Reporter,
     counters: Counters,
+    direct: Option<DirectWrites>,
 }
 
 /// The check of the data of an upload.
@@ -50,6 +52,7 @@ impl Upload {
             expects_continue: false,
             reporter: Reporter::default(),
             counters: Counters::default(),
+            direct: None,
         }
     }
 
@@ -141,6 +144,14 @@ impl Upload {
         }
     }
 
+    /// Sets the way by which the writer of the data can send it itself.
+    pub(crate) fn direct(self, writes: DirectWrites) -> Self {
+        Self {
+            direct: Some(writes),
+            ..self
+        }
+    }
+
     /// Refuses data that is not gzip-compressed.
     pub(crate) fn package(self) -> Self {
         Self {
@@ -169,11 +180,18 @@ impl Upload {
     pub(crate) fn open(self, limits: &CallLimits) -> io::Result<UploadReader> {
         if let (Check::NullLines, UploadSource::Bytes(bytes)) = (self.check, &self.source) {
             // Checks data in memory before anything is sent.
-            io::copy(&mut NullLineGuard::new(&**bytes), &mut io::sink())?;
+            let mut guard = NullLineGuard::new(Box::new(&**bytes));
+            io::copy(&mut guard, &mut io::sink())?;
         }
         let (reader, length) = self.source.open()?;
         let reader = match self.check {
-            Check::NullLines => Box::new(NullLineGuard::new(reader)),
+            Check::NullLines => {
+                let reader = NullLineGuard::new(reader);
+                if let Some(direct) = &self.direct {
+                    direct.check_null_lines(reader.guard());
+                }
+                Box::new(reader)
+            }
             Check::Gzip => check_gzip(reader, length, limits)?,
             Check::Nothing => reader,
         };
@@ -184,6 +202,7 @@ impl Upload {
             expects_continue: self.expects_continue,
             reporter: self.reporter,
             counters: self.counters,
+            direct: self.direct,
             started: false,
             sent: 0,
             error: None,

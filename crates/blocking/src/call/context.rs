@@ -59,6 +59,14 @@ impl CallContext {
         }
     }
 
+    /// Returns the context for a request. `uri` is `None` if it could not be built.
+    pub(crate) fn described(operation: &'static str, method: &Method, uri: Option<&Uri>) -> Self {
+        match uri {
+            Some(uri) => Self::new(operation, method, uri),
+            None => Self::without_request(operation),
+        }
+    }
+
     /// Returns the context for another request of the same call. It has the same limits.
     pub(crate) fn with_request(&self, operation: &'static str, method: &Method, uri: &Uri) -> Self {
         Self {

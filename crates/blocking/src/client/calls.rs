@@ -4,14 +4,18 @@
 //! reply is then compiled only in programs that use it, which makes builds of this crate a fifth
 //! faster.
 
-use std::io;
+use std::time::Duration;
 
 use http::Request;
-use scramjet_client_core::{BodyLength, Chunks, Decode, Operation, SingleItem, Streamed, flow};
+use http::response::Parts;
+use scramjet_client_core::{
+    BodyLength, Chunks, Decode, Endpoint, Operation, RequestError, SingleItem, Streamed, flow,
+};
 
 use super::Client;
 use crate::body::byte_stream::ByteStream;
 use crate::body::items::Items;
+use crate::body::response::Body;
 use crate::body::upload::Upload;
 use crate::call::context::CallContext;
 use crate::call::observer::RequestObserver;
@@ -20,6 +24,19 @@ use crate::client::pending_reply::PendingReply;
 use crate::client::request_sender::{RequestSender, UnreadResponse};
 use crate::error::Error;
 use crate::limits::call_limits::CallLimits;
+use crate::transport::ReasonPhrase;
+
+/// Builds a request. Its body is empty if the caller uploads data.
+type Build<'a> = dyn Fn(&Endpoint) -> Result<Request<Vec<u8>>, RequestError> + 'a;
+
+/// The parts of a call that do not depend on the types of its operation.
+struct Call<'a> {
+    operation: &'static str,
+    needs_dialect: bool,
+    server_wait: Duration,
+    build: &'a Build<'a>,
+    upload: Option<Upload>,
+}
 
 impl Client {
     /// Calls an operation whose reply is one value.
@@ -81,8 +98,8 @@ impl Client {
     where
         O: Operation<Payload = Vec<u8>>,
     {
-        let payload = |bytes, _: &_| Ok(Payload::Inline(bytes));
-        Ok(self.run(operation, payload, finish)?.0)
+        let build = |endpoint: &Endpoint| endpoint.request(operation);
+        Ok(self.run(operation, None, &build, finish)?.0)
     }
 
     fn call_upload<O, T>(
@@ -94,21 +111,55 @@ impl Client {
     where
         O: Operation<Payload = Streamed>,
     {
-        let payload = |_, limits: &_| upload.open(limits).map(Payload::Upload);
-        self.run(operation, payload, finish)
+        let build = |endpoint: &Endpoint| Ok(endpoint.request(operation)?.map(|_| Vec::new()));
+        self.run(operation, Some(upload), &build, finish)
     }
 
     fn run<O, T>(
         &self,
         operation: &O,
-        payload: impl FnOnce(O::Payload, &CallLimits) -> io::Result<Payload>,
+        upload: Option<Upload>,
+        build: &Build<'_>,
         finish: impl Fn(PendingReply<O::Decoder>) -> Result<T, Error>,
     ) -> Result<(T, u64), Error>
     where
         O: Operation,
     {
+        let call = Call {
+            operation: O::NAME,
+            needs_dialect: operation.needs_dialect(),
+            server_wait: operation.server_wait(),
+            build,
+            upload,
+        };
+        let mut value = None;
+        let sent = self.perform(call, &mut |endpoint, head, body| {
+            let reason = ReasonPhrase::of(&head.extensions);
+            let reply = endpoint.reply(operation, head.status, reason, &head.headers);
+            value = Some(finish(PendingReply::new(reply, body))?);
+            Ok(())
+        })?;
+        // The error is unreachable: `perform` succeeds only if `finish` did.
+        value
+            .map(|value| (value, sent))
+            .ok_or_else(|| CallContext::unbuilt::<O>().failed(BodyLength::default().cut_off()))
+    }
+
+    /// Sends the request of a call, and passes the response to `finish`. Returns the number of
+    /// bytes sent. Not generic, so that it is compiled only once.
+    fn perform(
+        &self,
+        call: Call<'_>,
+        finish: &mut dyn FnMut(&Endpoint, &Parts, Body) -> Result<(), Error>,
+    ) -> Result<u64, Error> {
+        let Call {
+            operation,
+            build,
+            upload,
+            ..
+        } = call;
         let fixed;
-        let client = if operation.needs_dialect() && self.endpoint.dialect().is_none() {
+        let client = if call.needs_dialect && self.endpoint.dialect().is_none() {
             // The request for the version shares the deadline of this call.
             fixed = self.fix_deadline();
             fixed.version()?;
@@ -117,37 +168,34 @@ impl Client {
             self
         };
         let endpoint = client.endpoint();
-        let request = endpoint
-            .request(operation)
-            .map_err(|error| CallContext::unbuilt::<O>().failed(error))?;
+        let request = build(endpoint)
+            .map_err(|error| CallContext::without_request(operation).failed(error))?;
         let (head, body) = request.into_parts();
-        let call = CallContext::new(O::NAME, &O::METHOD, &head.uri);
-        let mut call = client.options.begin(call, operation.server_wait())?;
-        call.observer = client.observer.as_ref().map(RequestObserver::new);
-        let payload = payload(body, &call.limits).map_err(|error| call.upload_failed(error))?;
+        let context = CallContext::new(operation, &head.method, &head.uri);
+        let mut context = client.options.begin(context, call.server_wait)?;
+        context.observer = client.observer.as_ref().map(RequestObserver::new);
+        let payload = match upload {
+            None => Payload::Inline(body),
+            Some(upload) => match upload.open(&context.limits) {
+                Ok(upload) => Payload::Upload(upload),
+                Err(error) => return Err(context.upload_failed(error)),
+            },
+        };
         let mut sender = RequestSender {
             transport: &*client.transport,
             retry: client.options.retry,
-            call,
+            call: context,
         };
-        let mut value = None;
         let sent = sender.run(
             Request::from_parts(head, ()),
             payload,
-            &|| Ok(endpoint.request(operation)?.map(drop)),
+            &|| Ok(build(endpoint)?.map(drop)),
             &mut |response, call| {
-                let reply = |status, reason: &str, headers: &_| {
-                    endpoint.reply(operation, status, reason, headers)
-                };
-                value = Some(finish(PendingReply::new(response, call, reply))?);
-                Ok(())
+                let (head, body) = response.into_parts();
+                finish(endpoint, &head, Body::new(body, call))
             },
         );
-        let sent = sent.map_err(|error| self.explain(error))?;
-        // The error is unreachable: `RequestSender::run` succeeds only if `finish` did.
-        value
-            .map(|value| (value, sent))
-            .ok_or_else(|| CallContext::unbuilt::<O>().failed(BodyLength::default().cut_off()))
+        sent.map_err(|error| self.explain(error))
     }
 
     /// Sends a request of a flow once, within these limits. Also returns its context.

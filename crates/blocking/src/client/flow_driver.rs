@@ -7,7 +7,7 @@ mod held;
 
 use std::marker;
 use std::mem::{forget, replace};
-use std::ops::ControlFlow;
+use std::ops::DerefMut;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -33,13 +33,24 @@ pub(crate) const FOREGROUND_LIMIT: Duration = Duration::from_secs(1);
 /// Drives a flow within the limits of a client.
 ///
 /// Requests with a timeout are sent on the caller's thread. A request without one waits for an
-/// event or data. It also waits on the caller's thread if it is the only one, changes nothing on the
-/// hub, and the transport can continue the flow meanwhile, see [`held`]. Otherwise it has its own thread. If another exchange
-/// makes progress while the caller's thread waits for the response to a read-only request, the
-/// driver interrupts this request and sends it again on its own thread. If a limit of the caller is reached, the driver cancels the
-/// flow, whose clean-up may continue in the background.
+/// event or data. It also waits on the caller's thread if it is the only one, changes nothing on
+/// the hub, and the transport can continue the flow meanwhile, see [`held`]. Otherwise it has its
+/// own thread.
+///
+/// If another exchange makes progress while the caller's thread waits for the response to a
+/// read-only request, the driver interrupts this request and sends it again on its own thread. If a
+/// limit of the caller is reached, the driver cancels the flow, whose clean-up may continue in the
+/// background.
 pub(crate) struct Driver<F> {
     flow: F,
+    state: DriverState,
+    /// `next` is running, or it has panicked.
+    advancing: bool,
+}
+
+/// The part of a driver that does not depend on the type of the flow, so that it is compiled only
+/// once.
+struct DriverState {
     exchanges: Exchanges,
     began: Instant,
     /// The request to send next.
@@ -48,8 +59,57 @@ pub(crate) struct Driver<F> {
     may_hold: bool,
     /// A request to wait for on this thread.
     to_hold: Option<Box<Send>>,
-    /// `next` is running, or it has panicked.
-    advancing: bool,
+}
+
+/// A flow without its type and that of its result.
+trait AnyFlow {
+    /// Like [`Flow::poll`], but keeps the result.
+    fn poll(&mut self, now: Duration) -> Command<Result<(), FlowError>>;
+    fn handle(&mut self, now: Duration, input: Input<'_>);
+    fn cancel(&mut self, now: Duration);
+}
+
+/// A flow, and its result when it is done.
+struct FlowWithResult<F, T> {
+    flow: F,
+    result: Option<T>,
+}
+
+impl<F, T> FlowWithResult<F, T> {
+    fn new(flow: F) -> Self {
+        Self { flow, result: None }
+    }
+}
+
+impl<F, T> AnyFlow for FlowWithResult<F, T>
+where
+    F: DerefMut<Target: Flow<Output = Result<T, FlowError>>>,
+{
+    fn poll(&mut self, now: Duration) -> Command<Result<(), FlowError>> {
+        match self.flow.poll(now) {
+            Command::Send(send) => Command::Send(send),
+            Command::Abort(id) => Command::Abort(id),
+            Command::Wait { until } => Command::Wait { until },
+            Command::Done(result) => Command::Done(result.map(|result| {
+                self.result = Some(result);
+            })),
+        }
+    }
+
+    fn handle(&mut self, now: Duration, input: Input<'_>) {
+        self.flow.handle(now, input);
+    }
+
+    fn cancel(&mut self, now: Duration) {
+        self.flow.cancel(now);
+    }
+}
+
+/// The state of a flow whose requests were sent.
+enum Turn {
+    /// The flow waits until this time.
+    Wait(Option<Instant>),
+    Done(Result<(), FlowError>),
 }
 
 /// The reason why the driver stops a flow before its result.
@@ -81,29 +141,34 @@ impl Client {
     }
 
     /// Runs a driver until the flow has a result.
-    pub(crate) fn run_driver<F, T>(&self, driver: SharedDriver<F>) -> Result<T, Error>
+    pub(crate) fn run_driver<F, T>(&self, driver: SharedDriver<F, T>) -> Result<T, Error>
     where
         F: Flow<Output = Result<T, FlowError>> + marker::Send + 'static,
         T: marker::Send + 'static,
     {
-        Shared::run(driver).map_err(|error| self.explain(error))
+        let SharedDriver(shared) = driver;
+        let any: Arc<Mutex<AnyShared>> = shared.clone();
+        AnyShared::run(&any).map_err(|error| self.explain(error))?;
+        let shared = &mut *lock(&shared);
+        shared.state.result(shared.flow.result.take())
     }
 
     /// Creates the driver of a flow. `call` describes the flow in errors.
     // Not inlined, so that a thread that waits occupies less of its stack.
     #[inline(never)]
-    pub(crate) fn driver<F: Flow>(
+    pub(crate) fn driver<F, T>(
         &self,
         call: CallContext,
         flow: F,
-    ) -> Result<SharedDriver<F>, Error> {
-        let mut driver = Driver::new(self, call, flow)?;
-        driver.may_hold = self.transport.runs_wait_hooks();
-        Ok(Arc::new(Mutex::new(Shared {
-            driver,
+    ) -> Result<SharedDriver<F, T>, Error> {
+        let mut state = DriverState::new(self, call)?;
+        state.may_hold = self.transport.runs_wait_hooks();
+        Ok(SharedDriver(Arc::new(Mutex::new(Shared {
+            state,
             waits_since: None,
             outcome: None,
-        })))
+            flow: FlowWithResult::new(Box::new(flow)),
+        }))))
     }
 }
 
@@ -112,11 +177,7 @@ impl<F> Driver<F> {
     pub(crate) fn new(client: &Client, call: CallContext, flow: F) -> Result<Self, Error> {
         Ok(Self {
             flow,
-            exchanges: Exchanges::new(client, call)?,
-            began: Instant::now(),
-            request: None,
-            may_hold: false,
-            to_hold: None,
+            state: DriverState::new(client, call)?,
             advancing: false,
         })
     }
@@ -125,18 +186,14 @@ impl<F> Driver<F> {
     pub(crate) fn map<G>(self, change: impl FnOnce(F) -> G) -> Driver<G> {
         Driver {
             flow: change(self.flow),
-            exchanges: self.exchanges,
-            began: self.began,
-            request: self.request,
-            may_hold: self.may_hold,
-            to_hold: self.to_hold,
+            state: self.state,
             advancing: self.advancing,
         }
     }
 
     /// Converts an error of the flow.
     pub(crate) fn error(&mut self, error: FlowError) -> Error {
-        self.exchanges.error(error)
+        self.state.exchanges.error(error)
     }
 }
 
@@ -148,65 +205,88 @@ where
     pub(crate) fn next(&mut self) -> Result<T, Error> {
         if replace(&mut self.advancing, true) {
             // The panic may have lost a response that the flow waits for.
-            return Err(self.exchanges.panicked());
+            return Err(self.state.exchanges.panicked());
         }
+        let mut flow = FlowWithResult::new(&mut self.flow);
+        let advanced = self.state.next(&mut flow);
+        self.advancing = false;
+        advanced?;
+        self.state.result(flow.result)
+    }
+}
+
+impl DriverState {
+    fn new(client: &Client, call: CallContext) -> Result<Self, Error> {
+        Ok(Self {
+            exchanges: Exchanges::new(client, call)?,
+            began: Instant::now(),
+            request: None,
+            may_hold: false,
+            to_hold: None,
+        })
+    }
+
+    /// Returns the result of a flow that is done.
+    fn result<T>(&self, result: Option<T>) -> Result<T, Error> {
+        // Unreachable: a flow without an error has a result.
+        result.ok_or_else(|| self.exchanges.panicked())
+    }
+
+    fn next(&mut self, flow: &mut dyn AnyFlow) -> Result<(), Error> {
         self.exchanges.quiet_since = Instant::now();
-        let result = match self.advance() {
-            Ok(result) => result.map_err(|error| self.error(error)),
+        match self.advance(flow) {
+            Ok(result) => result.map_err(|error| self.exchanges.error(error)),
             Err(Interruption::Stopped(reason)) => {
                 let phase = self.exchanges.phase();
                 Err(self.exchanges.call.stopped(reason, phase))
             }
             Err(Interruption::Failed(error)) => Err(*error),
-        };
-        self.advancing = false;
-        result
+        }
     }
 
-    fn advance(&mut self) -> Result<Result<T, FlowError>, Interruption> {
+    fn advance(&mut self, flow: &mut dyn AnyFlow) -> Result<Result<(), FlowError>, Interruption> {
         let _hook = self.exchanges.wake_on_cancel();
         loop {
-            match self.turn()? {
-                ControlFlow::Break(result) => return Ok(result),
-                ControlFlow::Continue(until) => self.wait(until)?,
+            match self.turn(flow)? {
+                Turn::Done(result) => return Ok(result),
+                Turn::Wait(until) => self.wait(flow, until)?,
             }
         }
     }
 
-    /// Polls the flow and sends its requests until the flow waits. Returns the end of the wait, or
-    /// the result of the flow.
-    fn turn(&mut self) -> Result<ControlFlow<Result<T, FlowError>, Option<Instant>>, Interruption> {
+    /// Polls the flow and sends its requests until the flow waits.
+    fn turn(&mut self, flow: &mut dyn AnyFlow) -> Result<Turn, Interruption> {
         loop {
             self.exchanges.call.limits.check()?;
             if let Some(send) = self.request.take() {
-                self.send(send)?;
+                self.send(flow, send)?;
             }
-            match self.flow.poll(self.began.elapsed()) {
+            match flow.poll(self.began.elapsed()) {
                 Command::Send(send) => self.request = Some(send),
                 Command::Abort(id) => {
                     self.to_hold.take_if(|send| send.id == id);
                     self.exchanges.close(id);
                 }
-                Command::Done(result) => return Ok(ControlFlow::Break(result)),
+                Command::Done(result) => return Ok(Turn::Done(result)),
                 Command::Wait { until } => {
                     let until = until.and_then(|until| self.began.checked_add(until));
-                    return Ok(ControlFlow::Continue(until));
+                    return Ok(Turn::Wait(until));
                 }
             }
         }
     }
 
     /// Waits for a message, but not longer than `until`, and processes it.
-    fn wait(&mut self, until: Option<Instant>) -> Result<(), StopReason> {
+    fn wait(&mut self, flow: &mut dyn AnyFlow, until: Option<Instant>) -> Result<(), StopReason> {
         if let Some(message) = self.exchanges.receive(until)? {
-            self.process(message);
+            self.process(flow, message);
         }
         Ok(())
     }
 
-    fn send(&mut self, send: Box<Send>) -> Result<(), Error> {
+    fn send(&mut self, flow: &mut dyn AnyFlow, send: Box<Send>) -> Result<(), Error> {
         if send.timeout.is_some() {
-            return self.send_on_this_thread(send);
+            return self.send_on_this_thread(flow, send);
         }
         self.exchanges.set_waiting(&send);
         // A cancelled flow may need the response to a request that changes something.
@@ -225,7 +305,11 @@ where
     /// Sends a request on the caller's thread, and passes the whole response to the flow.
     // Not inlined, like `Client::driver`.
     #[inline(never)]
-    fn send_on_this_thread(&mut self, send: Box<Send>) -> Result<(), Error> {
+    fn send_on_this_thread(
+        &mut self,
+        flow: &mut dyn AnyFlow,
+        send: Box<Send>,
+    ) -> Result<(), Error> {
         let (id, (mut limits, token)) = (send.id, self.exchanges.open(&send));
         let is_read_only = send.request.method() == Method::GET;
         let copy = is_read_only.then(|| send.clone());
@@ -236,16 +320,22 @@ where
             token,
             is_read_only,
         });
-        let receive = |part: Part<'_>| {
+        let mut receive = |part: Part<'_>| {
             let input = match &part {
                 Part::Head(_, head) => head_input(id, head),
                 Part::Body(bytes) => Input::Body { id, bytes },
             };
-            self.flow.handle(self.began.elapsed(), input);
+            flow.handle(self.began.elapsed(), input);
         };
         let mut buffer = vec![0; 2 << 10];
-        let result = exchange(&self.exchanges.client, *send, limits, &mut buffer, receive)
-            .map(|call| self.completed(id, call));
+        let result = exchange(
+            &self.exchanges.client,
+            *send,
+            limits,
+            &mut buffer,
+            &mut receive,
+        )
+        .map(|call| self.completed(flow, id, call));
         let mut interrupted = self.exchanges.caller.end(outer);
         let Err(failed) = result else {
             return Ok(());
@@ -260,14 +350,14 @@ where
                 self.exchanges.send_on_thread(copy)
             }
             _ => {
-                self.failed(id, call, error);
+                self.failed(flow, id, call, error);
                 Ok(())
             }
         }
     }
 
     /// Processes a message of another thread. Ignores the events of closed exchanges.
-    fn process(&mut self, message: Message) {
+    fn process(&mut self, flow: &mut dyn AnyFlow, message: Message) {
         let (id, event) = match message {
             Message::Exchange(id, event) if self.exchanges.is_open(id) => (id, event),
             Message::Exchange(_, ExchangeEvent::Panicked(panic)) => return forget(panic),
@@ -277,42 +367,39 @@ where
             ExchangeEvent::Head(head) => {
                 let (call, head) = *head;
                 self.exchanges.head_received(id, call);
-                self.handle(head_input(id, &head));
+                flow.handle(self.began.elapsed(), head_input(id, &head));
             }
             ExchangeEvent::Body(bytes) => {
                 self.exchanges.quiet_since = Instant::now();
-                self.handle(Input::Body { id, bytes: &bytes });
+                flow.handle(self.began.elapsed(), Input::Body { id, bytes: &bytes });
             }
             ExchangeEvent::End => {
                 if let Some(call) = self.exchanges.close(id) {
-                    self.completed(id, call);
+                    self.completed(flow, id, call);
                 }
             }
             ExchangeEvent::Failed(failed) => {
                 let (call, error) = *failed;
-                self.failed(id, call, error);
+                self.failed(flow, id, call, error);
             }
             ExchangeEvent::Panicked(panic) => resume_unwind(panic),
         }
     }
 
-    fn completed(&mut self, id: ExchangeId, call: CallContext) {
+    fn completed(&mut self, flow: &mut dyn AnyFlow, id: ExchangeId, call: CallContext) {
         self.exchanges.finish(id, call, None);
-        self.handle(Input::End { id });
+        flow.handle(self.began.elapsed(), Input::End { id });
     }
 
-    fn failed(&mut self, id: ExchangeId, call: CallContext, error: Error) {
+    fn failed(&mut self, flow: &mut dyn AnyFlow, id: ExchangeId, call: CallContext, error: Error) {
         let (delivery, transient) = (delivery(&error), error.may_be_transient());
         self.exchanges.finish(id, call, Some(error));
-        self.handle(Input::Failed {
+        let input = Input::Failed {
             id,
             delivery,
             transient,
-        });
-    }
-
-    fn handle(&mut self, input: Input<'_>) {
-        self.flow.handle(self.began.elapsed(), input);
+        };
+        flow.handle(self.began.elapsed(), input);
     }
 }
 
@@ -321,42 +408,49 @@ where
 const HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A driver that a request on the caller's thread shares with its hook.
-pub(crate) type SharedDriver<F> = Arc<Mutex<Shared<F>>>;
+pub(crate) struct SharedDriver<F, T>(Arc<Mutex<Shared<BoxedFlow<F, T>>>>);
+
+type BoxedFlow<F, T> = FlowWithResult<Box<F>, T>;
 
 /// The contents of a [`SharedDriver`].
-pub(crate) struct Shared<F: Flow> {
-    driver: Driver<F>,
+struct Shared<F: ?Sized> {
+    state: DriverState,
     /// Time since which the request waits for the head of its response.
     waits_since: Option<Instant>,
-    /// The result, if the flow has ended in the hook.
-    outcome: Option<Result<F::Output, Interruption>>,
+    /// The outcome, if the flow has ended in the hook.
+    outcome: Option<Result<Result<(), FlowError>, Interruption>>,
+    flow: F,
 }
 
-impl<F, T> Shared<F>
-where
-    F: Flow<Output = Result<T, FlowError>> + marker::Send + 'static,
-    T: marker::Send + 'static,
-{
-    fn run(shared: Arc<Mutex<Self>>) -> Result<T, Error> {
-        match Self::advance(&shared) {
-            Ok(result) => result.map_err(|error| lock(&shared).driver.error(error)),
+/// The contents of a [`SharedDriver`] of any flow.
+type AnyShared = Shared<dyn AnyFlow + marker::Send>;
+
+impl AnyShared {
+    fn run(shared: &Arc<Mutex<Self>>) -> Result<(), Error> {
+        match Self::advance(shared) {
+            Ok(result) => result.map_err(|error| lock(shared).state.exchanges.error(error)),
             Err(Interruption::Stopped(reason)) => Err(Self::stop(shared, reason)),
             Err(Interruption::Failed(error)) => Err(*error),
         }
     }
 
-    fn advance(shared: &Arc<Mutex<Self>>) -> Result<Result<T, FlowError>, Interruption> {
-        let _hook = lock(shared).driver.exchanges.wake_on_cancel();
+    fn advance(shared: &Arc<Mutex<Self>>) -> Result<Result<(), FlowError>, Interruption> {
+        let _hook = lock(shared).state.exchanges.wake_on_cancel();
         loop {
             let mut guard = lock(shared);
-            if let Some(outcome) = guard.outcome.take() {
+            let Self {
+                state,
+                outcome,
+                flow,
+                ..
+            } = &mut *guard;
+            if let Some(outcome) = outcome.take() {
                 return outcome;
             }
-            let driver = &mut guard.driver;
-            match driver.turn()? {
-                ControlFlow::Break(result) => return Ok(result),
-                ControlFlow::Continue(until) => match driver.to_hold.take() {
-                    None => driver.wait(until)?,
+            match state.turn(flow)? {
+                Turn::Done(result) => return Ok(result),
+                Turn::Wait(until) => match state.to_hold.take() {
+                    None => state.wait(flow, until)?,
                     Some(send) => {
                         drop(guard);
                         Self::hold(shared, send);
@@ -376,10 +470,10 @@ where
             None => Err(StopReason::Cancelled),
         };
         let mut guard = lock(shared);
-        let exchanges = &mut guard.driver.exchanges;
-        let state = exchanges.held.add();
+        let exchanges = &mut guard.state.exchanges;
+        let held = exchanges.held.add();
         let (mut limits, request) = exchanges.open_held(&send);
-        limits.wait_hook = Some(state.hook(continue_flow));
+        limits.wait_hook = Some(held.hook(continue_flow));
         let client = exchanges.client.clone();
         let outer = exchanges.caller.begin(request);
         // A cancellation before `begin` is not repeated.
@@ -390,81 +484,85 @@ where
         drop(guard);
         let (call, response) = client.send_once(*send, limits);
         let mut guard = lock(shared);
-        let driver = &mut guard.driver;
-        driver.exchanges.caller.end(outer);
-        let event = driver.exchanges.held.hold(id, call, response, state);
-        driver.process(Message::Exchange(id, event));
+        let Self { state, flow, .. } = &mut *guard;
+        state.exchanges.caller.end(outer);
+        let event = state.exchanges.held.hold(id, call, response, held);
+        state.process(flow, Message::Exchange(id, event));
     }
 
     /// Continues the flow while a request waits for the head of its response. Returns the time of
     /// the next call, or the reason to end the request.
     fn continue_flow(&mut self, id: ExchangeId) -> Result<Option<Instant>, StopReason> {
         let since = *self.waits_since.get_or_insert_with(Instant::now);
-        while self.outcome.is_none() && self.driver.exchanges.is_open(id) {
+        while self.outcome.is_none() && self.state.exchanges.is_open(id) {
             match self.try_continue(since) {
                 // The flow may have aborted the request.
-                Ok(Some(again)) if self.driver.exchanges.is_open(id) => return Ok(again),
+                Ok(Some(again)) if self.state.exchanges.is_open(id) => return Ok(again),
                 Ok(_) => {}
                 Err(interruption) => self.outcome = Some(Err(interruption)),
             }
         }
-        self.driver.exchanges.close(id);
+        self.state.exchanges.close(id);
         Err(StopReason::Cancelled)
+    }
+
+    /// Polls the flow and processes what has arrived. Returns the end of the wait if there is
+    /// nothing else to do.
+    fn try_continue(&mut self, since: Instant) -> Result<Option<Option<Instant>>, Interruption> {
+        let Self { state, flow, .. } = self;
+        let mut until = match state.turn(flow)? {
+            Turn::Wait(until) => until,
+            Turn::Done(result) => {
+                self.outcome = Some(Ok(result));
+                return Ok(None);
+            }
+        };
+        let end = since + HEAD_TIMEOUT;
+        if state.to_hold.is_some() && end > Instant::now() {
+            until = Some(until.map_or(end, |until| until.min(end)));
+        } else if let Some(send) = state.to_hold.take() {
+            state.exchanges.send_on_thread(send)?;
+        }
+        match state.exchanges.receive_now(until)? {
+            Ok(message) => state.process(flow, message),
+            Err(again) => return Ok(Some(again)),
+        }
+        Ok(None)
     }
 
     /// Cancels the flow, because a limit of the caller is reached. Waits for the clean-up for at
     /// most [`FOREGROUND_LIMIT`].
     #[inline(never)]
-    fn stop(shared: Arc<Mutex<Self>>, reason: StopReason) -> Error {
-        let mut guard = lock(&shared);
-        let driver = &mut guard.driver;
-        let error = driver.exchanges.waiting_call().stopped(reason, Phase::Wait);
-        driver.flow.cancel(driver.began.elapsed());
-        (driver.may_hold, driver.to_hold) = (false, None);
+    fn stop(shared: &Arc<Mutex<Self>>, reason: StopReason) -> Error {
+        let mut guard = lock(shared);
+        let Self { state, flow, .. } = &mut *guard;
+        let error = state.exchanges.waiting_call().stopped(reason, Phase::Wait);
+        flow.cancel(state.began.elapsed());
+        (state.may_hold, state.to_hold) = (false, None);
         // The limits of the caller do not apply to the clean-up.
-        driver.exchanges.call.limits = CallLimits::default();
+        state.exchanges.call.limits = CallLimits::default();
         let wait = loop {
-            match driver.flow.poll(driver.began.elapsed()) {
-                Command::Abort(id) => drop(driver.exchanges.close(id)),
+            match flow.poll(state.began.elapsed()) {
+                Command::Abort(id) => drop(state.exchanges.close(id)),
                 Command::Done(Err(FlowError::Attempts(errors))) => {
-                    return driver.exchanges.attempts_error(errors, Some(error));
+                    return state.exchanges.attempts_error(errors, Some(error));
                 }
                 Command::Done(_) => return error,
                 Command::Send(send) => {
-                    driver.request = Some(send);
+                    state.request = Some(send);
                     break FOREGROUND_LIMIT;
                 }
                 Command::Wait { .. } => break Duration::ZERO,
             }
         };
         drop(guard);
-        let clean_up = move || drop(lock(&shared).driver.advance());
+        let shared = Arc::clone(shared);
+        let clean_up = move || {
+            let Self { state, flow, .. } = &mut *lock(&shared);
+            drop(state.advance(flow));
+        };
         // Nothing can be cleaned up if the thread cannot be created.
         let _ = threads::start_and_wait("scramjet-cleanup", wait, clean_up);
         error
-    }
-
-    /// Polls the flow and processes what has arrived. Returns the end of the wait if there is
-    /// nothing else to do.
-    fn try_continue(&mut self, since: Instant) -> Result<Option<Option<Instant>>, Interruption> {
-        let driver = &mut self.driver;
-        let mut until = match driver.turn()? {
-            ControlFlow::Continue(until) => until,
-            ControlFlow::Break(result) => {
-                self.outcome = Some(Ok(result));
-                return Ok(None);
-            }
-        };
-        let end = since + HEAD_TIMEOUT;
-        if driver.to_hold.is_some() && end > Instant::now() {
-            until = Some(until.map_or(end, |until| until.min(end)));
-        } else if let Some(send) = driver.to_hold.take() {
-            driver.exchanges.send_on_thread(send)?;
-        }
-        match driver.exchanges.receive_now(until)? {
-            Ok(message) => driver.process(message),
-            Err(again) => return Ok(Some(again)),
-        }
-        Ok(None)
     }
 }

@@ -61,10 +61,8 @@ impl Client {
 
     /// Returns the context of an operation, without limits.
     pub(crate) fn describe<O: Operation>(&self, operation: &O) -> CallContext {
-        self.endpoint().uri(operation).map_or_else(
-            |_| CallContext::unbuilt::<O>(),
-            |uri| CallContext::new(O::NAME, &O::METHOD, &uri),
-        )
+        let uri = self.endpoint().uri(operation).ok();
+        CallContext::described(O::NAME, &O::METHOD, uri.as_ref())
     }
 
     /// Returns the outages that a waiting call tolerates. If the caller has set a deadline or a

@@ -4,6 +4,7 @@ use http::Method;
 
 use crate::body::upload::reader::UploadReader;
 use crate::transport::RequestBody;
+use crate::transport::direct::DirectUpload;
 
 /// The body of a request.
 pub(super) enum Payload {
@@ -26,6 +27,14 @@ impl Payload {
                 length: upload.length(),
                 reader: upload,
             },
+        }
+    }
+
+    /// Returns the direct writes of an upload.
+    pub(super) fn direct(&self) -> Option<DirectUpload> {
+        match self {
+            Self::Inline(_) => None,
+            Self::Upload(upload) => upload.direct(),
         }
     }
 

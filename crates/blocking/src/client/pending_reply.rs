@@ -1,16 +1,12 @@
 //! A reply whose body is still to be read.
 
-use http::{HeaderMap, StatusCode};
 use scramjet_client_core::{Decode, Reply, SingleItem};
 
 use crate::body::byte_stream::ByteStream;
 use crate::body::items::Items;
 use crate::body::response::Body;
-use crate::call::context::CallContext;
 use crate::call::observer::RequestEvent;
-use crate::client::request_sender::UnreadResponse;
 use crate::error::Error;
-use crate::transport::ReasonPhrase;
 
 /// A reply whose head was received.
 pub(super) struct PendingReply<D> {
@@ -19,18 +15,8 @@ pub(super) struct PendingReply<D> {
 }
 
 impl<D> PendingReply<D> {
-    /// `reply` creates the reply from status, reason and headers.
-    pub(super) fn new(
-        response: UnreadResponse,
-        call: CallContext,
-        reply: impl FnOnce(StatusCode, &str, &HeaderMap) -> Reply<D>,
-    ) -> Self {
-        let (head, body) = response.into_parts();
-        let reason = ReasonPhrase::of(&head.extensions);
-        Self {
-            reply: reply(head.status, reason, &head.headers),
-            body: Body::new(body, call),
-        }
+    pub(super) fn new(reply: Reply<D>, body: Body) -> Self {
+        Self { reply, body }
     }
 }
 

@@ -95,9 +95,10 @@ impl RequestSender<'_> {
         self.call.observe(&RequestEvent::Attempt {
             attempt: self.call.attempts,
         });
-        let expects_continue = payload.expects_continue();
-        let body = payload.request_body(request.method());
-        let mut request = request.map(|()| body);
+        let (expects_continue, direct) = (payload.expects_continue(), payload.direct());
+        let (head, ()) = request.into_parts();
+        let body = payload.request_body(&head.method);
+        let mut request = Request::from_parts(head, body);
         if expects_continue {
             request
                 .headers_mut()
@@ -105,6 +106,9 @@ impl RequestSender<'_> {
         }
         if !self.call.limits.is_none() {
             request.extensions_mut().insert(self.call.limits.clone());
+        }
+        if let Some(direct) = direct {
+            request.extensions_mut().insert(direct);
         }
         if self.call.attempts > 1 {
             request.extensions_mut().insert(NewConnection);

@@ -111,7 +111,10 @@ impl SiProfile {
     /// # Errors
     /// The file is unreadable, or is not a profile.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        let path = path.as_ref();
+        Self::read(path.as_ref())
+    }
+
+    fn read(path: &Path) -> Result<Self, ConfigError> {
         let file = Fields {
             path,
             fields: read(path)?,
@@ -157,7 +160,7 @@ impl SiProfile {
                 existing,
             });
         }
-        let profile = Self::from_path(folder.join(format!("{name}.json")))?;
+        let profile = Self::read(&folder.join(format!("{name}.json")))?;
         Ok(Self {
             name: Some(name.into()),
             ..profile
@@ -335,7 +338,10 @@ fn names_in(folder: &Path) -> Result<Vec<String>, ConfigError> {
 
 fn read(path: &Path) -> Result<Map<String, Value>, ConfigError> {
     let bytes = small_file::read(path, MAX_BYTES).map_err(ConfigError::read(path))?;
-    match serde_json::from_slice(&bytes) {
+    let text = String::from_utf8(bytes)
+        .map_err(|error| ConfigError::profile(path, format_args!("it is not UTF-8: {error}")))?;
+    // `parse` is compiled in serde_json. `from_str` would be compiled again in this crate.
+    match text.parse() {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(ConfigError::profile(path, "it is not a JSON object")),
         Err(error) => Err(ConfigError::profile(

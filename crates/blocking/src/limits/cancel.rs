@@ -1,13 +1,13 @@
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::fmt;
 use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
+use crate::support::channel::channel;
 use crate::support::monitor::Monitor;
 use crate::support::panics::in_drop;
 
@@ -50,9 +50,10 @@ struct Shared {
 #[derive(Default)]
 struct Hooks {
     next: u64,
-    waiting: BTreeMap<u64, Box<dyn FnOnce() + Send>>,
+    /// Sorted by the ids, which are increasing.
+    waiting: VecDeque<(u64, Box<dyn FnOnce() + Send>)>,
     /// Hooks that are running, and the threads that run them.
-    running: BTreeMap<u64, ThreadId>,
+    running: Vec<(u64, ThreadId)>,
 }
 
 /// Marks a hook as finished when dropped, also after a panic.
@@ -60,7 +61,9 @@ struct Running<'a>(&'a Shared, u64);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.hooks.change(|hooks| hooks.running.remove(&self.1));
+        self.0
+            .hooks
+            .change(|hooks| hooks.running.retain(|(id, _)| *id != self.1));
     }
 }
 
@@ -103,8 +106,8 @@ impl CancelToken {
         let mut first = None;
         let mut hooks = self.shared.hooks.lock();
         self.shared.cancelled.store(true, Ordering::SeqCst);
-        while let Some((id, hook)) = hooks.waiting.pop_first() {
-            hooks.running.insert(id, thread::current().id());
+        while let Some((id, hook)) = hooks.waiting.pop_front() {
+            hooks.running.push((id, thread::current().id()));
             // A hook may drop an `OnCancel`, which takes the lock.
             drop(hooks);
             let running = Running(&self.shared, id);
@@ -149,7 +152,7 @@ impl CancelToken {
     #[must_use]
     pub fn wait(&self, time: Duration) -> bool {
         let (sender, receiver) = channel();
-        let _hook = self.on_cancel(move || sender.send(()).unwrap_or_default());
+        let _hook = self.on_cancel(move || sender.send(()));
         let _ = receiver.recv_timeout(time);
         self.is_cancelled()
     }
@@ -161,6 +164,10 @@ impl CancelToken {
     /// Dropping the returned guard removes the hook, and waits for it if it is running on another
     /// thread.
     pub fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) -> OnCancel {
+        self.add_hook(Box::new(hook))
+    }
+
+    fn add_hook(&self, hook: Box<dyn FnOnce() + Send>) -> OnCancel {
         let mut hooks = self.shared.hooks.lock();
         let id = hooks.next;
         hooks.next += 1;
@@ -168,7 +175,7 @@ impl CancelToken {
             drop(hooks);
             hook();
         } else {
-            hooks.waiting.insert(id, Box::new(hook));
+            hooks.waiting.push_back((id, hook));
             drop(hooks);
         }
         OnCancel {
@@ -196,12 +203,14 @@ pub struct OnCancel {
 impl Drop for OnCancel {
     fn drop(&mut self) {
         let mut hooks = self.shared.hooks.lock();
-        let hook = hooks.waiting.remove(&self.id);
+        let position = hooks.waiting.binary_search_by_key(&self.id, |(id, _)| *id);
+        let hook = position.ok().and_then(|at| hooks.waiting.remove(at));
         // A hook that drops its own guard must not wait for itself.
+        let current = thread::current().id();
         while hooks
             .running
-            .get(&self.id)
-            .is_some_and(|thread| *thread != thread::current().id())
+            .iter()
+            .any(|(id, thread)| *id == self.id && *thread != current)
         {
             hooks = self.shared.hooks.wait(hooks, None);
         }

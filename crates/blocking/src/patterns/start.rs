@@ -7,6 +7,8 @@ use scramjet_client_core::{
     Event, EventName, RequestError, RetryPolicy, StartOptions, StartSequence,
 };
 
+use crate::call::context::CallContext;
+use crate::client::Client;
 use crate::error::Error;
 #[cfg(doc)]
 use crate::error::ErrorKind;
@@ -207,6 +209,15 @@ impl SequenceClient {
         options: &StartOptions,
         configure: impl FnOnce(StartUntilReady) -> Result<StartUntilReady, Error>,
     ) -> Result<(InstanceClient, Option<Event>), Error> {
+        let (client, call, flow) = self.start_flow(options)?;
+        self.drive_start(&client, call, configure(flow)?)
+    }
+
+    /// Returns the flow of a start, and the client and the context to drive it with.
+    fn start_flow(
+        &self,
+        options: &StartOptions,
+    ) -> Result<(Client, CallContext, StartUntilReady), Error> {
         let client = self.host.client.fix_deadline();
         let call = client.describe(&StartSequence {
             id: self.id(),
@@ -215,7 +226,16 @@ impl SequenceClient {
         let endpoint = client.known_endpoint()?;
         let (id, seed) = (self.id().clone(), (random(), random()));
         let flow = StartUntilReady::new(endpoint, id, options.clone(), seed)?;
-        let flow = configure(flow.outage_tolerance(client.outage_tolerance()))?;
+        let flow = flow.outage_tolerance(client.outage_tolerance());
+        Ok((client, call, flow))
+    }
+
+    fn drive_start(
+        &self,
+        client: &Client,
+        call: CallContext,
+        flow: StartUntilReady,
+    ) -> Result<(InstanceClient, Option<Event>), Error> {
         let ready = client.drive(call, flow)?;
         let instance = InstanceClient::started_as(ready.started, &self.host);
         if ready.event.is_some() {

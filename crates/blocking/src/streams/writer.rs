@@ -1,7 +1,6 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::panic::resume_unwind;
-use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::limits::call_limits::StopReason;
 use crate::streams::pipe::{PipeWriter, pipe};
+use crate::support::channel::Receiver;
 use crate::support::threads;
 use crate::transport::error::Phase;
 
@@ -57,10 +57,10 @@ impl From<ContentType> for WriteOptions {
 
 /// Writes to the input of an instance or to a topic.
 ///
-/// A thread sends the data without delay. The thread ends with the writer or the instance. `write`
-/// blocks while the hub accepts no more data. `flush` returns when the data was sent. Writes
-/// without a `flush` between them may arrive as one chunk. When the hub has ended the request,
-/// writing fails with `BrokenPipe`, and [`finish`](Self::finish) returns the reason.
+/// The data is sent without delay, by `write` or by a thread. The thread ends with the writer or
+/// the instance. `write` blocks while the hub accepts no more data. `flush` returns when the data
+/// was sent. Writes without a `flush` between them may arrive as one chunk. When the hub has ended
+/// the request, writing fails with `BrokenPipe`, and [`finish`](Self::finish) returns the reason.
 ///
 /// Call `finish` at the end. Dropping the writer, for example by an early return with `?`, also
 /// ends the data: the instance gets the data written so far as if it were complete. Dropping waits
@@ -103,7 +103,9 @@ impl StreamWriter {
     {
         let client = client.fix_deadline();
         let (pipe, reader) = pipe(&client.limits::<O>()?);
-        let input = Input::bytes(Upload::reader(reader)).content_type(options.content_type);
+        let direct = reader.direct();
+        let input =
+            Input::bytes(Upload::reader(reader).direct(direct)).content_type(options.content_type);
         let input = Input {
             end: options.end,
             ..input
@@ -126,7 +128,7 @@ impl StreamWriter {
     /// [`ErrorKind::InputEnded`](crate::ErrorKind::InputEnded) if its input had ended before.
     pub fn finish(mut self) -> Result<Sent, Error> {
         self.pipe = None;
-        match self.sent.recv() {
+        match self.sent.recv_until(None) {
             Ok(sent) => sent.unwrap_or_else(|panic| resume_unwind(panic)),
             // Unreachable: the thread always sends a result.
             Err(_) => Err(self.call.stopped(StopReason::Cancelled, Phase::Wait)),
@@ -159,6 +161,13 @@ impl StreamWriter {
 impl Write for StreamWriter {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.pipe()?.write(buf).map_err(explained)
+    }
+
+    /// Writes the text in one piece. In several, only the first could be sent directly.
+    fn write_fmt(&mut self, text: fmt::Arguments<'_>) -> io::Result<()> {
+        let mut written = String::new();
+        fmt::write(&mut written, text).map_err(io::Error::other)?;
+        self.write_all(written.as_bytes())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -2,7 +2,7 @@
 //! runs that may panic.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Locks a mutex.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -20,12 +20,9 @@ pub(crate) fn wait<'a, T>(
     guard: MutexGuard<'a, T>,
     until: Option<Instant>,
 ) -> MutexGuard<'a, T> {
-    match until {
-        None => condvar.wait(guard).unwrap_or_else(PoisonError::into_inner),
-        Some(until) => {
-            let time_left = until.saturating_duration_since(Instant::now());
-            let waited = condvar.wait_timeout(guard, time_left);
-            waited.unwrap_or_else(PoisonError::into_inner).0
-        }
-    }
+    let time_left = until.map_or(Duration::MAX, |until| {
+        until.saturating_duration_since(Instant::now())
+    });
+    let waited = condvar.wait_timeout(guard, time_left);
+    waited.unwrap_or_else(PoisonError::into_inner).0
 }

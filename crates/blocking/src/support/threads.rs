@@ -5,10 +5,10 @@ use std::io;
 #[cfg(feature = "ureq")]
 use std::panic::resume_unwind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::support::channel::{Receiver, channel};
 use crate::support::panics::ignore_panic;
 
 fn builder(name: &str) -> io::Result<thread::Builder> {
@@ -35,11 +35,10 @@ pub(crate) fn start_with_result<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Receiver<thread::Result<T>>, NoThread> {
-    let (sender, receiver) = sync_channel(1);
+    let (sender, receiver) = channel();
     start(name, move || {
         let result = catch_unwind(AssertUnwindSafe(work));
-        // Fails if the receiver was dropped.
-        let _ = sender.send(result);
+        sender.send(result);
     })?;
     Ok(receiver)
 }
@@ -60,8 +59,17 @@ pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, NoThread> {
-    let thread = builder(name).map_err(NoThread)?;
-    thread.spawn(work).map_err(NoThread)
+    spawn_boxed(name, Box::new(work))
+}
+
+/// Generic only over the result, so that it is compiled once for most threads.
+fn spawn_boxed<T: Send + 'static>(
+    name: &str,
+    work: Box<dyn FnOnce() -> T + Send>,
+) -> Result<JoinHandle<T>, NoThread> {
+    builder(name)
+        .and_then(|thread| thread.spawn(work))
+        .map_err(NoThread)
 }
 
 /// Runs something on another thread, and waits for its result.
@@ -101,14 +109,14 @@ impl std::error::Error for NoThread {
 ///
 /// # Errors
 /// The first panic, after all threads have ended.
-pub(crate) fn share(count: usize, work: impl Fn() + Sync) -> thread::Result<()> {
+pub(crate) fn share(count: usize, work: &(dyn Fn() + Sync)) -> thread::Result<()> {
     thread::scope(|scope| {
         let start = || {
             let thread = builder("scramjet-worker").ok()?;
-            thread.spawn_scoped(scope, &work).ok()
+            thread.spawn_scoped(scope, work).ok()
         };
         let others: Vec<_> = (1..count).map_while(|_| start()).collect();
-        let own = catch_unwind(AssertUnwindSafe(&work));
+        let own = catch_unwind(AssertUnwindSafe(work));
         let joined = others.into_iter().map(|thread| thread.join());
         joined
             .collect::<Vec<_>>()

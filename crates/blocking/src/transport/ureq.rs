@@ -34,6 +34,7 @@
 //!   the reason phrase, the phase of an error, `Keep-Alive: timeout`.
 //! - `shared_socket`, `wait_budget`, `timed_stream`: cancellation and a deadline per call, and an
 //!   idle timeout for both directions together.
+//! - `shared_socket` also sends the chunks of `transport::direct`, on the thread of their writer.
 //! - `lazy_buffers`: large buffers that use memory only as far as they are filled.
 //! - `connect`: TCP keep-alive.
 //! - `resolve`: name resolution only for new connections, and cancellation during it.
@@ -100,6 +101,7 @@ use scramjet_client_core::RequestError;
 
 use self::body::{RequestReader, ResponseBody};
 use self::send_context::SendContext;
+use super::direct::DirectUpload;
 use super::{
     BoxError, NewConnection, Phase, ReasonPhrase, RequestBody, Transport, TransportError,
     TransportErrorKind,
@@ -135,9 +137,9 @@ impl UreqTransport {
     /// Runs the request. Returns ureq's result, and `true` if ureq has read the whole upload.
     fn run(
         &self,
-        request: Request<RequestBody<'_>>,
+        mut parts: Parts,
+        body: RequestBody<'_>,
     ) -> (Result<Response<Body>, ::ureq::Error>, bool) {
-        let (mut parts, body) = request.into_parts();
         let head_size = head_size(&parts);
         send_context::with(|context| context.head_size = head_size);
         match body {
@@ -182,18 +184,22 @@ impl Default for UreqTransport {
 impl Transport for UreqTransport {
     fn send(
         &self,
-        mut request: Request<RequestBody<'_>>,
+        request: Request<RequestBody<'_>>,
     ) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         if !send_context::is_available() {
             // The destructor of another thread-local makes this call while its thread exits.
             let sent = threads::run_on_thread("scramjet-call", || self.send(request));
             return sent.map_err(TransportError::connect)?;
         }
-        let extensions = request.extensions_mut();
+        let (mut parts, body) = request.into_parts();
+        let extensions = &mut parts.extensions;
         let limits = extensions.remove::<CallLimits>().unwrap_or_default();
+        let direct = DirectUpload::take(extensions, &body);
         let needs_new_connection = extensions.remove::<NewConnection>().is_some();
         let ((result, is_complete), context) =
-            send_context::run(limits, needs_new_connection, || self.run(request));
+            send_context::run(limits, direct, needs_new_connection, || {
+                self.run(parts, body)
+            });
         finish(result, is_complete, context)
     }
 

@@ -1,3 +1,4 @@
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::de::DeserializeOwned;
@@ -16,17 +17,65 @@ use crate::{Decode, ReplyError, SingleItem, Step, json};
 /// - Numbers beyond the range of `f64`, such as `1e400`, are an error. JavaScript never writes
 ///   them.
 pub struct Json<T> {
-    body: Vec<u8>,
+    body: Body,
     parse: fn(&str) -> serde_json::Result<T>,
+}
+
+/// The text to parse. Not generic, so that it is compiled only once.
+#[derive(Default)]
+struct Body {
+    bytes: Vec<u8>,
     state: State,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum State {
+    #[default]
     Reading,
     TooLarge,
     Complete,
     Done,
+}
+
+impl Body {
+    fn feed(&mut self, bytes: &[u8]) {
+        if self.state != State::Reading {
+            return;
+        }
+        if bytes.len() > Json::<()>::LIMIT - self.bytes.len() {
+            self.bytes = Vec::new();
+            self.state = State::TooLarge;
+        } else {
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+
+    fn end(&mut self) {
+        if self.state == State::Reading {
+            self.state = State::Complete;
+        }
+    }
+
+    /// Returns the text, if it is complete.
+    fn take(&mut self) -> Result<Step<String>, ReplyError> {
+        match self.state {
+            State::Reading => Ok(Step::NeedData),
+            State::Done => Ok(Step::End),
+            State::TooLarge => {
+                self.state = State::Done;
+                Err(ReplyError::TooLarge {
+                    limit: Json::<()>::LIMIT,
+                })
+            }
+            State::Complete => {
+                self.state = State::Done;
+                // Check the UTF-8 once, so that the parser need not check each string.
+                String::from_utf8(core::mem::take(&mut self.bytes))
+                    .map(Step::Item)
+                    .map_err(|error| ReplyError::text(error.utf8_error(), error.as_bytes()))
+            }
+        }
+    }
 }
 
 impl<T> Json<T> {
@@ -38,32 +87,34 @@ impl<T> Json<T> {
     pub const LIMIT: usize = 4 << 20;
 }
 
+impl<T> Json<T> {
+    pub(crate) fn parsed_by(parse: fn(&str) -> serde_json::Result<T>) -> Self {
+        Self {
+            body: Body::default(),
+            parse,
+        }
+    }
+}
+
 impl<T: DeserializeOwned> Json<T> {
     /// Creates a decoder that fails if values are nested too deep, for data that must not be
     /// changed.
     pub(crate) fn whole() -> Self {
-        Self {
-            parse: json::parse,
-            ..Self::default()
-        }
+        Self::parsed_by(json::parse)
     }
 }
 
 impl<T: DeserializeOwned> Default for Json<T> {
     fn default() -> Self {
-        Self {
-            body: Vec::new(),
-            parse: json::parse_cut,
-            state: State::Reading,
-        }
+        Self::parsed_by(json::parse_cut)
     }
 }
 
 impl<T> core::fmt::Debug for Json<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Json")
-            .field("buffered", &self.body.len())
-            .field("state", &self.state)
+            .field("buffered", &self.body.bytes.len())
+            .field("state", &self.body.state)
             .finish()
     }
 }
@@ -72,47 +123,26 @@ impl<T: DeserializeOwned> Decode for Json<T> {
     type Item = T;
 
     fn feed(&mut self, bytes: &[u8]) {
-        if self.state != State::Reading {
-            return;
-        }
-        if bytes.len() > Self::LIMIT - self.body.len() {
-            self.body = Vec::new();
-            self.state = State::TooLarge;
-        } else {
-            self.body.extend_from_slice(bytes);
-        }
+        self.body.feed(bytes);
     }
 
     fn end(&mut self) {
-        if self.state == State::Reading {
-            self.state = State::Complete;
-        }
+        self.body.end();
     }
 
     fn next_item(&mut self) -> Result<Step<T>, ReplyError> {
-        match self.state {
-            State::Reading => Ok(Step::NeedData),
-            State::Done => Ok(Step::End),
-            State::TooLarge => {
-                self.state = State::Done;
-                Err(ReplyError::TooLarge { limit: Self::LIMIT })
-            }
-            State::Complete => {
-                self.state = State::Done;
-                let body = core::mem::take(&mut self.body);
-                // Check the UTF-8 once, so that the parser need not check each string.
-                let text = core::str::from_utf8(&body)
-                    .map_err(|source| ReplyError::text(source, &body))?;
-                let text = if text.trim_ascii().is_empty() {
-                    "null"
-                } else {
-                    text
-                };
-                (self.parse)(text)
-                    .map(Step::Item)
-                    .map_err(|source| ReplyError::body(source, &body))
-            }
-        }
+        let body = match self.body.take()? {
+            Step::Item(body) => body,
+            Step::NeedData => return Ok(Step::NeedData),
+            Step::End => return Ok(Step::End),
+        };
+        let text = match body.trim_ascii() {
+            "" => "null",
+            _ => &body,
+        };
+        (self.parse)(text)
+            .map(Step::Item)
+            .map_err(|source| ReplyError::body(source, body.as_bytes()))
     }
 }
 

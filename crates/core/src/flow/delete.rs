@@ -1,6 +1,5 @@
 //! Deletes a sequence together with its instances.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -73,7 +72,7 @@ impl DeleteByForce {
             supports_force,
             state: State::ScheduledAt(Duration::ZERO),
             delay: FIRST_DELAY,
-            killed: BTreeSet::new(),
+            killed: Vec::new(),
             hand_over: false,
             forcing: false,
             sent_at: Duration::ZERO,
@@ -108,7 +107,7 @@ struct Deletion {
     supports_force: bool,
     state: State,
     delay: Duration,
-    killed: BTreeSet<InstanceId>,
+    killed: Vec<InstanceId>,
     hand_over: bool,
     /// `true` if the next deletion, or the one in progress, is a forced one (`X-Seq-Kill-Inst`).
     forcing: bool,
@@ -237,7 +236,7 @@ impl SubFlow for Deletion {
             for mut killer in core::mem::take(killers) {
                 match killer.step(outbox, now) {
                     None => left.push(killer),
-                    Some(Ok(())) => drop(self.killed.insert(killer.id().clone())),
+                    Some(Ok(())) => self.killed.push(killer.id().clone()),
                     Some(Err(error)) => return Some(Err(error)),
                 }
             }

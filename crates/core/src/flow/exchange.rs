@@ -3,28 +3,23 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use http::{HeaderMap, StatusCode};
-
 use super::exchange_error::{ErrorKind, ExchangeError};
 use super::{Delivery, ExchangeId, Input};
-use crate::{ApiError, Decode, Reply, ReplyError, Step};
+use crate::reply::ReplyState;
+use crate::{ApiError, Decode, ReplyError, Step};
 
 /// A request that was queued, and the part of its response that has arrived.
 pub(super) struct OpenExchange<D> {
     pub(super) id: ExchangeId,
-    state: State<D>,
+    state: State,
+    decoder: D,
 }
 
-enum State<D> {
-    AwaitingHead(ResponseReader<D>),
-    ReadingBody(Reply<D>),
+enum State {
+    /// Has the error mapping of the operation.
+    AwaitingHead(fn(ApiError) -> ApiError),
+    ReadingBody(ReplyState),
     Done,
-}
-
-/// The decoder and the error mapping of an operation.
-pub(super) struct ResponseReader<D> {
-    pub(super) decoder: D,
-    pub(super) map_api_error: fn(ApiError) -> ApiError,
 }
 
 /// An event of an exchange.
@@ -42,26 +37,22 @@ pub(super) enum ExchangeEvent<T> {
     Error(ExchangeError),
 }
 
-impl<D> OpenExchange<D> {
-    pub(super) fn new(id: ExchangeId, reader: ResponseReader<D>) -> Self {
-        let state = State::AwaitingHead(reader);
-        Self { id, state }
-    }
-
-    /// Returns `true` until the head of the response has arrived.
-    pub(super) fn awaits_head(&self) -> bool {
-        matches!(self.state, State::AwaitingHead(_))
-    }
+/// The effect of an input on an exchange.
+enum Received<'a> {
+    Nothing,
+    /// The head of a successful response.
+    Success,
+    /// Bytes for the decoder.
+    Bytes(&'a [u8]),
+    /// The end of the bytes for the decoder.
+    End,
+    Failed(ErrorKind),
 }
 
-impl<D: Decode> OpenExchange<D> {
-    /// Handles an input. Inputs of other exchanges yield no event.
-    pub(super) fn handle(&mut self, input: &Input<'_>) -> Vec<ExchangeEvent<D::Item>> {
-        let mut events = Vec::new();
-        if input.id() != self.id {
-            return events;
-        }
-        match (*input, &mut self.state) {
+impl State {
+    /// Handles an input of this exchange. Not generic, so that it is compiled only once.
+    fn receive<'a>(&mut self, input: &Input<'a>) -> Received<'a> {
+        match (*input, &mut *self) {
             (
                 Input::Head {
                     status,
@@ -69,35 +60,43 @@ impl<D: Decode> OpenExchange<D> {
                     headers,
                     ..
                 },
-                State::AwaitingHead(_),
+                Self::AwaitingHead(map_api_error),
             ) => {
-                if self.receive_head(status, reason, headers) {
-                    events.push(ExchangeEvent::Success);
+                let reply = ReplyState::new(status, reason, headers, *map_api_error);
+                let is_success = reply.is_success();
+                *self = Self::ReadingBody(reply);
+                if is_success {
+                    return Received::Success;
                 }
             }
-            (Input::Body { bytes, .. }, State::ReadingBody(reply)) => reply.feed(bytes),
-            (Input::End { .. }, State::ReadingBody(reply)) => {
-                if let Err(error) = reply.end() {
-                    return self.fail(ErrorKind::Reply(error.into()));
-                }
+            (Input::Body { bytes, .. }, Self::ReadingBody(reply)) => {
+                return match reply.feed(bytes) {
+                    true => Received::Bytes(bytes),
+                    false => Received::Nothing,
+                };
             }
+            (Input::End { .. }, Self::ReadingBody(reply)) => match reply.end() {
+                Ok(true) => return Received::End,
+                Ok(false) => {}
+                Err(error) => return Received::Failed(ErrorKind::Reply(error.into())),
+            },
             (
                 Input::Failed {
                     delivery,
                     transient,
                     ..
                 },
-                State::AwaitingHead(_),
+                Self::AwaitingHead(_),
             ) => {
-                return self.fail(ErrorKind::Failed {
+                return Received::Failed(ErrorKind::Failed {
                     delivery,
                     transient,
                 });
             }
-            (Input::Failed { transient, .. }, State::ReadingBody(reply)) => {
+            (Input::Failed { transient, .. }, Self::ReadingBody(reply)) => {
                 // A truncated refusal is still a refusal.
                 let error = reply.cut_off();
-                return self.fail(match error.api() {
+                return Received::Failed(match error.api() {
                     Some(_) => ErrorKind::TruncatedRefusal(error.into()),
                     None => ErrorKind::Failed {
                         delivery: Delivery::Answered,
@@ -105,79 +104,106 @@ impl<D: Decode> OpenExchange<D> {
                     },
                 });
             }
-            _ => return events,
+            _ => {}
         }
-        self.read_items(&mut events);
-        events
+        Received::Nothing
     }
+}
 
-    /// Starts to read the body. Returns `true` if the status is a success.
-    fn receive_head(&mut self, status: StatusCode, reason: &str, headers: &HeaderMap) -> bool {
-        let State::AwaitingHead(reader) = core::mem::replace(&mut self.state, State::Done) else {
-            return false;
-        };
-        let ResponseReader {
+impl<D> OpenExchange<D> {
+    pub(super) fn new(id: ExchangeId, decoder: D, map_api_error: fn(ApiError) -> ApiError) -> Self {
+        Self {
+            id,
+            state: State::AwaitingHead(map_api_error),
             decoder,
-            map_api_error,
-        } = reader;
-        let reply = Reply::new(status, reason, headers, decoder, map_api_error);
-        let is_success = reply.is_success();
-        self.state = State::ReadingBody(reply);
-        is_success
+        }
     }
 
-    fn read_items(&mut self, events: &mut Vec<ExchangeEvent<D::Item>>) {
-        while let State::ReadingBody(reply) = &mut self.state {
-            match reply.next_item() {
-                Ok(Step::Item(item)) => events.push(ExchangeEvent::Item(item)),
-                Ok(Step::NeedData) => return,
-                Ok(Step::End) => {
-                    self.state = State::Done;
-                    events.push(ExchangeEvent::End);
-                }
-                Err(error) if reply.is_success() => {
-                    events.push(ExchangeEvent::BadItem(error.into()));
-                }
-                Err(error) => {
-                    self.state = State::Done;
-                    let error = self.error(ErrorKind::Reply(error.into()));
-                    events.push(ExchangeEvent::Error(error));
-                }
-            }
+    /// Returns `true` until the head of the response has arrived.
+    pub(super) fn awaits_head(&self) -> bool {
+        matches!(self.state, State::AwaitingHead(_))
+    }
+
+    /// Reads the rest of the response with another decoder.
+    pub(super) fn with_decoder<E>(self, decoder: E) -> OpenExchange<E> {
+        OpenExchange {
+            id: self.id,
+            state: self.state,
+            decoder,
         }
+    }
+
+    fn fail(&mut self, kind: ErrorKind) -> ExchangeError {
+        self.state = State::Done;
+        self.error(kind)
     }
 
     fn error(&self, kind: ErrorKind) -> ExchangeError {
         ExchangeError { id: self.id, kind }
     }
+}
 
-    fn fail(&mut self, kind: ErrorKind) -> Vec<ExchangeEvent<D::Item>> {
-        self.state = State::Done;
-        Vec::from([ExchangeEvent::Error(self.error(kind))])
-    }
-
-    /// Reads the rest of the response with another decoder.
-    pub(super) fn with_decoder<E: Decode>(self, decoder: E) -> OpenExchange<E> {
-        let state = match self.state {
-            State::AwaitingHead(reader) => State::AwaitingHead(ResponseReader {
-                decoder,
-                map_api_error: reader.map_api_error,
-            }),
-            State::ReadingBody(reply) => State::ReadingBody(reply.with_decoder(decoder)),
-            State::Done => State::Done,
-        };
-        OpenExchange { id: self.id, state }
+impl<D: Decode> OpenExchange<D> {
+    /// Handles an input. Inputs of other exchanges yield no event.
+    pub(super) fn handle(&mut self, input: &Input<'_>) -> Vec<ExchangeEvent<D::Item>> {
+        let mut events = Vec::new();
+        events.extend(self.receive(input));
+        while let Some(event) = self.next_event() {
+            events.push(event);
+        }
+        events
     }
 
     /// Like [`handle`](Self::handle), for a response that consists of one value. Returns the value
     /// or the error as soon as it is known.
     pub(super) fn value(&mut self, input: &Input<'_>) -> Option<Result<D::Item, ExchangeError>> {
-        let mut events = self.handle(input).into_iter();
-        events.find_map(|event| match event {
-            ExchangeEvent::Item(item) => Some(Ok(item)),
-            ExchangeEvent::BadItem(error) => Some(Err(self.error(ErrorKind::Reply(error)))),
-            ExchangeEvent::Error(error) => Some(Err(error)),
-            ExchangeEvent::Success | ExchangeEvent::End => None,
+        let mut event = self.receive(input);
+        loop {
+            match event.or_else(|| self.next_event())? {
+                ExchangeEvent::Item(item) => return Some(Ok(item)),
+                ExchangeEvent::BadItem(error) => {
+                    return Some(Err(self.error(ErrorKind::Reply(error))));
+                }
+                ExchangeEvent::Error(error) => return Some(Err(error)),
+                ExchangeEvent::Success | ExchangeEvent::End => event = None,
+            }
+        }
+    }
+
+    /// Takes an input. Returns the event if it is the head of the response or the exchange failed.
+    fn receive(&mut self, input: &Input<'_>) -> Option<ExchangeEvent<D::Item>> {
+        if input.id() != self.id {
+            return None;
+        }
+        match self.state.receive(input) {
+            Received::Nothing => None,
+            Received::Success => Some(ExchangeEvent::Success),
+            Received::Bytes(bytes) => {
+                self.decoder.feed(bytes);
+                None
+            }
+            Received::End => {
+                self.decoder.end();
+                None
+            }
+            Received::Failed(kind) => Some(ExchangeEvent::Error(self.fail(kind))),
+        }
+    }
+
+    /// Returns the next event of the body, if it is known.
+    fn next_event(&mut self) -> Option<ExchangeEvent<D::Item>> {
+        let State::ReadingBody(reply) = &mut self.state else {
+            return None;
+        };
+        Some(match reply.next_item(&mut self.decoder) {
+            Ok(Step::Item(item)) => ExchangeEvent::Item(item),
+            Ok(Step::NeedData) => return None,
+            Ok(Step::End) => {
+                self.state = State::Done;
+                ExchangeEvent::End
+            }
+            Err(error) if reply.is_success() => ExchangeEvent::BadItem(error.into()),
+            Err(error) => ExchangeEvent::Error(self.fail(ErrorKind::Reply(error.into()))),
         })
     }
 }

@@ -4,7 +4,8 @@ mod instance_list;
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use self::instance_list::InstanceList;
@@ -73,14 +74,13 @@ impl FollowLogs {
         Self::new(endpoint, Some(ids.into_iter().collect()))
     }
 
-    fn new(endpoint: Endpoint, only: Option<BTreeSet<InstanceId>>) -> Result<Self, RequestError> {
+    fn new(endpoint: Endpoint, only: Option<Vec<InstanceId>>) -> Result<Self, RequestError> {
         let dialect = endpoint.known_dialect("follow logs")?;
         let mut logs = MergedLogs {
             only,
             uses_hub_log: dialect.remembers_ended_instances(),
-            logs: BTreeMap::new(),
-            alive: BTreeSet::new(),
-            opening: BTreeSet::new(),
+            logs: Vec::new(),
+            alive: Vec::new(),
             list: InstanceList::default(),
             has_list: false,
             all_ended_at: None,
@@ -94,7 +94,7 @@ impl FollowLogs {
             // The log of the hub has the lines of new instances, so no list is needed.
             None if logs.uses_hub_log => {
                 logs.has_list = true;
-                logs.logs.insert(None, Some(StreamFollower::hub_log()));
+                logs.logs.push(FollowedLog::of_hub());
             }
             Some(none) if none.is_empty() => {
                 logs.ready.push_back(Ok(Followed::Opened));
@@ -109,16 +109,12 @@ impl FollowLogs {
 #[derive(Debug)]
 struct MergedLogs {
     /// The instances to follow. `None` means all.
-    only: Option<BTreeSet<InstanceId>>,
+    only: Option<Vec<InstanceId>>,
     /// If `true`, follows the log of the hub, which has the lines of all instances.
     uses_hub_log: bool,
-    /// The logs by instance. The key `None` is the log of the hub. A log that has ended stays as
-    /// `None` as long as the hub lists its instance, so that it is not opened again.
-    logs: BTreeMap<Option<InstanceId>, Option<StreamFollower<JsonLines<LogLine>>>>,
+    logs: Vec<FollowedLog>,
     /// The instances that are alive according to the last list.
-    alive: BTreeSet<InstanceId>,
-    /// The instances whose logs must be open before the first result is returned.
-    opening: BTreeSet<InstanceId>,
+    alive: Vec<InstanceId>,
     list: InstanceList,
     has_list: bool,
     /// The start of the grace period: all instances have ended, and the log of the hub is open.
@@ -133,7 +129,47 @@ struct MergedLogs {
     cancelled: bool,
 }
 
+#[derive(Debug)]
+struct FollowedLog {
+    /// `None` for the log of the hub.
+    instance: Option<InstanceId>,
+    /// `None` after the log has ended. The entry then stays as long as the hub lists the instance,
+    /// so that the log is not opened again.
+    follower: Option<StreamFollower<JsonLines<LogLine>>>,
+    /// The log must be open before the first result is returned.
+    is_awaited: bool,
+}
+
+impl FollowedLog {
+    fn of_hub() -> Self {
+        Self {
+            instance: None,
+            follower: Some(StreamFollower::hub_log()),
+            is_awaited: false,
+        }
+    }
+
+    /// Returns `true` if the log belongs to an instance that the hub no longer lists.
+    fn is_gone(&self, alive: &[InstanceId]) -> bool {
+        self.instance.as_ref().is_some_and(|id| !alive.contains(id))
+    }
+}
+
 impl MergedLogs {
+    fn followers(&mut self) -> impl Iterator<Item = &mut StreamFollower<JsonLines<LogLine>>> {
+        self.logs.iter_mut().filter_map(|log| log.follower.as_mut())
+    }
+
+    /// Returns `true` if a log must be opened before the first result is returned.
+    fn is_opening(&self) -> bool {
+        self.logs.iter().any(|log| log.is_awaited)
+    }
+
+    fn hub_log(&self) -> Option<&StreamFollower<JsonLines<LogLine>>> {
+        let log = self.logs.iter().find(|log| log.instance.is_none())?;
+        log.follower.as_ref()
+    }
+
     fn fail(&mut self, error: FlowError) {
         self.ready.push_back(Err(error));
         self.done = true;
@@ -143,7 +179,7 @@ impl MergedLogs {
     /// `None` until all instances have ended.
     fn hub_log_idle_since(&self) -> Option<(Duration, bool)> {
         self.all_ended_at?;
-        self.logs.get(&None)?.as_ref()?.idle_since()
+        self.hub_log()?.idle_since()
     }
 
     /// Returns the time at which the log of the hub counts as complete, because all instances have
@@ -161,9 +197,11 @@ impl MergedLogs {
 
     /// Moves the results of all logs to the common queue.
     fn collect_results(&mut self, outbox: &mut Outbox, now: Duration) {
-        for (id, slot) in &mut self.logs {
-            while let Some(log) = slot {
-                let Some(result) = log.step(outbox, now) else {
+        let was_opening = self.is_opening();
+        for log in &mut self.logs {
+            let id = &log.instance;
+            while let Some(follower) = &mut log.follower {
+                let Some(result) = follower.step(outbox, now) else {
                     break;
                 };
                 match result.map(Followed::into_item) {
@@ -178,33 +216,34 @@ impl MergedLogs {
                     }
                     Ok(Err(Followed::End)) => {
                         self.done |= id.is_none();
-                        *slot = None;
+                        log.follower = None;
                     }
                     Ok(Err(other)) => self.ready.push_back(Ok(other)),
                     Err(error) => {
-                        self.done |= log.is_done();
+                        self.done |= follower.is_done();
                         self.ready.push_back(Err(error));
                     }
                 }
             }
+            let is_opening = log
+                .follower
+                .as_ref()
+                .is_some_and(StreamFollower::is_opening);
+            log.is_awaited &= is_opening;
         }
-        if !self.opening.is_empty() {
-            let log = |id: &InstanceId| self.logs.get(&Some(id.clone()))?.as_ref();
-            let is_opening = |id: &InstanceId| log(id).is_some_and(StreamFollower::is_opening);
-            self.opening.retain(is_opening);
-            if self.opening.is_empty() {
-                self.ready.push_front(Ok(Followed::Opened));
-            }
+        if was_opening && !self.is_opening() {
+            self.ready.push_front(Ok(Followed::Opened));
         }
         // Forget logs that have ended if the hub no longer lists their instances.
-        let gone = |id: &Option<InstanceId>| id.as_ref().is_some_and(|id| !self.alive.contains(id));
-        self.logs.retain(|id, log| log.is_some() || !gone(id));
+        let alive = &self.alive;
+        self.logs
+            .retain(|log| log.follower.is_some() || !log.is_gone(alive));
         self.done |= self.has_list && self.only.is_some() && self.logs.is_empty();
     }
 
     /// Returns the next result. Results wait until all logs of the first list are open.
     fn next_result(&mut self) -> Outcome<Followed<InstanceLogLine>> {
-        if !self.opening.is_empty() && !self.done {
+        if self.is_opening() && !self.done {
             return None;
         }
         let next = self.ready.pop_front();
@@ -222,8 +261,7 @@ impl SubFlow for MergedLogs {
         }
         if core::mem::take(&mut self.returned_result) {
             self.waiting_since = now;
-            let logs = self.logs.values_mut().flatten();
-            logs.for_each(|log| log.restart_idle_time(now));
+            self.followers().for_each(|log| log.restart_idle_time(now));
         }
         if self.cancelled {
             return Some(Err(FlowError::Cancelled));
@@ -235,9 +273,11 @@ impl SubFlow for MergedLogs {
             }
         }
         if self.hub_log_complete_at().is_some_and(|time| time <= now) {
-            let log = self.logs.get_mut(&None).and_then(Option::as_mut);
-            log.into_iter()
-                .for_each(|log| log.on_instance_ended(outbox, now));
+            for log in &mut self.logs {
+                if let (None, Some(follower)) = (&log.instance, &mut log.follower) {
+                    follower.on_instance_ended(outbox, now);
+                }
+            }
         }
         self.collect_results(outbox, now);
         self.next_result()
@@ -253,9 +293,8 @@ impl SubFlow for MergedLogs {
             self.all_ended_at = Some(now);
         }
         let ending = self.has_ending_logs();
-        for log in self.logs.values_mut().flatten() {
-            log.handle(outbox, now, input);
-        }
+        self.followers()
+            .for_each(|log| log.handle(outbox, now, input));
         if self.has_ending_logs() && !ending {
             self.list.next_request = Some(now);
         }
@@ -266,7 +305,10 @@ impl SubFlow for MergedLogs {
 
     fn next_wake(&self) -> Option<Duration> {
         let list = self.list.next_request.filter(|_| !self.list.is_pending());
-        let logs = self.logs.values().flatten().filter_map(SubFlow::next_wake);
+        let logs = self
+            .logs
+            .iter()
+            .filter_map(|log| log.follower.as_ref()?.next_wake());
         logs.chain(list).chain(self.hub_log_complete_at()).min()
     }
 

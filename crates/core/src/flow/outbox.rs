@@ -5,7 +5,9 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::exchange::{OpenExchange, ResponseReader};
+use http::Request;
+
+use super::exchange::OpenExchange;
 use super::{Command, ExchangeId, Send};
 use crate::{Endpoint, Operation, RequestError};
 
@@ -67,22 +69,25 @@ impl Outbox {
         O: Operation<Payload = Vec<u8>>,
     {
         let request = self.endpoint.request(operation)?;
+        let id = self.push(O::NAME, request, timeout);
+        Ok(OpenExchange::new(id, decoder, O::map_api_error))
+    }
+
+    fn push(
+        &mut self,
+        operation: &'static str,
+        request: Request<Vec<u8>>,
+        timeout: Option<Duration>,
+    ) -> ExchangeId {
         self.last_id = self.last_id.wrapping_add(1);
         let id = ExchangeId(self.last_id);
         self.commands.push_back(QueuedCommand::Send(Box::new(Send {
             id,
-            operation: O::NAME,
+            operation,
             request,
             timeout,
         })));
-        let map_api_error = O::map_api_error;
-        Ok(OpenExchange::new(
-            id,
-            ResponseReader {
-                decoder,
-                map_api_error,
-            },
-        ))
+        id
     }
 
     /// Queues the command to abort an exchange.

@@ -1,6 +1,7 @@
 //! Watches instances and reports their end.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::outbox::Outbox;
@@ -37,24 +38,22 @@ impl WatchInstances {
     ///
     /// The first request follows after a second, so a call that completes sooner costs no request.
     pub fn watch(&mut self, now: Duration, id: &InstanceId) {
-        let first = now.saturating_add(INTERVAL);
-        let check = || StatusCheck::new(first, id.clone(), INTERVAL).at_fixed_interval();
-        self.0
-            .sub_flow
-            .checks
-            .entry(id.clone())
-            .or_insert_with(check);
+        let checks = &mut self.0.sub_flow.checks;
+        if !checks.iter().any(|check| check.id() == id) {
+            let first = now.saturating_add(INTERVAL);
+            checks.push(StatusCheck::new(first, id.clone(), INTERVAL).at_fixed_interval());
+        }
     }
 
     /// Stops watching an instance.
     pub fn forget(&mut self, id: &InstanceId) {
-        self.0.sub_flow.checks.remove(id);
+        self.0.sub_flow.checks.retain(|check| check.id() != id);
     }
 }
 
 #[derive(Debug, Default)]
 struct Watcher {
-    checks: BTreeMap<InstanceId, StatusCheck>,
+    checks: Vec<StatusCheck>,
     ended: VecDeque<Ended>,
     cancelled: bool,
 }
@@ -69,34 +68,29 @@ impl SubFlow for Watcher {
         if let Some(ended) = self.ended.pop_front() {
             return Some(Ok(ended));
         }
-        let mut checks = self.checks.values_mut();
+        let mut checks = self.checks.iter_mut();
         let failed = checks.find_map(|check| check.step(outbox, now).err())?;
         Some(Err(failed.into()))
     }
 
     fn handle(&mut self, outbox: &mut Outbox, now: Duration, input: &Input<'_>) {
         // After any other result, the check sends its next request.
-        let ended =
-            self.checks
-                .iter_mut()
-                .find_map(|(id, check)| match check.handle(outbox, now, input) {
-                    Some(StatusResult::Ended(ended)) => Some(Ended {
-                        id: id.clone(),
-                        ..ended
-                    }),
-                    _ => None,
-                });
-        if let Some(ended) = ended {
-            self.checks.remove(&ended.id);
+        let mut ended = None;
+        for (index, check) in self.checks.iter_mut().enumerate() {
+            if let Some(StatusResult::Ended(end)) = check.handle(outbox, now, input) {
+                let id = check.id().clone();
+                ended = Some((index, Ended { id, ..end }));
+                break;
+            }
+        }
+        if let Some((index, ended)) = ended {
+            self.checks.remove(index);
             self.ended.push_back(ended);
         }
     }
 
     fn next_wake(&self) -> Option<Duration> {
-        self.checks
-            .values()
-            .filter_map(StatusCheck::next_wake)
-            .min()
+        self.checks.iter().filter_map(StatusCheck::next_wake).min()
     }
 
     fn cancel(&mut self, _: &mut Outbox, _: Duration) {

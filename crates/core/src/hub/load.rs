@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::operation::get;
+use crate::operation::{get, shared_decoder};
 use crate::{Extra, Json};
 
 get! {
@@ -14,6 +14,7 @@ get! {
     NAME = "check load";
     PATH = "load-check";
     Decoder = Json<LoadCheck>;
+    shared_decoder! {}
 }
 
 get! {

@@ -2,7 +2,7 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
-use crate::operation::get;
+use crate::operation::{get, shared_decoder};
 use crate::{Dialect, Extra, Json};
 
 get! {
@@ -13,6 +13,7 @@ get! {
     NAME = "get version";
     PATH = "version";
     Decoder = Json<HubVersion>;
+    shared_decoder! {}
 }
 
 /// The version of a hub.

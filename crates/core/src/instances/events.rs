@@ -9,7 +9,7 @@ use super::instance_path;
 use crate::operation::Inline;
 use crate::{
     ApiError, Decode, Dialect, EventName, InstanceId, Json, JsonLines, Operation, Path, ReplyError,
-    SingleItem, Step,
+    SingleItem, Step, json,
 };
 
 /// `GET /instance/:id/once/:name`: waits for the next event with this name.
@@ -213,7 +213,8 @@ impl Frame {
             }));
         }
         let text = data.to_string();
-        match serde_json::from_value::<Envelope>(data) {
+        // Not `from_value`, which would be the only use of another deserializer in this crate.
+        match json::parse::<Envelope>(&text) {
             Ok(envelope) => Ok(Step::Item(Event {
                 name: envelope.event_name,
                 data: envelope.message,

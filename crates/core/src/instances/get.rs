@@ -1,7 +1,7 @@
 use http::Method;
 
 use super::instance_path;
-use crate::operation::Inline;
+use crate::operation::{Inline, shared_decoder};
 use crate::{InstanceId, InstanceInfo, Json, Operation, Path};
 
 /// `GET /instance/:id`: returns the info of an instance.
@@ -19,6 +19,7 @@ impl Operation for GetInstance<'_> {
     const METHOD: Method = Method::GET;
     type Payload = Inline;
     type Decoder = Json<InstanceInfo>;
+    shared_decoder! {}
 
     fn path(&self) -> Path {
         instance_path(self.id)

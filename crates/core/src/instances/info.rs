@@ -3,10 +3,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::{Extra, InstanceId, InstanceStatus, RunnerExit, SequenceId, SequenceInfo, Timestamp};
+use crate::{
+    Extra, InstanceId, InstanceStatus, Json, RunnerExit, SequenceId, SequenceInfo, Timestamp, json,
+};
 
 /// The hub's description of an instance.
 ///
@@ -82,13 +86,39 @@ impl fmt::Debug for InstanceInfo {
 }
 
 /// The sequence of an instance. Newer hubs send its description, older ones only its id.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum SequenceRef {
     /// The id of the sequence.
     Id(SequenceId),
     /// The description of the sequence.
     Info(Box<SequenceInfo>),
+}
+
+/// Unlike a derived implementation, this one needs no buffer, which would double the generated code.
+impl<'de> Deserialize<'de> for SequenceRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SequenceRefVisitor)
+    }
+}
+
+struct SequenceRefVisitor;
+
+impl<'de> Visitor<'de> for SequenceRefVisitor {
+    type Value = SequenceRef;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the id or the description of a sequence")
+    }
+
+    fn visit_str<E: de::Error>(self, id: &str) -> Result<SequenceRef, E> {
+        SequenceId::deserialize(id.into_deserializer()).map(SequenceRef::Id)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SequenceRef, A::Error> {
+        let info = SequenceInfo::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(SequenceRef::Info(info.into()))
+    }
 }
 
 impl SequenceRef {
@@ -137,6 +167,17 @@ pub enum StopReply {
 }
 
 impl StopReply {
+    /// Returns a decoder that parses the text once for each variant, if necessary. The derived
+    /// implementation of `Deserialize` needs a buffer, which would double the generated code.
+    #[inline(never)]
+    pub(crate) fn decoder() -> Json<Self> {
+        Json::parsed_by(|text| {
+            json::parse_cut::<InstanceInfo>(text)
+                .map(|info| Self::Info(info.into()))
+                .or_else(|_| json::parse_cut(text).map(Self::Bare))
+        })
+    }
+
     /// Returns the info of the instance, if the hub sent it.
     #[must_use]
     pub fn info(&self) -> Option<&InstanceInfo> {

@@ -30,6 +30,10 @@ impl Operation for KillInstance<'_> {
         instance_path(self.id).literal("_kill")
     }
 
+    fn decoder(&self, _: Dialect) -> Json<StopReply> {
+        StopReply::decoder()
+    }
+
     fn payload(&self, _: Dialect) -> Result<Inline, RequestError> {
         let body: &[u8] = if self.options.remove_immediately {
             br#"{"removeImmediately":true}"#

@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 
-use crate::operation::get;
+use crate::operation::{get, shared_decoder};
 use crate::{InstanceInfo, Json};
 
 get! {
@@ -12,6 +12,7 @@ get! {
     NAME = "list instances";
     PATH = "instances";
     Decoder = Json<Vec<InstanceInfo>>;
+    shared_decoder! {}
 }
 
 #[cfg(test)]

@@ -30,6 +30,10 @@ impl Operation for StopInstance<'_> {
         instance_path(self.id).literal("_stop")
     }
 
+    fn decoder(&self, _: Dialect) -> Json<StopReply> {
+        StopReply::decoder()
+    }
+
     fn needs_dialect(&self) -> bool {
         true
     }

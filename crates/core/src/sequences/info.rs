@@ -1,9 +1,8 @@
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{Adapter, Extra, InstanceId, SequenceId};
 
@@ -50,7 +49,7 @@ pub struct SequenceConfig {
     pub main: Option<String>,
     /// The required engines, for example `node` → `">=16"`.
     #[serde(default)]
-    pub engines: BTreeMap<String, Value>,
+    pub engines: Map<String, Value>,
     /// The adapter that runs its instances.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub adapter: Option<Adapter>,

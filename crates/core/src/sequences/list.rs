@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 
-use crate::operation::get;
+use crate::operation::{get, shared_decoder};
 use crate::{Json, SequenceInfo};
 
 get! {
@@ -11,6 +11,7 @@ get! {
     NAME = "list sequences";
     PATH = "sequences";
     Decoder = Json<Vec<SequenceInfo>>;
+    shared_decoder! {}
 }
 
 #[cfg(test)]

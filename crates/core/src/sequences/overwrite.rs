@@ -2,6 +2,7 @@ use http::{HeaderMap, Method};
 
 use super::sequence_path;
 use crate::headers::octet_stream;
+use crate::operation::shared_decoder;
 use crate::{
     Dialect, Json, Operation, Path, RequestError, SentSequence, SequenceId, Streamed, Version,
 };
@@ -23,6 +24,7 @@ impl Operation for OverwriteSequence<'_> {
     const SINCE: Version = Dialect::OVERWRITES;
     type Payload = Streamed;
     type Decoder = Json<SentSequence>;
+    shared_decoder! {}
 
     fn path(&self) -> Path {
         sequence_path(self.id)

@@ -2,6 +2,7 @@ use http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
 
 use crate::headers::octet_stream;
+use crate::operation::shared_decoder;
 use crate::{Extra, Json, Operation, Path, RequestError, SequenceId, Streamed};
 
 /// `POST /sequence`: uploads a package.
@@ -16,6 +17,7 @@ impl Operation for SendSequence {
     const METHOD: Method = Method::POST;
     type Payload = Streamed;
     type Decoder = Json<SentSequence>;
+    shared_decoder! {}
 
     fn path(&self) -> Path {
         Path::new("sequence")

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::body::progress::Reporter;
 use crate::body::user_reader::read_retrying;
 use crate::limits::call_limits::CallLimits;
+use crate::transport::direct::{DirectUpload, DirectWrites, address};
 
 /// The data of an upload. It returns exactly the announced number of bytes, or fails. It keeps its
 /// error for the client, because the error of the transport does not tell if the data or the
@@ -18,6 +19,7 @@ pub(crate) struct UploadReader {
     pub(super) expects_continue: bool,
     pub(super) reporter: Reporter,
     pub(super) counters: Counters,
+    pub(super) direct: Option<DirectWrites>,
     pub(super) started: bool,
     pub(super) sent: u64,
     pub(super) error: Option<io::Error>,
@@ -43,7 +45,16 @@ impl UploadReader {
     }
 
     pub(crate) fn sent(&self) -> u64 {
-        self.sent
+        let direct = self.direct.as_ref().map_or(0, DirectWrites::sent);
+        self.sent + direct
+    }
+
+    /// Returns the direct writes of this data, for a transport.
+    pub(crate) fn direct(&self) -> Option<DirectUpload> {
+        self.direct.as_ref().map(|writes| DirectUpload {
+            writes: writes.clone(),
+            reader: address(self),
+        })
     }
 
     /// Returns `true` if all data was read.

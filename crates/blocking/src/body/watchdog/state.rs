@@ -1,6 +1,5 @@
 //! The calls and streams that the watchdog watches.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -17,15 +16,22 @@ pub(super) struct State {
     pub(super) flow: Option<WatchInstances>,
     /// Number of threads so far.
     pub(super) runs: u64,
-    /// Calls and streams of running instances, by their keys.
-    pub(super) instances: BTreeMap<InstanceId, BTreeMap<u64, Watched>>,
+    /// All calls and streams, sorted by their keys.
+    pub(super) entries: Vec<Entry>,
     last_key: u64,
     /// Instances that the flow does not know yet.
     pub(super) added: Vec<InstanceId>,
     /// Time since which nothing is watched.
     pub(super) idle_since: Option<Instant>,
-    /// Calls and streams of ended instances, with the time at which the client noticed the end.
-    pub(super) ended: BTreeMap<u64, (Instant, Watched)>,
+}
+
+/// A call or stream, and its instance.
+pub(super) struct Entry {
+    key: u64,
+    pub(super) id: InstanceId,
+    pub(super) watched: Watched,
+    /// The time at which the client noticed the end of the instance.
+    pub(super) ended_at: Option<Instant>,
 }
 
 /// A call or stream that ends with its instance. Clones share its state.
@@ -57,8 +63,12 @@ impl State {
     /// Adds a call or stream, and returns its key.
     pub(super) fn insert(&mut self, id: &InstanceId, watched: Watched) -> u64 {
         self.last_key += 1;
-        let of_instance = self.instances.entry(id.clone()).or_default();
-        of_instance.insert(self.last_key, watched);
+        self.entries.push(Entry {
+            key: self.last_key,
+            id: id.clone(),
+            watched,
+            ended_at: None,
+        });
         self.added.push(id.clone());
         self.last_key
     }
@@ -68,16 +78,20 @@ impl State {
     /// The caller must keep a clone of the removed [`Watched`], because dropping the last clone of
     /// a token drops its hooks, which may lock this state.
     pub(super) fn remove(&mut self, id: &InstanceId, key: u64) {
-        self.ended.remove(&key);
-        let Some(of_instance) = self.instances.get_mut(id) else {
-            return;
-        };
-        of_instance.remove(&key);
-        if of_instance.is_empty() {
-            self.instances.remove(id);
+        if let Ok(index) = self.entries.binary_search_by_key(&key, |entry| entry.key) {
+            self.entries.remove(index);
+        }
+        if !self.entries.iter().any(|entry| entry.is_of_running(id)) {
             if let Some(flow) = &mut self.flow {
                 flow.forget(id);
             }
         }
+    }
+}
+
+impl Entry {
+    /// Returns `true` if this belongs to the instance, and its end was not noticed.
+    pub(super) fn is_of_running(&self, id: &InstanceId) -> bool {
+        self.ended_at.is_none() && self.id == *id
     }
 }

@@ -1,6 +1,5 @@
 //! The work of the watchdog's thread.
 
-use std::collections::BTreeMap;
 use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 use scramjet_client_core::Endpoint;
 use scramjet_client_core::flow::{Command, Flow, FlowError, Input, WatchInstances};
 
-use crate::body::watchdog::state::{State, Watched};
+use crate::body::watchdog::state::{Entry, State};
 use crate::support::panics::ignore_panic;
 use crate::support::sync::lock;
 
@@ -51,9 +50,8 @@ impl WatchFlow {
         let mut state = lock(&self.state);
         let State {
             flow: Some(flow),
-            instances,
+            entries,
             added,
-            ended,
             idle_since,
             ..
         } = &mut *state
@@ -61,7 +59,7 @@ impl WatchFlow {
             return Command::Done(Ok(()));
         };
         for id in take(added) {
-            if instances.contains_key(&id) {
+            if entries.iter().any(|entry| entry.is_of_running(&id)) {
                 flow.watch(now, &id);
             }
         }
@@ -69,10 +67,11 @@ impl WatchFlow {
             match flow.poll(now) {
                 Command::Done(Ok(end)) => {
                     let noticed = Instant::now();
-                    for (key, watched) in instances.remove(&end.id).into_iter().flatten() {
+                    let running = |entry: &&mut Entry| entry.is_of_running(&end.id);
+                    for entry in entries.iter_mut().filter(running) {
                         // Cannot fail: nothing else sets it.
-                        let _ = watched.ended.set(end.clone());
-                        ended.insert(key, (noticed, watched));
+                        let _ = entry.watched.ended.set(end.clone());
+                        entry.ended_at = Some(noticed);
                     }
                 }
                 Command::Send(send) => return Command::Send(send),
@@ -80,7 +79,7 @@ impl WatchFlow {
                 Command::Wait { .. } | Command::Done(Err(_)) => break,
             }
         }
-        if !(instances.is_empty() && ended.is_empty()) {
+        if !entries.is_empty() {
             *idle_since = None;
         } else if idle_since.get_or_insert_with(Instant::now).elapsed() >= LINGER {
             *idle_since = None;
@@ -94,18 +93,28 @@ impl WatchFlow {
 
     /// Cancels the calls of ended instances, and their streams if no more data arrives.
     fn cancel_ended(&self) {
-        let is_due = |noticed: &Instant, watched: &Watched| match &watched.reader_wait {
-            Some(wait) => noticed.elapsed() >= SILENCE && wait.has_lasted(SILENCE),
-            None => true,
+        let is_due = |entry: &Entry| match (entry.ended_at, &entry.watched.reader_wait) {
+            (None, _) => false,
+            (Some(ended_at), Some(wait)) => {
+                ended_at.elapsed() >= SILENCE && wait.has_lasted(SILENCE)
+            }
+            (Some(_), None) => true,
         };
         let mut state = lock(&self.state);
-        let (due, others) = take(&mut state.ended)
-            .into_iter()
-            .partition::<BTreeMap<_, _>, _>(|(_, (noticed, watched))| is_due(noticed, watched));
-        state.ended = others;
+        if !state.entries.iter().any(is_due) {
+            return;
+        }
+        let mut due = Vec::new();
+        for entry in take(&mut state.entries) {
+            let entries = match is_due(&entry) {
+                true => &mut due,
+                false => &mut state.entries,
+            };
+            entries.push(entry);
+        }
         // Not under the lock: a hook of a token may drop a `Watch`, which takes the lock.
         drop(state);
-        for (_, watched) in due.into_values() {
+        for Entry { watched, .. } in due {
             // A hook of a transport may panic. The other tokens are cancelled nevertheless.
             ignore_panic(catch_unwind(AssertUnwindSafe(|| watched.token.cancel())));
         }
@@ -136,7 +145,11 @@ impl Drop for WatchFlow {
         let mut state = lock(&self.state);
         if state.runs == self.run {
             state.flow = None;
-            state.added = state.instances.keys().cloned().collect();
+            let running = state
+                .entries
+                .iter()
+                .filter(|entry| entry.ended_at.is_none());
+            state.added = running.map(|entry| entry.id.clone()).collect();
         }
     }
 }

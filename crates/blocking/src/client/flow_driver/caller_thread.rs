@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::marker;
 use std::mem::replace;
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use http::response::Parts;
@@ -12,6 +11,7 @@ use scramjet_client_core::flow::ExchangeId;
 use crate::call::context::CallContext;
 use crate::error::Error;
 use crate::limits::cancel::CancelToken;
+use crate::support::channel::Sender;
 use crate::support::sync::lock;
 
 /// A message to the caller's thread.
@@ -35,7 +35,7 @@ pub(super) enum ExchangeEvent {
 /// Access to the caller's thread from other threads.
 #[derive(Clone)]
 pub(super) struct CallerThread {
-    sender: SyncSender<Message>,
+    sender: Sender<Message>,
     /// The request that the caller's thread is sending.
     request: Arc<Mutex<Option<CallerRequest>>>,
 }
@@ -48,7 +48,7 @@ pub(super) struct CallerRequest {
 }
 
 impl CallerThread {
-    pub(super) fn new(sender: SyncSender<Message>) -> Self {
+    pub(super) fn new(sender: Sender<Message>) -> Self {
         Self {
             sender,
             request: Arc::default(),
@@ -82,13 +82,13 @@ impl CallerThread {
     pub(super) fn wake(&self) {
         self.interrupt(|_| true);
         // If the channel is full, the thread is awake.
-        let _ = self.sender.try_send(Message::Wake);
+        self.sender.try_send(Message::Wake);
     }
 
     /// Sends an event. Blocks while the channel is full.
     pub(super) fn send(&self, id: ExchangeId, event: ExchangeEvent) {
         self.interrupt(|request| request.is_read_only);
         // The flow may have ended.
-        let _ = self.sender.send(Message::Exchange(id, event));
+        self.sender.send(Message::Exchange(id, event));
     }
 }

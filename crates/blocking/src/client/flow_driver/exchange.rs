@@ -34,7 +34,7 @@ pub(super) fn exchange(
     send: Send,
     limits: CallLimits,
     buffer: &mut [u8],
-    receive: impl FnMut(Part<'_>),
+    receive: &mut dyn FnMut(Part<'_>),
 ) -> Result<CallContext, FailedExchange> {
     let (call, response) = client.send_once(send, limits);
     let mut length = BodyLength::default();
@@ -69,7 +69,7 @@ fn read_response(
     mut body: UserReader,
     length: &mut BodyLength,
     buffer: &mut [u8],
-    mut receive: impl FnMut(Part<'_>),
+    receive: &mut dyn FnMut(Part<'_>),
 ) -> Result<(), Error> {
     receive(Part::Head(call, head));
     loop {
@@ -116,7 +116,7 @@ pub(super) struct ExchangeThread {
 
 impl ExchangeThread {
     pub(super) fn run(&self, send: Send) {
-        let receive = |part: Part<'_>| {
+        let mut receive = |part: Part<'_>| {
             self.report(match part {
                 Part::Head(call, head) => ExchangeEvent::Head(Box::new((call.clone(), head))),
                 Part::Body(bytes) => ExchangeEvent::Body(bytes.to_vec()),
@@ -125,7 +125,7 @@ impl ExchangeThread {
         let mut buffer = vec![0; 16 << 10];
         let limits = self.limits.clone();
         self.report(
-            match exchange(&self.client, send, limits, &mut buffer, receive) {
+            match exchange(&self.client, send, limits, &mut buffer, &mut receive) {
                 Ok(_) => ExchangeEvent::End,
                 Err(failed) => ExchangeEvent::Failed(failed),
             },

@@ -1,9 +1,8 @@
 //! The exchanges of a flow.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use scramjet_client_core::BodyLength;
@@ -19,6 +18,7 @@ use crate::client::flow_driver::held::{HeldExchanges, POLL_INTERVAL};
 use crate::error::{Error, ErrorKind};
 use crate::limits::call_limits::{CallLimits, StopReason};
 use crate::limits::cancel::{CancelToken, OnCancel};
+use crate::support::channel::{Receiver, bounded};
 use crate::support::drop_guard::DropGuard;
 use crate::support::threads;
 use crate::transport::error::{Phase, TransportError};
@@ -39,8 +39,9 @@ pub(super) struct Exchanges {
     /// start, for example, is stopped while it waits for the event of a ready instance. `None` for
     /// flows that change nothing on the hub.
     waiting_call: Option<CallContext>,
-    open: BTreeMap<ExchangeId, RunningExchange>,
-    closed: History,
+    open: Vec<RunningExchange>,
+    /// The last [`HISTORY_LENGTH`] exchanges that were finished.
+    finished: VecDeque<FinishedExchange>,
     pub(super) caller: CallerThread,
     messages: Receiver<Message>,
     pub(super) held: HeldExchanges,
@@ -50,30 +51,30 @@ pub(super) struct Exchanges {
 
 /// An open exchange. Dropping this cancels it.
 struct RunningExchange {
+    id: ExchangeId,
     on_thread: bool,
     _token: DropGuard<CancelToken>,
     /// `None` before the head of the response.
     call: Option<CallContext>,
 }
 
-/// The contexts and the errors of the last closed exchanges.
-#[derive(Default)]
-struct History {
-    calls: BTreeMap<ExchangeId, CallContext>,
-    errors: BTreeMap<ExchangeId, Error>,
+struct FinishedExchange {
+    id: ExchangeId,
+    call: CallContext,
+    error: Option<Error>,
 }
 
 impl Exchanges {
     pub(super) fn new(client: &Client, call: CallContext) -> Result<Self, Error> {
         let client = client.fix_deadline();
         let call = client.options.begin(call, Duration::ZERO)?;
-        let (sender, receiver) = sync_channel(CHANNEL_CAPACITY);
+        let (sender, receiver) = bounded(CHANNEL_CAPACITY);
         Ok(Self {
             client,
             call,
             waiting_call: None,
-            open: BTreeMap::new(),
-            closed: History::default(),
+            open: Vec::new(),
+            finished: VecDeque::new(),
             caller: CallerThread::new(sender),
             messages: receiver,
             held: HeldExchanges::default(),
@@ -93,12 +94,12 @@ impl Exchanges {
         // Not a child of the caller's token: after a cancellation, the flow decides which exchanges
         // end.
         let token = CancelToken::new();
-        let open = RunningExchange {
+        self.open.push(RunningExchange {
+            id: send.id,
             on_thread: false,
             _token: DropGuard::new(token.clone(), CancelToken::cancel),
             call: None,
-        };
-        self.open.insert(send.id, open);
+        });
         let mut limits = CallLimits {
             cancel: Some(token.clone()),
             ..CallLimits::default()
@@ -127,7 +128,7 @@ impl Exchanges {
     /// Sends a request on its own thread.
     pub(super) fn send_on_thread(&mut self, send: Box<Send>) -> Result<(), Error> {
         let (id, (limits, _)) = (send.id, self.open(&send));
-        if let Some(open) = self.open.get_mut(&id) {
+        if let Some(open) = self.find(id) {
             open.on_thread = true;
         }
         let exchange = ExchangeThread {
@@ -156,33 +157,35 @@ impl Exchanges {
     }
 
     pub(super) fn is_open(&self, id: ExchangeId) -> bool {
-        self.open.contains_key(&id)
+        self.open.iter().any(|open| open.id == id)
+    }
+
+    fn find(&mut self, id: ExchangeId) -> Option<&mut RunningExchange> {
+        self.open.iter_mut().find(|open| open.id == id)
     }
 
     /// Records that the head of the response was received.
     pub(super) fn head_received(&mut self, id: ExchangeId, call: CallContext) {
         self.quiet_since = Instant::now();
-        if let Some(open) = self.open.get_mut(&id) {
+        if let Some(open) = self.find(id) {
             open.call = Some(call);
         }
     }
 
     /// Closes an exchange. Returns its context if the head of the response was received.
     pub(super) fn close(&mut self, id: ExchangeId) -> Option<CallContext> {
-        self.open.remove(&id)?.call.take()
+        let index = self.open.iter().position(|open| open.id == id)?;
+        self.open.remove(index).call
     }
 
     /// Closes an exchange, and keeps its context and its error.
     pub(super) fn finish(&mut self, id: ExchangeId, call: CallContext, error: Option<Error>) {
         self.close(id);
-        let History { calls, errors } = &mut self.closed;
-        calls.insert(id, call);
-        errors.extend(error.map(|error| (id, error)));
-        if calls.len() > HISTORY_LENGTH {
-            if let Some((oldest, _)) = calls.pop_first() {
-                errors.remove(&oldest);
-            }
+        if self.finished.len() == HISTORY_LENGTH {
+            self.finished.pop_front();
         }
+        self.finished
+            .push_back(FinishedExchange { id, call, error });
     }
 
     /// Waits for a message. Returns `None` at the time `until` or earlier, and an error if a limit
@@ -191,21 +194,14 @@ impl Exchanges {
         &mut self,
         until: Option<Instant>,
     ) -> Result<Option<Message>, StopReason> {
-        if let Ok(message) = self.messages.try_recv() {
-            return Ok(Some(message));
-        }
-        let end = self.end_of_wait(until, !self.held.is_empty());
-        let received = match end {
-            _ if !self.held.is_empty() => self.read_held(end).ok_or(RecvTimeoutError::Timeout),
-            None => self
-                .messages
-                .recv()
-                .map_err(|_| RecvTimeoutError::Disconnected),
-            Some(end) => self
-                .messages
-                .recv_timeout(end.saturating_duration_since(Instant::now())),
+        let received = if self.held.is_empty() {
+            self.messages
+                .recv_until(self.end_of_wait(until, false))
+                .ok()
+        } else {
+            self.poll(self.end_of_wait(until, true))
         };
-        if let Ok(message) = received {
+        if let Some(message) = received {
             return Ok(Some(message));
         }
         self.check_limits()?;
@@ -219,15 +215,18 @@ impl Exchanges {
         until: Option<Instant>,
     ) -> Result<Result<Message, Option<Instant>>, StopReason> {
         self.check_limits()?;
-        let message = self.messages.try_recv().ok();
-        if let Some(message) = message.or_else(|| self.read_held(Some(Instant::now()))) {
-            return Ok(Ok(message));
-        }
-        Ok(Err(self.end_of_wait(until, true)))
+        Ok(match self.poll(Some(Instant::now())) {
+            Some(message) => Ok(message),
+            None => Err(self.end_of_wait(until, true)),
+        })
     }
 
-    fn read_held(&mut self, until: Option<Instant>) -> Option<Message> {
-        let is_open = |id| self.open.contains_key(&id);
+    /// Returns a message that has arrived, or reads held responses until this time.
+    fn poll(&mut self, until: Option<Instant>) -> Option<Message> {
+        if let Ok(message) = self.messages.recv_timeout(Duration::ZERO) {
+            return Some(message);
+        }
+        let is_open = |id| self.open.iter().any(|open| open.id == id);
         let limits = &self.call.limits;
         self.held.read(until, &self.caller, limits, is_open)
     }
@@ -243,7 +242,7 @@ impl Exchanges {
 
     /// Returns `true` if exchanges on other threads are open.
     pub(super) fn has_threads(&self) -> bool {
-        self.open.values().any(|open| open.on_thread)
+        self.open.iter().any(|open| open.on_thread)
     }
 
     fn check_limits(&self) -> Result<(), StopReason> {
@@ -256,7 +255,7 @@ impl Exchanges {
 
     /// Returns the phase for the error of a stream that a limit has stopped.
     pub(super) fn phase(&self) -> Phase {
-        match self.open.values().next() {
+        match self.open.first() {
             None => Phase::Connect,
             Some(open) if open.call.is_none() => Phase::Wait,
             Some(_) => Phase::Read,
@@ -275,16 +274,24 @@ impl Exchanges {
             .transport_failed(TransportError::new(Phase::Read, error))
     }
 
+    fn take_error(&mut self, id: ExchangeId) -> Option<Error> {
+        let mut finished = self.finished.iter_mut();
+        finished.find(|finished| finished.id == id)?.error.take()
+    }
+
     /// Converts an error of the flow.
     pub(super) fn error(&mut self, error: FlowError) -> Error {
         let call = &self.call;
         match error {
-            FlowError::Failed(id) => match self.closed.errors.remove(&id) {
+            FlowError::Failed(id) => match self.take_error(id) {
                 Some(error) => error,
-                None => call.failed(BodyLength::default().cut_off()),
+                None => self.call.failed(BodyLength::default().cut_off()),
             },
             FlowError::Reply(id, error) => {
-                self.closed.calls.get(&id).unwrap_or(call).failed(*error)
+                let finished = self.finished.iter().find(|finished| finished.id == id);
+                finished
+                    .map_or(call, |finished| &finished.call)
+                    .failed(*error)
             }
             FlowError::Request(error) => call.failed(error),
             FlowError::Ended(ended) => call.failed(ErrorKind::Ended(ended)),

@@ -1,5 +1,7 @@
 //! Replaces values that may be secrets.
 
+use std::str::from_utf8;
+
 use scramjet_client_core::http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 
@@ -55,7 +57,8 @@ pub(super) fn hide_in_body(body: &[u8], hidden: &mut Vec<String>) -> Option<Vec<
     if body.is_empty() {
         return None;
     }
-    let mut value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let text = from_utf8(body).unwrap_or_default();
+    let mut value = text.parse().unwrap_or(Value::Null);
     let members = match &mut value {
         Value::Object(members) => members,
         // A message to an instance: `[code, { members }]`.
@@ -72,8 +75,7 @@ pub(super) fn hide_in_body(body: &[u8], hidden: &mut Vec<String>) -> Option<Vec<
             *value = HIDDEN.into();
         }
     }
-    // Serialization of a parsed value cannot fail.
-    (hidden.len() > count).then(|| serde_json::to_vec(&value).unwrap_or_default())
+    (hidden.len() > count).then(|| value.to_string().into_bytes())
 }
 
 fn hide_all(hidden: &mut Vec<String>) -> Vec<u8> {

@@ -4,7 +4,6 @@ use std::any::Any;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use scramjet_client_core::{InOut, InstanceId, OutputStream, ReadStream, RunnerExit};
@@ -20,6 +19,7 @@ use crate::error::{Error, ErrorKind};
 use crate::handles::instance::InstanceClient;
 use crate::limits::call_limits::CallLimits;
 use crate::limits::cancel::CancelToken;
+use crate::support::channel::{Receiver, RecvTimeoutError, channel};
 use crate::support::drop_guard::DropGuard;
 use crate::support::threads;
 use crate::transport::error::Phase;
@@ -119,7 +119,7 @@ impl InstanceClient {
                 Err(error) => {
                     let by_input = error.is_cancelled() && !outer.is_cancelled();
                     // An input that failed has cancelled the output.
-                    let first = match result.try_recv() {
+                    let first = match result.recv_timeout(Duration::ZERO) {
                         Ok(Err(panic)) => resume_unwind(panic),
                         Ok(Ok(Err(first))) if by_input => first,
                         _ => error,
@@ -168,14 +168,13 @@ impl InstanceClient {
         input: Input,
     ) -> Result<Receiver<SendResult>, Error> {
         let (client, watch) = client.watching(&self.id)?;
-        let (sender, receiver) = sync_channel(1);
+        let (sender, receiver) = channel();
         let (id, token) = (self.id.clone(), token.clone());
         let work = move || {
             let send = || send(&client, &watch, &id, InputStream::Input, input);
             let result = catch_unwind(AssertUnwindSafe(send));
             let failed = !matches!(result, Ok(Ok(_)));
-            // The receiver is gone if the call has already returned.
-            let _ = sender.send(result);
+            sender.send(result);
             if failed {
                 token.cancel();
             }

@@ -191,7 +191,7 @@ impl InstanceClient {
         client: &Client,
         names: Vec<EventName>,
         since: Since,
-    ) -> Result<SharedDriver<WaitForEvent>, Error> {
+    ) -> Result<SharedDriver<WaitForEvent, Event>, Error> {
         let id = &self.id;
         let call = names.first().map(|name| match since {
             Since::Start => client.describe(&LastEvent { id, name }),

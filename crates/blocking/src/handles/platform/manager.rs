@@ -143,6 +143,7 @@ impl ManagerClient {
     /// Disconnects hubs (`POST /disconnect`). Returns the hubs that the Manager disconnected, each
     /// with the reason.
     #[doc(alias = "disconnectHubs")]
+    #[inline]
     pub fn disconnect_hubs(&self, hubs: &DisconnectHubs) -> Result<Disconnected, Error> {
         self.client.call(hubs)
     }

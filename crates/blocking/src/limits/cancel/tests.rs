@@ -50,7 +50,7 @@ fn dropping_on_cancel_waits_for_a_running_hook() {
         let running = Arc::clone(&running);
         move || {
             running.store(true, Ordering::SeqCst);
-            let _ = sender.send(());
+            sender.send(());
             for _ in 0..1000 {
                 thread::yield_now();
             }
@@ -58,7 +58,7 @@ fn dropping_on_cancel_waits_for_a_running_hook() {
         }
     });
     let cancelling = thread::spawn(move || token.cancel());
-    let _ = receiver.recv();
+    let _ = receiver.recv_until(None);
     drop(hook);
     assert!(!running.load(Ordering::SeqCst));
     assert!(cancelling.join().is_ok());

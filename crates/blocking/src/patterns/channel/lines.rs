@@ -6,7 +6,6 @@ mod reader;
 mod state;
 
 use std::any::Any;
-use std::io::Write;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -113,7 +112,7 @@ impl LineChannel {
         state.expected += 1;
         drop(state);
         self.in_flight += 1;
-        let written = self.pipe.as_mut().map(|pipe| pipe.write_all(line));
+        let written = self.pipe.as_mut().map(|pipe| pipe.send(line));
         match written {
             Some(Ok(())) => Ok(()),
             // The input has ended.

@@ -1,7 +1,6 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use scramjet_client_core::{Ended, GetInstance, OutputStream, RunnerExit};
@@ -20,6 +19,7 @@ use crate::patterns::child::activity::{ActivityClock, RunPhase, SETTLE_TIME};
 use crate::patterns::child::input;
 use crate::patterns::child::log::{self, LogBuffer, LogReader};
 use crate::patterns::child::output::Output;
+use crate::support::channel::{Receiver, Sender, channel};
 use crate::support::threads;
 use crate::transport::error::Phase;
 
@@ -131,8 +131,7 @@ impl OutputCollector {
                 Some(Err(error)) if !error.is_cancelled() => Err(error),
                 _ => Ok(buffer.into_bytes()),
             };
-            // The receiver is gone if the run has failed.
-            let _ = sender.send(result);
+            sender.send(result);
             None
         })?;
         self.log = Some(LogReader {
@@ -151,8 +150,9 @@ impl OutputCollector {
         let work = move || {
             let result = catch_unwind(AssertUnwindSafe(work))
                 .unwrap_or_else(|panic| Some(StreamResult::Panicked(panic)));
-            // The receiver is gone if the run has failed.
-            let _ = result.map(|result| sender.send(result));
+            if let Some(result) = result {
+                sender.send(result);
+            }
         };
         threads::start("scramjet-stream", work)
             .map_err(|error| CallContext::unbuilt::<GetInstance<'_>>().failed(error))
@@ -164,14 +164,8 @@ impl OutputCollector {
         loop {
             let settled = self.clock.time_to_settle();
             let timeout = settled.into_iter().chain(self.clock.time_to_check()).min();
-            let result = match timeout {
-                None => self
-                    .receiver
-                    .recv()
-                    .map_err(|_| RecvTimeoutError::Disconnected),
-                Some(time) => self.receiver.recv_timeout(time),
-            };
-            if let Ok(result) = result {
+            let until = timeout.and_then(|time| Instant::now().checked_add(time));
+            if let Ok(result) = self.receiver.recv_until(until) {
                 return Ok(Some(result));
             }
             if self.clock.time_to_settle() == Some(Duration::ZERO) {

@@ -1,10 +1,10 @@
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use crate::body::input::Input;
 use crate::error::{Error, ErrorKind};
 use crate::handles::instance::InstanceClient;
 use crate::handles::instance::wait::ended;
+use crate::support::channel::Receiver;
 use crate::transport::error::Phase;
 
 /// Upper bound for the wait until the sequence is loaded. The client then sends the input anyway,

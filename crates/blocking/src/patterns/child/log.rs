@@ -1,4 +1,3 @@
-use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use memchr::memmem;
@@ -10,6 +9,7 @@ use crate::error::Error;
 use crate::handles::instance::InstanceClient;
 use crate::handles::instance::output::HEAD_LIMIT;
 use crate::limits::cancel::CancelToken;
+use crate::support::channel::{Receiver, Sender};
 
 /// Time to wait for the end of the log after the instance has ended. Hubs of 1.x never end it.
 const END_TIMEOUT: Duration = Duration::from_millis(500);
@@ -30,7 +30,9 @@ impl LogReader {
     pub(super) fn finish(self) -> Result<Vec<u8>, Error> {
         self.result.recv_timeout(END_TIMEOUT).unwrap_or_else(|_| {
             self.token.cancel();
-            self.result.recv().unwrap_or_else(|_| Ok(Vec::new()))
+            self.result
+                .recv_until(None)
+                .unwrap_or_else(|_| Ok(Vec::new()))
         })
     }
 }
@@ -86,8 +88,9 @@ impl LogBuffer {
         self.bytes.extend_from_slice(chunk);
         let searched = self.bytes.get(searched_from..).unwrap_or_default();
         if self.loaded.is_some() && memmem::find(searched, LOADED).is_some() {
-            // The receiver is gone if the run does not wait for this.
-            let _ = self.loaded.take().map(|loaded| loaded.send(()));
+            if let Some(loaded) = self.loaded.take() {
+                loaded.send(());
+            }
         }
         if !self.keep {
             let forget = self.bytes.len().saturating_sub(LOADED.len());

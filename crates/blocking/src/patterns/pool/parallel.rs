@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
@@ -20,18 +19,20 @@ pub(super) fn for_all<T: Send>(
     act: impl Fn(InstanceClient) -> T + Sync,
 ) -> std::thread::Result<Vec<T>> {
     let workers = instances.len().min(MAX_WORKERS);
+    let results = Mutex::new(instances.iter().map(|_| None).collect::<Vec<_>>());
     let remaining = Mutex::new(instances.into_iter().enumerate());
-    let results = Mutex::new(BTreeMap::new());
     let next = || lock(&remaining).next();
-    let finished = threads::share(workers, || {
+    let finished = threads::share(workers, &|| {
         while let Some((index, instance)) = next() {
             // A panic must not keep the thread from the other instances.
             let result = catch_unwind(AssertUnwindSafe(|| act(instance)));
-            lock(&results).insert(index, result);
+            if let Some(slot) = lock(&results).get_mut(index) {
+                *slot = Some(result);
+            }
         }
     });
     let results = into_inner(results);
-    finished.and_then(|()| results.into_values().collect())
+    finished.and_then(|()| results.into_iter().flatten().collect())
 }
 
 /// Kills instances. Ignores errors.

@@ -1,5 +1,4 @@
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,6 +9,7 @@ use crate::call::context::CallContext;
 use crate::error::Error;
 #[cfg(doc)]
 use crate::error::ErrorKind;
+use crate::handles::host::HostClient;
 use crate::handles::instance::InstanceClient;
 use crate::handles::sequence::SequenceClient;
 use crate::limits::cancel::CancelToken;
@@ -80,10 +80,15 @@ impl PoolOptions {
             Slot::new(instance)
         };
         let slots = instances.into_iter().map(slot).collect();
-        let hosts = sequences.iter().map(SequenceClient::host).cloned();
-        let hosts: BTreeMap<_, _> = hosts
-            .map(|host| (host.base_url().to_owned(), host))
-            .collect();
+        let mut hosts: Vec<HostClient> = Vec::new();
+        for host in sequences.iter().map(SequenceClient::host) {
+            if !hosts
+                .iter()
+                .any(|other| other.base_url() == host.base_url())
+            {
+                hosts.push(host.clone());
+            }
+        }
         let replaces = self.replace;
         let shared = Arc::new(Shared {
             slots,
@@ -101,7 +106,7 @@ impl PoolOptions {
             shared,
             threads: Vec::new(),
         };
-        for host in hosts.into_values() {
+        for host in hosts {
             pool.spawn(move |shared| watch(shared, &host))?;
         }
         if replaces {
@@ -134,17 +139,17 @@ impl PoolOptions {
                         Ok(self.start_one(self.choose(sequences, index, choose)?, &options)?)
                     });
                 match started {
-                    Ok(instance) => drop(lock().started.insert(index, instance)),
+                    Ok(instance) => lock().insert(index, instance),
                     Err(failure) => drop(lock().failure.get_or_insert(failure)),
                 }
             }
         };
         // If the caller's transport panics, the other instances must be killed as well.
-        if let Err(panic) = threads::share(self.concurrency.min(self.count), work) {
+        if let Err(panic) = threads::share(self.concurrency.min(self.count), &work) {
             lock().failure.get_or_insert(StartFailure::Panic(panic));
         }
         let launch = into_inner(launch);
-        let instances: Vec<_> = launch.started.into_values().collect();
+        let instances: Vec<_> = launch.started.into_iter().flatten().collect();
         let Some(failure) = launch.failure else {
             return Ok(instances);
         };
@@ -159,7 +164,8 @@ impl PoolOptions {
 /// State of the threads that start a pool.
 #[derive(Default)]
 struct Launch<'a> {
-    started: BTreeMap<usize, InstanceClient>,
+    /// The instances that have started, by their indexes.
+    started: Vec<Option<InstanceClient>>,
     /// Hub of each instance, including those that are still starting.
     used_hubs: Vec<&'a str>,
     failure: Option<StartFailure>,
@@ -177,6 +183,15 @@ impl From<Error> for StartFailure {
 }
 
 impl<'a> Launch<'a> {
+    fn insert(&mut self, index: usize, instance: InstanceClient) {
+        if self.started.len() <= index {
+            self.started.resize_with(index + 1, || None);
+        }
+        if let Some(slot) = self.started.get_mut(index) {
+            *slot = Some(instance);
+        }
+    }
+
     fn choose(&mut self, loads: &[(f64, &'a SequenceClient)]) -> Option<&'a SequenceClient> {
         let sequence = least_loaded(loads, &self.used_hubs)?;
         self.used_hubs.push(sequence.host().base_url());

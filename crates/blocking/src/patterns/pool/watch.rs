@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -42,7 +41,7 @@ fn check(pool: &Shared, host: &HostClient) {
     }
 }
 
-fn alive(host: &HostClient) -> Result<BTreeSet<InstanceId>, Error> {
+fn alive(host: &HostClient) -> Result<Vec<InstanceId>, Error> {
     let client = host.client.tightened(Some(LIST_TIMEOUT));
     let instances = client.call(&ListInstances)?.into_iter();
     Ok(instances

@@ -1,9 +1,14 @@
-use std::sync::mpsc::{TryRecvError, channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::thread;
 use std::time::Duration;
 
+use scramjet_client_core::NullLine;
+
 use super::*;
+use crate::body::upload::Upload;
 use crate::limits::cancel::CancelToken;
+use crate::transport::direct::ChunkSender;
 
 #[test]
 fn read_returns_the_written_bytes_in_order() {
@@ -134,4 +139,309 @@ fn read_observes_cancel_token_and_deadline() {
             .and_then(|error| error.downcast().ok()),
         Some(StopReason::Deadline)
     );
+}
+
+/// Longer than any step takes on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Records chunks instead of sending them.
+#[derive(Default)]
+struct Chunks {
+    sent: Mutex<Vec<Vec<u8>>>,
+    refuses: AtomicBool,
+}
+
+impl ChunkSender for Chunks {
+    fn send_chunk(&self, data: &[u8]) -> bool {
+        let accepts = !self.refuses.load(Ordering::SeqCst);
+        if accepts {
+            lock(&self.sent).push(data.to_vec());
+        }
+        accepts
+    }
+}
+
+impl Chunks {
+    /// Lets the writer of the pipe send these chunks.
+    fn open(reader: &PipeReader) -> Arc<Self> {
+        let chunks = Arc::<Self>::default();
+        let weak = Arc::downgrade(&chunks);
+        reader.direct().open(weak);
+        chunks
+    }
+
+    fn sent(&self) -> Vec<String> {
+        let text = |chunk: &Vec<u8>| String::from_utf8_lossy(chunk).into_owned();
+        lock(&self.sent).iter().map(text).collect()
+    }
+}
+
+/// Blocks until the reader is blocked because there is no data.
+fn until_reader_waits(shared: &Shared) {
+    loop {
+        let state = shared.state();
+        if state.reader_waits && state.bytes.is_empty() {
+            return;
+        }
+        drop(state);
+        thread::yield_now();
+    }
+}
+
+fn flushed(writer: &mut impl Write, data: &str) -> bool {
+    writer
+        .write_all(data.as_bytes())
+        .and_then(|()| writer.flush())
+        .is_ok()
+}
+
+#[test]
+fn write_sends_directly_only_while_the_reader_waits() {
+    let (mut writer, mut reader) = pipe(&CallLimits::default());
+    let (shared, chunks) = (Arc::clone(&reader.shared), Chunks::open(&reader));
+    assert!(writer.send(b"before the first read").is_ok());
+    let (sender, receiver) = channel();
+    let reading = thread::spawn(move || {
+        let mut buf = [0; 32];
+        while let Ok(read @ 1..) = reader.read(&mut buf) {
+            let _ = sender.send(buf.get(..read).unwrap_or_default().to_vec());
+        }
+    });
+    let pulled = || receiver.recv_timeout(TIMEOUT).unwrap_or_default();
+    assert_eq!(pulled(), b"before the first read");
+    until_reader_waits(&shared);
+    assert!(flushed(&mut writer, "one") && writer.send(b"two").is_ok());
+    assert_eq!(chunks.sent(), ["one", "two"]);
+    // Without a flush, further pieces use the buffer.
+    assert!(writer.write_all(b"three").is_ok() && writer.write_all(b"four").is_ok());
+    assert_eq!(pulled(), b"four");
+    assert!(writer.flush().is_ok());
+    chunks.refuses.store(true, Ordering::SeqCst);
+    assert!(flushed(&mut writer, "five"));
+    assert_eq!(pulled(), b"five");
+    chunks.refuses.store(false, Ordering::SeqCst);
+    assert!(flushed(&mut writer, "six"));
+    assert_eq!(chunks.sent(), ["one", "two", "three", "six"]);
+    drop(writer);
+    assert!(reading.join().is_ok() && receiver.try_recv().is_err());
+}
+
+#[test]
+fn write_does_not_send_large_data_directly() {
+    let (mut writer, mut reader) = pipe(&CallLimits::default());
+    let (shared, chunks) = (Arc::clone(&reader.shared), Chunks::open(&reader));
+    let reading = thread::spawn(move || {
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).map(|_| read.len())
+    });
+    until_reader_waits(&shared);
+    assert!(writer.send(&vec![0; CAPACITY + 1]).is_ok());
+    drop(writer);
+    let read = reading.join().unwrap_or(Ok(0));
+    assert_eq!((read.ok(), chunks.sent().len()), (Some(CAPACITY + 1), 0));
+}
+
+/// Cancels the token while it sends, and waits for the end of the read.
+struct Blocked {
+    token: CancelToken,
+    returned: Mutex<Receiver<()>>,
+    result: Mutex<Option<RecvTimeoutError>>,
+}
+
+impl ChunkSender for Blocked {
+    fn send_chunk(&self, _: &[u8]) -> bool {
+        self.token.cancel();
+        let waited = lock(&self.returned).recv_timeout(Duration::from_millis(50));
+        *lock(&self.result) = waited.err();
+        true
+    }
+}
+
+#[test]
+fn read_does_not_fail_while_the_writer_sends() {
+    let token = CancelToken::new();
+    let limits = CallLimits {
+        cancel: Some(token.clone()),
+        ..CallLimits::default()
+    };
+    let (mut writer, mut reader) = pipe(&limits);
+    let (sender, receiver) = channel();
+    let blocked = Arc::new(Blocked {
+        token,
+        returned: Mutex::new(receiver),
+        result: Mutex::default(),
+    });
+    let weak = Arc::downgrade(&blocked);
+    reader.direct().open(weak);
+    let shared = Arc::clone(&reader.shared);
+    let reading = thread::spawn(move || {
+        let read = reader.read(&mut [0]);
+        let _ = sender.send(());
+        (read, reader)
+    });
+    until_reader_waits(&shared);
+    assert!(writer.send(b"one").is_ok());
+    assert_eq!(*lock(&blocked.result), Some(RecvTimeoutError::Timeout));
+    let read = reading.join();
+    assert!(read.is_ok_and(|(read, _reader)| read.is_err()));
+    // The transport may use the connection for something else now.
+    assert!(!writer.direct.send(b"two", || true));
+}
+
+#[test]
+fn direct_writes_are_checked_for_null_lines_and_counted() {
+    let (mut writer, reader) = pipe(&CallLimits::default());
+    let (shared, chunks) = (Arc::clone(&reader.shared), Chunks::open(&reader));
+    let direct = reader.direct();
+    let upload = Upload::reader(reader).direct(direct).without_null_lines();
+    let (sender, receiver) = channel();
+    let reading = thread::spawn(move || {
+        let mut upload = upload.open(&CallLimits::default())?;
+        let mut buf = [0; 32];
+        while let read @ 1.. = upload.read(&mut buf)? {
+            let _ = sender.send(buf.get(..read).unwrap_or_default().to_vec());
+        }
+        io::Result::Ok(upload.sent())
+    });
+    until_reader_waits(&shared);
+    // The reader passes the rest of a line that was held back.
+    assert!(flushed(&mut writer, "1\nnu") && flushed(&mut writer, "mber\n"));
+    assert_eq!(chunks.sent(), ["1\n", "number\n"]);
+    assert!(flushed(&mut writer, "nul"));
+    chunks.refuses.store(true, Ordering::SeqCst);
+    assert!(flushed(&mut writer, "ls\n2\n"));
+    assert_eq!(
+        receiver.recv_timeout(TIMEOUT).ok(),
+        Some(b"nulls\n2\n".to_vec())
+    );
+    chunks.refuses.store(false, Ordering::SeqCst);
+    assert!(flushed(&mut writer, "nu"));
+    drop(writer);
+    let sent = reading.join().unwrap_or(Ok(0));
+    assert_eq!(receiver.recv_timeout(TIMEOUT).ok(), Some(b"nu".to_vec()));
+    assert_eq!(sent.ok(), Some(19));
+    assert_eq!(chunks.sent(), ["1\n", "number\n"]);
+}
+
+#[test]
+fn a_null_line_is_not_sent_directly() {
+    let (mut writer, reader) = pipe(&CallLimits::default());
+    let (shared, chunks) = (Arc::clone(&reader.shared), Chunks::open(&reader));
+    let direct = reader.direct();
+    let upload = Upload::reader(reader).direct(direct).without_null_lines();
+    let reading = thread::spawn(move || {
+        let mut upload = upload.open(&CallLimits::default())?;
+        let mut read = Vec::new();
+        let result = upload.read_to_end(&mut read);
+        io::Result::Ok((read, result.err().and(upload.take_error())))
+    });
+    until_reader_waits(&shared);
+    assert!(flushed(&mut writer, "1\nnu"));
+    assert!(!flushed(&mut writer, "ll\n2\n"));
+    assert_eq!(chunks.sent(), ["1\n"]);
+    let (read, error) = reading.join().ok().and_then(Result::ok).unwrap_or_default();
+    let null = error.and_then(|error| error.downcast::<NullLine>().ok());
+    assert_eq!((read, null.map(|null| null.line)), (Vec::new(), Some(2)));
+}
+
+#[cfg(feature = "ureq")]
+mod over_tcp {
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::atomic::AtomicUsize;
+
+    use http::Request;
+
+    use super::*;
+    use crate::transport::direct::{DirectUpload, address};
+    use crate::transport::{RequestBody, Transport, UreqTransport};
+
+    /// Counts the reads of the transport.
+    struct Counted<'a>(PipeReader, &'a AtomicUsize);
+
+    impl Read for Counted<'_> {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            self.1.fetch_add(1, Ordering::SeqCst);
+            self.0.read(buf)
+        }
+    }
+
+    /// Reads a chunked request, and responds. Returns the body.
+    fn serve(mut stream: TcpStream) -> io::Result<String> {
+        let (mut received, mut buf) = (Vec::new(), [0; 1024]);
+        while !received.ends_with(b"\r\n0\r\n\r\n") {
+            let read = stream.read(&mut buf)?;
+            received.extend_from_slice(buf.get(..read).unwrap_or_default());
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
+        let text = String::from_utf8_lossy(&received);
+        let body = text.split_once("\r\n\r\n").unwrap_or_default().1;
+        Ok(body.to_owned())
+    }
+
+    /// Writes some pieces to an upload. Returns its body, and the number of reads of the transport.
+    fn upload(is_reader_replaced: bool) -> io::Result<(String, usize)> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let url = format!("http://{}/", listener.local_addr()?);
+        let serving = thread::spawn(move || serve(listener.accept()?.0));
+        let (mut writer, reader) = pipe(&CallLimits::default());
+        let (shared, writes) = (Arc::clone(&reader.shared), reader.direct());
+        let reads = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            let sending = scope.spawn(|| {
+                let mut reader = Counted(reader, &reads);
+                let direct = DirectUpload {
+                    writes,
+                    reader: address(&reader),
+                };
+                let mut other = Box::new(&mut reader);
+                let body = RequestBody::Reader {
+                    reader: if is_reader_replaced {
+                        &mut other
+                    } else {
+                        &mut **other
+                    },
+                    length: None,
+                };
+                let request = Request::post(&url).extension(direct).body(body);
+                let request = request.map_err(io::Error::other)?;
+                let response = UreqTransport::default().send(request);
+                io::Result::Ok(response.map_err(io::Error::other)?.status())
+            });
+            for pieces in [&["one"][..], &["two", "three"], &["a longer fourth piece"]] {
+                until_reader_waits(&shared);
+                for piece in pieces {
+                    writer.write_all(piece.as_bytes())?;
+                    if piece == &"two" {
+                        // Only then the next piece is one of its own.
+                        until_reader_waits(&shared);
+                    }
+                }
+                writer.flush()?;
+            }
+            drop(writer);
+            assert_eq!(
+                sending.join().ok().and_then(Result::ok),
+                Some(http::StatusCode::OK)
+            );
+            io::Result::Ok(())
+        })?;
+        let body = serving.join().unwrap_or_else(|_| Ok(String::new()))?;
+        Ok((body, reads.load(Ordering::SeqCst)))
+    }
+
+    const BODY: &str =
+        "3\r\none\r\n3\r\ntwo\r\n5\r\nthree\r\n15\r\na longer fourth piece\r\n0\r\n\r\n";
+
+    #[test]
+    fn direct_chunks_do_not_wake_the_reader() -> io::Result<()> {
+        // It returns "three" and the end.
+        assert_eq!(upload(false)?, (BODY.to_owned(), 2));
+        Ok(())
+    }
+
+    #[test]
+    fn a_reader_that_another_transport_replaced_returns_all_data() -> io::Result<()> {
+        assert_eq!(upload(true)?, (BODY.to_owned(), 5));
+        Ok(())
+    }
 }

@@ -2,13 +2,13 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
 use crate::limits::call_limits::StopReason;
 use crate::limits::cancel::CancelToken;
+use crate::support::channel::channel;
 
 /// Delay between the starts of two attempts, as RFC 8305 recommends.
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -36,7 +36,7 @@ pub(super) fn connect(
     let (wake, woken) = channel();
     let _hook = cancel.map(|token| {
         let wake = wake.clone();
-        token.on_cancel(move || wake.send(()).unwrap_or_default())
+        token.on_cancel(move || wake.send(()))
     });
     let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let delay = end.map_or(delay, |end| {

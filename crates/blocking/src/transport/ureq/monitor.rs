@@ -18,6 +18,7 @@ use ::ureq::unversioned::transport::{
 };
 use ::ureq::{Error, Timeout};
 
+pub(super) use self::exchange_state::CHECK_INTERVAL;
 use self::exchange_state::ExchangeState;
 pub(super) use self::reuse::MAX_IDLE;
 use self::reuse::ReuseLimit;
@@ -91,6 +92,10 @@ impl<In: Transport> ExchangeMonitor<In> {
         // The final response may have arrived together with an interim one.
         let mut head = response_head::final_head(self.inner.buffers().input());
         if head.is_none() && self.socket.has_input() {
+            // A direct write would not know what is read here.
+            if let Some(direct) = send_context::with(|context| context.direct.take()) {
+                direct.close();
+            }
             // The input may be a TLS message without HTTP data, so do not wait long. Errors are
             // ignored here, because the next read returns them again.
             let short = NextTimeout {
@@ -130,7 +135,9 @@ impl<In: Transport> ExchangeMonitor<In> {
         self.socket.discard_writes();
         send_context::with(|context| {
             context.upload_is_over = true;
-            context.closed = closed.map(Into::into);
+            if let Some(closed) = closed {
+                context.closed = Some(closed.into());
+            }
         });
     }
 
@@ -191,6 +198,14 @@ impl<In: Transport> ExchangeMonitor<In> {
             context.limits.clone()
         }));
         self.socket.begin_request();
+        if !self.inner.is_tls() {
+            let socket = Arc::downgrade(&self.socket);
+            send_context::with(|context| {
+                if let Some(direct) = &context.direct {
+                    direct.open(socket);
+                }
+            });
+        }
         Ok(amount)
     }
 }
@@ -217,6 +232,12 @@ impl<In: Transport> Transport for ExchangeMonitor<In> {
         if self.exchange.is_none() {
             amount = self.begin_exchange(amount)?;
         } else if self.socket.discards_writes() {
+            // A direct write may have found a rejection or a closed connection.
+            let closed = self.socket.take_closed();
+            if closed.is_some() {
+                send_context::with(|context| context.phase = Phase::Send);
+            }
+            self.end_upload(closed);
             return Ok(());
         } else if self
             .exchange

@@ -2,7 +2,6 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use ::ureq::Error;
@@ -12,6 +11,7 @@ use ::ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ::ureq::unversioned::transport::NextTimeout;
 
 use crate::limits::call_limits::{CallLimits, StopReason};
+use crate::support::channel::channel;
 use crate::support::threads;
 
 /// A resolver for ureq that resolves nothing. ureq calls its resolver before it looks for an idle
@@ -42,21 +42,17 @@ pub(super) fn resolve(
     let (sender, receiver) = channel();
     let _hook = limits.cancel.as_ref().map(|token| {
         let sender = sender.clone();
-        token.on_cancel(move || drop(sender.send(Err(StopReason::Cancelled.into()))))
+        token.on_cancel(move || sender.send(Err(StopReason::Cancelled.into())))
     });
     let name = host.clone();
-    let work = move || drop(sender.send(lookup(&name)));
+    let work = move || sender.send(lookup(&name));
     if threads::start("scramjet-resolve", work).is_err() {
         return lookup(&host);
     }
-    let result = match end {
-        None => receiver.recv().ok(),
-        Some(end) => receiver
-            .recv_timeout(end.saturating_duration_since(Instant::now()))
-            .ok(),
-    };
     // The other thread always sends a result, so a missing one means that the time is over.
-    result.unwrap_or_else(|| Err(ErrorKind::TimedOut.into()))
+    receiver
+        .recv_until(end)
+        .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
 }
 
 fn lookup(host: &str) -> io::Result<Vec<SocketAddr>> {

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::proxy::ForwardProxy;
 use super::shared_socket::SharedSocket;
 use crate::limits::call_limits::CallLimits;
+use crate::transport::direct::DirectWrites;
 use crate::transport::{BoxError, Phase, Timings};
 
 /// The state of one `UreqTransport::send`.
@@ -15,6 +16,8 @@ use crate::transport::{BoxError, Phase, Timings};
 pub(super) struct SendContext {
     /// The limits of the call, for the connector and the socket.
     pub(super) limits: CallLimits,
+    /// Lets the writer of a chunked upload send chunks itself.
+    pub(super) direct: Option<DirectWrites>,
     /// Forbids a connection that was used before.
     pub(super) needs_new_connection: bool,
     /// Upper bound for the size of the head.
@@ -40,6 +43,7 @@ impl Default for SendContext {
     fn default() -> Self {
         Self {
             limits: CallLimits::default(),
+            direct: None,
             needs_new_connection: false,
             head_size: 0,
             socket: None,
@@ -102,6 +106,7 @@ pub(super) fn is_available() -> bool {
 /// Runs `send` with a new context. Returns its result and the context.
 pub(super) fn run<T>(
     limits: CallLimits,
+    direct: Option<DirectWrites>,
     needs_new_connection: bool,
     send: impl FnOnce() -> T,
 ) -> (T, Box<SendContext>) {
@@ -115,6 +120,7 @@ pub(super) fn run<T>(
     // Calls may be nested, because the reader of an upload may itself make a call.
     let context = Box::new(SendContext {
         limits,
+        direct,
         needs_new_connection,
         ..SendContext::default()
     });

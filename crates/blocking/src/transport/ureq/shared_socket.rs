@@ -9,12 +9,19 @@ use std::time::Instant;
 use ::ureq::Error;
 use ::ureq::unversioned::transport::NextTimeout;
 
+use super::monitor::CHECK_INTERVAL;
+use super::response_head;
 use super::timed_stream::{TimedStream, Timer, WRITE_TICK};
 use super::wait_budget::{WaitBudget, stopped};
 use crate::limits::call_limits::{AwaitedInput, CallLimits, StopReason};
 use crate::limits::cancel::OnCancel;
 use crate::support::sync::lock;
+use crate::transport::direct::ChunkSender;
 use crate::transport::is_closed;
+
+/// Upper bound for the head of an early response, with the interim responses before it, that a
+/// direct write can find.
+const MAX_EARLY_HEAD: usize = 16 << 10;
 
 /// A socket and its state. The `Socket` below TLS, the `ExchangeMonitor` above TLS and the hook of
 /// a [`CancelToken`](crate::CancelToken) share it.
@@ -46,6 +53,10 @@ struct Sending {
     is_started: bool,
     /// A blocked write pauses if data arrives, because it may be an early response.
     pauses_for_input: bool,
+    /// The writer of the data sends it on its own thread, so nobody can end a pause.
+    is_direct: bool,
+    /// Last check for an early response before a direct write.
+    last_check: Option<Instant>,
     /// Data held back during such a pause. It is at most the content of the buffers above, because
     /// the transports send nothing else during the pause.
     held_back: Vec<u8>,
@@ -191,8 +202,15 @@ impl SharedSocket {
                     }
                     Some(error) => return Err(error),
                     None if sending.pauses_for_input && self.has_input() => {
-                        sending.held_back = rest.to_vec();
-                        return Ok(());
+                        if !sending.is_direct {
+                            sending.held_back = rest.to_vec();
+                            return Ok(());
+                        }
+                        match self.early_status() {
+                            Some(..300) => sending.pauses_for_input = false,
+                            Some(_) => self.discard_writes(),
+                            None => {}
+                        }
                     }
                     None => {}
                 },
@@ -297,6 +315,13 @@ impl SharedSocket {
         matches!(self.peek(), Some(Ok(1..)))
     }
 
+    /// Returns the status of a final response that has arrived, without consuming it.
+    fn early_status(&self) -> Option<u16> {
+        let mut buf = vec![0; MAX_EARLY_HEAD];
+        let peeked = self.stream.peek(&mut buf).ok()?;
+        response_head::final_head(buf.get(..peeked)?).map(|head| head.status)
+    }
+
     /// Peeks at one byte without waiting; `None` if nothing has arrived.
     fn peek(&self) -> Option<io::Result<usize>> {
         match self.stream.peek(&mut [0]) {
@@ -309,6 +334,39 @@ impl SharedSocket {
 impl AwaitedInput for SharedSocket {
     fn has_input(&self) -> bool {
         self.has_input()
+    }
+}
+
+impl ChunkSender for SharedSocket {
+    fn send_chunk(&self, data: &[u8]) -> bool {
+        let sending = &mut *self.sending();
+        let is_due = sending
+            .last_check
+            .is_none_or(|check| check.elapsed() >= CHECK_INTERVAL);
+        if is_due {
+            sending.last_check = Some(Instant::now());
+            // The thread that runs the request reads an early response.
+            if self.has_input() {
+                return false;
+            }
+        }
+        if self.discards_writes() {
+            return false;
+        }
+        // One write, so that the chunk arrives in one piece.
+        let mut chunk = format!("{:x}\r\n", data.len()).into_bytes();
+        chunk.extend_from_slice(data);
+        chunk.extend_from_slice(b"\r\n");
+        sending.is_direct = true;
+        let sent = self.send_now(sending, &chunk, NextTimeout::default());
+        sending.is_direct = false;
+        if let (Err(error), None) = (sent, sending.stopped) {
+            // Nothing may follow a part of a chunk.
+            sending.closed = Some(error.into_io());
+            self.discard_writes();
+            let _ = self.stream.shutdown();
+        }
+        sending.stopped.is_none() && !self.discards_writes()
     }
 }
 

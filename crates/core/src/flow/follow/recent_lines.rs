@@ -1,6 +1,6 @@
 //! Recognizes log lines that a stream repeats.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 
@@ -17,8 +17,8 @@ pub(super) trait Deduplicator<T> {
 pub(super) struct RecentLines {
     /// In the log of the hub, only lines about this instance count.
     instance: Option<InstanceId>,
-    /// The time of each line, and the rest of its content as text.
-    lines: BTreeSet<(u64, String)>,
+    /// The time of each line, and the rest of its content as text. Sorted.
+    lines: VecDeque<(u64, String)>,
     latest_ms: u64,
 }
 
@@ -60,13 +60,18 @@ impl Deduplicator<LogLine> for RecentLines {
             key.1 += &format!(" {extra:?}");
         }
         let oldest = self.latest_ms.saturating_sub(Self::MAX_DISORDER_MS);
-        if reopened && (time < oldest || self.lines.contains(&key)) {
+        let position = self.lines.binary_search(&key);
+        if reopened && (time < oldest || position.is_ok()) {
             return false;
         }
+        if let Err(position) = position {
+            self.lines.insert(position, key);
+        }
         self.latest_ms = self.latest_ms.max(time);
-        self.lines.insert(key);
         let oldest = self.latest_ms.saturating_sub(Self::MAX_DISORDER_MS);
-        self.lines = self.lines.split_off(&(oldest, String::new()));
+        while self.lines.front().is_some_and(|(time, _)| *time < oldest) {
+            self.lines.pop_front();
+        }
         true
     }
 }

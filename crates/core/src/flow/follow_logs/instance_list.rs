@@ -3,13 +3,13 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{IDLE_LIMIT, MergedLogs, RESPONSE_TIMEOUT};
+use super::{FollowedLog, IDLE_LIMIT, MergedLogs, RESPONSE_TIMEOUT};
 use crate::flow::Input;
 use crate::flow::exchange::OpenExchange;
 use crate::flow::exchange_error::ExchangeError;
 use crate::flow::follow::{Followed, StreamFollower};
 use crate::flow::outbox::Outbox;
-use crate::{Ended, GetInstance, InstanceId, InstanceInfo, Json, RequestError};
+use crate::{Ended, GetInstance, InstanceInfo, Json, RequestError};
 
 /// Time between two requests for the list of instances, and so the delay until new instances and
 /// ends are noticed.
@@ -57,7 +57,7 @@ impl MergedLogs {
         let is_first = !core::mem::replace(&mut self.has_list, true);
         if self.uses_hub_log {
             if is_first {
-                self.logs.insert(None, Some(StreamFollower::hub_log()));
+                self.logs.push(FollowedLog::of_hub());
             }
             let mut ids = self.only.iter().flatten();
             if !ids.any(|id| self.alive.contains(id)) {
@@ -72,23 +72,30 @@ impl MergedLogs {
         };
         if is_first || self.only.is_none() {
             for id in new {
-                let log = || Some(StreamFollower::listed_instance_log(id.clone()));
-                self.logs.entry(Some(id.clone())).or_insert_with(log);
+                if !self
+                    .logs
+                    .iter()
+                    .any(|log| log.instance.as_ref() == Some(id))
+                {
+                    self.logs.push(FollowedLog {
+                        instance: Some(id.clone()),
+                        follower: Some(StreamFollower::listed_instance_log(id.clone())),
+                        is_awaited: is_first,
+                    });
+                }
             }
         }
-        if is_first {
-            self.opening.clone_from(new);
-            if new.is_empty() {
-                self.ready.push_back(Ok(Followed::Opened));
-            }
+        if is_first && new.is_empty() {
+            self.ready.push_back(Ok(Followed::Opened));
         }
         let alive = &self.alive;
-        let is_alive = |id: &Option<InstanceId>| id.as_ref().is_none_or(|id| alive.contains(id));
-        self.logs.retain(|id, log| log.is_some() || is_alive(id));
-        for (id, log) in &mut self.logs {
-            match log {
-                Some(log) if is_alive(id) => log.on_alive(now),
-                Some(log) => log.on_instance_ended(outbox, now),
+        self.logs
+            .retain(|log| log.follower.is_some() || !log.is_gone(alive));
+        for log in &mut self.logs {
+            let is_gone = log.is_gone(alive);
+            match &mut log.follower {
+                Some(follower) if is_gone => follower.on_instance_ended(outbox, now),
+                Some(follower) => follower.on_alive(now),
                 None => {}
             }
         }
@@ -106,7 +113,7 @@ impl MergedLogs {
             // The log of the hub checks on its own if the hub is reachable.
             return;
         }
-        for log in self.logs.values_mut().flatten() {
+        for log in self.followers() {
             let is_idle = |(last, _): (Duration, bool)| last + IDLE_LIMIT <= now;
             if log.idle_since().is_some_and(is_idle) {
                 log.on_check_failed(outbox, now, &error);
@@ -146,6 +153,8 @@ impl MergedLogs {
 
     /// Returns `true` if a log has ended, and the last list still had its instance.
     pub(super) fn has_ending_logs(&self) -> bool {
-        self.logs.values().flatten().any(StreamFollower::is_ending)
+        self.logs
+            .iter()
+            .any(|log| log.follower.as_ref().is_some_and(StreamFollower::is_ending))
     }
 }

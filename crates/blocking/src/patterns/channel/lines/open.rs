@@ -51,7 +51,8 @@ impl LineChannel {
         writer.options.cancel = Some(input_token.clone());
         let (writer, watch) = writer.watching(&id)?;
         let (pipe, data) = pipe(&writer.limits::<SendInput<'_>>()?);
-        let data = Input::bytes(Upload::reader(data))
+        let direct = data.direct();
+        let data = Input::bytes(Upload::reader(data).direct(direct))
             .content_type(format.content_type())
             .end(false);
         client.options.cancel = Some(outer);

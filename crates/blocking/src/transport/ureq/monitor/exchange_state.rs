@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// A check takes three system calls, and sending a line takes one. With a check before each line,
 /// lines in a row take 1.33 times as long as with a bare socket. With this interval, they take 1.14
 /// times as long.
-const CHECK_INTERVAL: Duration = Duration::from_millis(10);
+pub(in super::super) const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Upper bound for the bytes of interim responses: twice the limit of ureq for one head. Without a
 /// bound, ureq would read interim responses forever.

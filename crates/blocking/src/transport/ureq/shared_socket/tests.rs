@@ -1,5 +1,6 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::thread;
 use std::time::Duration;
 
 use ::ureq::unversioned::transport::Transport;
@@ -93,5 +94,106 @@ fn fatal_reports_a_failed_keep_alive_as_a_closed_connection() -> io::Result<()> 
         matches!(&error, Some(Error::Io(error)) if is_closed(error.kind())),
         "{error:?}"
     );
+    Ok(())
+}
+
+/// More than the buffers of a connection hold.
+const LARGE: usize = 64 << 20;
+
+/// Sends a large chunk, during which the server sends a response. Returns the result, and what the
+/// server has read afterwards, from the end of that chunk on.
+fn send_chunk_during(response: &'static [u8]) -> io::Result<(bool, Arc<SharedSocket>, Vec<u8>)> {
+    let (mut peer, socket) = connected()?;
+    socket.begin_request();
+    let (begun, sent) = thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            let sent = socket.send_chunk(&vec![b'.'; LARGE]);
+            // Has no effect after a part of a chunk.
+            let more = socket.send(b"more", NextTimeout::default());
+            let _ = socket.stream.shutdown();
+            (sent, more.is_ok())
+        });
+        // The chunk is being sent, and cannot be sent completely yet.
+        let begun = peer.peek(&mut [0]).is_ok() && peer.write_all(response).is_ok();
+        if !response.starts_with(b"HTTP/1.1 4") {
+            // A blocked write checks for the response after each tick.
+            thread::sleep(4 * WRITE_TICK);
+            // The head of the chunk has 9 bytes.
+            let mut chunk = vec![0; LARGE + 9];
+            assert!(peer.read_exact(&mut chunk).is_ok());
+        }
+        (begun, sending.join().unwrap_or((false, false)))
+    });
+    assert!(begun && sent.1);
+    let mut rest = Vec::new();
+    peer.read_to_end(&mut rest)?;
+    Ok((sent.0, socket, rest))
+}
+
+#[test]
+fn send_chunk_continues_after_an_early_success() -> io::Result<()> {
+    let response = b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 202 Accepted\r\n\r\n";
+    let (sent, socket, rest) = send_chunk_during(response)?;
+    assert!(sent && !socket.discards_writes());
+    assert_eq!(rest, b"\r\nmore");
+    // The thread that runs the request reads the response before more is sent.
+    Ok(())
+}
+
+#[test]
+fn send_chunk_stops_after_an_early_rejection() -> io::Result<()> {
+    let (sent, socket, rest) = send_chunk_during(b"HTTP/1.1 404 Not Found\r\n\r\n")?;
+    assert!(!sent && socket.discards_writes() && socket.take_closed().is_none());
+    // A part of the chunk, and nothing after it.
+    assert!(rest.len() < LARGE && rest.ends_with(b"."));
+    Ok(())
+}
+
+#[test]
+fn send_chunk_leaves_an_early_response_to_the_request() -> io::Result<()> {
+    let (mut peer, socket) = connected()?;
+    socket.begin_request();
+    assert!(socket.send_chunk(b"one"));
+    peer.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n")?;
+    // Direct writes check for input from time to time.
+    while socket.send_chunk(b"two") {}
+    assert!(!socket.discards_writes());
+    socket.stream.shutdown()?;
+    let mut received = String::new();
+    peer.read_to_string(&mut received)?;
+    let (first, others) = received.split_at(8);
+    assert_eq!(first, "3\r\none\r\n");
+    assert_eq!(others.replace("3\r\ntwo\r\n", ""), "");
+    Ok(())
+}
+
+#[test]
+fn send_chunk_reports_a_failed_connection_to_the_request() -> io::Result<()> {
+    for is_request in [true, false] {
+        let socket = dead()?;
+        if is_request {
+            socket.begin_request();
+        }
+        assert!(!socket.send_chunk(b"one") && socket.discards_writes());
+        assert!(socket.take_closed().is_some());
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_is_sent_after_a_limit_ended_send_chunk() -> io::Result<()> {
+    let (mut peer, socket) = connected()?;
+    socket.begin_call(CallLimits {
+        idle: Some(Duration::from_millis(20)),
+        ..CallLimits::default()
+    });
+    socket.begin_request();
+    assert!(!socket.send_chunk(&vec![b'.'; LARGE]));
+    let more = socket.send(b"more", NextTimeout::default());
+    assert!(matches!(more, Err(Error::Io(error)) if stop_reason(&error) == Some(StopReason::Idle)));
+    socket.stream.shutdown()?;
+    let mut received = Vec::new();
+    peer.read_to_end(&mut received)?;
+    assert!(received.len() < LARGE && received.ends_with(b"."));
     Ok(())
 }
