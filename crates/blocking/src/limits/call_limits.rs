@@ -143,7 +143,10 @@ impl WaitHook {
     }
 
     /// Runs the hook before a wait for data of this connection.
-    #[cfg(feature = "ureq")]
+    #[cfg_attr(
+        not(feature = "ureq"),
+        expect(dead_code, reason = "only the default transport uses it")
+    )]
     pub(crate) fn run(&self, input: &Arc<dyn AwaitedInput>) -> Result<Option<Instant>, StopReason> {
         self.0(input)
     }
