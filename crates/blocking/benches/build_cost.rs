@@ -69,6 +69,9 @@ fn main() -> Result<(), Failure> {
 }
 "#;
 
+/// The crates of this library.
+const OWN_CRATES: [&str; 2] = ["scramjet-client-blocking", "scramjet-client-core"];
+
 /// The minimal program that asks a hub for its version.
 const LEAST: &str = r#"
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -107,7 +110,11 @@ fn main() {
     let mut programs = programs(root);
     programs.retain(|program| program.prepare(root, &scratch));
 
-    for (profile, release) in [("release", true), ("debug", false)] {
+    let profiles = [
+        ("release", true, Goal::AtMost(15.0)),
+        ("debug", false, Goal::None),
+    ];
+    for (profile, release, own_goal) in profiles {
         if !bench.wants(profile) {
             continue;
         }
@@ -118,7 +125,7 @@ fn main() {
                 runs.push(program.build(&scratch, release));
             }
         }
-        report(&section, &programs, &runs);
+        report(&section, &programs, &runs, own_goal);
     }
 }
 
@@ -263,30 +270,25 @@ impl Program {
         if target.exists() {
             fs::remove_dir_all(&target).expect("an empty folder");
         }
-        let mut build = cargo(&folder);
-        build
-            .args([
-                "build",
-                "--offline",
-                "--jobs",
-                "2",
-                "--quiet",
-                "--message-format",
-                "json",
-            ])
-            .env("CARGO_TARGET_DIR", &target);
-        build.args(release.then_some("--release"));
+        let run = |command: &str, args: &[&str]| {
+            let mut cargo = cargo(&folder);
+            cargo.args([command, "--offline", "--quiet"]).args(args);
+            cargo.args(release.then_some("--release"));
+            let output = cargo.env("CARGO_TARGET_DIR", &target).output();
+            let output = output.expect("cargo runs");
+            assert!(
+                output.status.success(),
+                "{}: {}",
+                self.what,
+                String::from_utf8_lossy(&output.stderr)
+            );
+            output.stdout
+        };
         let (cpu, begun) = (cpu_of_children(), Instant::now());
-        let output = build.output().expect("cargo runs");
+        let stdout = run("build", &["--jobs", "2", "--message-format", "json"]);
         let (seconds, cpu) = (begun.elapsed().as_secs_f64(), cpu_of_children() - cpu);
-        assert!(
-            output.status.success(),
-            "{}: {}",
-            self.what,
-            String::from_utf8_lossy(&output.stderr)
-        );
 
-        let messages = String::from_utf8(output.stdout).expect("messages in UTF-8");
+        let messages = String::from_utf8(stdout).expect("messages in UTF-8");
         let messages = messages
             .lines()
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
@@ -298,10 +300,17 @@ impl Program {
             .join(if release { "release" } else { "debug" })
             .join(format!("hello{}", env::consts::EXE_SUFFIX));
         let size = fs::metadata(program).expect("a program").len();
+        let own_cpu = self.folder.starts_with("ours").then(|| {
+            run("clean", &OWN_CRATES.map(|own| ["--package", own]).concat());
+            let cpu = cpu_of_children();
+            run("build", &["--jobs", "2", "--package", OWN_CRATES[0]]);
+            cpu_of_children() - cpu
+        });
         // The program itself does not count.
         let build = Build {
             crates: crates.len() - 1,
             cpu,
+            own_cpu,
             seconds,
             size,
         };
@@ -333,6 +342,8 @@ fn cargo(folder: &Path) -> Command {
 struct Build {
     crates: usize,
     cpu: f64,
+    /// CPU seconds for only the crates of this library.
+    own_cpu: Option<f64>,
     seconds: f64,
     size: u64,
 }
@@ -356,7 +367,7 @@ fn cpu_of_children() -> f64 {
     (ticks(13) + ticks(14)) / 100.0
 }
 
-fn report(section: &Section, programs: &[Program], runs: &[Vec<Build>]) {
+fn report(section: &Section, programs: &[Program], runs: &[Vec<Build>], own_goal: Goal) {
     let spread =
         |builds: &[Build], figure: fn(&Build) -> f64| Spread::of(builds.iter().map(figure));
     for (program, builds) in programs.iter().zip(runs) {
@@ -369,6 +380,17 @@ fn report(section: &Section, programs: &[Program], runs: &[Vec<Build>]) {
             "  {:<46} {crates:>3} crates   CPU {cpu} s   {seconds} s   {size:.2} MB",
             program.what
         );
+    }
+    for (program, builds) in programs.iter().zip(runs) {
+        let own: Vec<_> = builds.iter().filter_map(|build| build.own_cpu).collect();
+        if !own.is_empty() {
+            let name = format!("CPU seconds of the own crates of {}", program.what);
+            let goal = match program.folder {
+                "ours-tls" => own_goal,
+                _ => Goal::None,
+            };
+            section.report(&name, Spread::of(own), goal);
+        }
     }
     for (program, builds) in programs.iter().zip(runs) {
         for (folder, goal) in &program.compared_with {

@@ -65,7 +65,7 @@ fn sequential(bench: &Bench, server: &Server) {
         ],
     );
     compared.speed(OURS, UREQ, Goal::AtLeast(0.90));
-    compared.cpu(OURS, UREQ, Goal::AtMost(1.15));
+    compared.cpu(OURS, UREQ, Goal::AtMost(1.10));
     compared.speed(DEADLINE, OURS, Goal::AtLeast(0.90));
     compared.cpu(DEADLINE, OURS, Goal::None);
     compared.speed(OURS, RAW, Goal::None);

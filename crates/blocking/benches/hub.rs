@@ -63,7 +63,7 @@ fn main() {
             ],
         );
         compared.speed(OURS, UREQ, Goal::AtLeast(0.90));
-        compared.cpu(OURS, UREQ, Goal::AtMost(1.15));
+        compared.cpu(OURS, UREQ, Goal::AtMost(1.10));
     }
     if bench.wants("cycle") {
         let sequence = host.send_sequence(package::sequence("stays")).unwrap();
