@@ -529,7 +529,8 @@ fn wait_event_returns_while_a_request_for_the_status_is_pending() {
                 } else {
                     let _ = sender.send(());
                 }
-                let _ = connection.close_after_client();
+                // Until the client closes the connection.
+                let _ = connection.read_request();
             });
             let builder = HostClient::builder(hub.url()).hub_version("0.18.7");
             let instance = builder.build().unwrap().instance("x").unwrap();
