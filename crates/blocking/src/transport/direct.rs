@@ -4,7 +4,8 @@
 use std::ptr;
 use std::sync::{Arc, Mutex, Weak};
 
-use http::Extensions;
+use http::header;
+use http::request::Parts;
 use scramjet_client_core::NdjsonGuard;
 
 use super::RequestBody;
@@ -101,13 +102,18 @@ pub(crate) struct DirectUpload {
 }
 
 impl DirectUpload {
-    /// Takes the direct writes of a request with this body. `None` if the length of the body is
-    /// known, or if another transport has replaced the reader, for example to compress the data.
-    pub(crate) fn take(
-        extensions: &mut Extensions,
-        body: &RequestBody<'_>,
-    ) -> Option<DirectWrites> {
-        let direct: Self = extensions.remove()?;
+    /// Takes the direct writes of a request with this body. `None` in three cases:
+    ///
+    /// - The length of the body is known. Another transport may have set it as a header.
+    /// - Another transport has replaced the reader, for example to compress the data.
+    /// - The request expects `100 Continue`. What is read while waiting for that may contain a
+    ///   refusal, which direct writes would not find.
+    pub(crate) fn take(head: &mut Parts, body: &RequestBody<'_>) -> Option<DirectWrites> {
+        let direct: Self = head.extensions.remove()?;
+        let has = |name| head.headers.contains_key(name);
+        if has(header::CONTENT_LENGTH) || has(header::EXPECT) {
+            return None;
+        }
         match body {
             RequestBody::Reader {
                 reader,

@@ -192,9 +192,9 @@ impl Transport for UreqTransport {
             return sent.map_err(TransportError::connect)?;
         }
         let (mut parts, body) = request.into_parts();
+        let direct = DirectUpload::take(&mut parts, &body);
         let extensions = &mut parts.extensions;
         let limits = extensions.remove::<CallLimits>().unwrap_or_default();
-        let direct = DirectUpload::take(extensions, &body);
         let needs_new_connection = extensions.remove::<NewConnection>().is_some();
         let ((result, is_complete), context) =
             send_context::run(limits, direct, needs_new_connection, || {

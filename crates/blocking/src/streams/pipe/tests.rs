@@ -444,4 +444,89 @@ mod over_tcp {
         assert_eq!(upload(true)?, (BODY.to_owned(), 5));
         Ok(())
     }
+
+    /// Sends the data of a pipe as a request with this header.
+    fn post(
+        listener: &TcpListener,
+        mut reader: PipeReader,
+        (name, value): (&str, &str),
+    ) -> io::Result<http::StatusCode> {
+        let direct = DirectUpload {
+            writes: reader.direct(),
+            reader: address(&reader),
+        };
+        let body = RequestBody::Reader {
+            reader: &mut reader,
+            length: None,
+        };
+        let limits = CallLimits {
+            deadline: Instant::now().checked_add(TIMEOUT),
+            ..CallLimits::default()
+        };
+        let request = Request::post(format!("http://{}/", listener.local_addr()?))
+            .header(name, value)
+            .extension(direct)
+            .extension(limits)
+            .body(body)
+            .map_err(io::Error::other)?;
+        let response = UreqTransport::default().send(request);
+        Ok(response.map_err(io::Error::other)?.status())
+    }
+
+    #[test]
+    fn a_body_with_a_content_length_has_no_chunks() -> io::Result<()> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let (mut writer, reader) = pipe(&CallLimits::default());
+        let shared = Arc::clone(&reader.shared);
+        thread::scope(|scope| {
+            let sending = scope.spawn(|| post(&listener, reader, ("Content-Length", "6")));
+            let (mut stream, _) = listener.accept()?;
+            for piece in ["one", "two"] {
+                until_reader_waits(&shared);
+                writer.write_all(piece.as_bytes())?;
+                writer.is_flushed = true;
+            }
+            let (mut received, mut buf) = (Vec::new(), [0; 1024]);
+            while !String::from_utf8_lossy(&received).contains("two") {
+                let read = stream.read(&mut buf)?;
+                assert_ne!(read, 0, "{received:?}");
+                received.extend_from_slice(buf.get(..read).unwrap_or_default());
+            }
+            drop(writer);
+            drop(stream);
+            // An error: a transport that knows the length must set it in the body.
+            assert!(sending.join().is_ok_and(|sent| sent.is_err()));
+            assert!(received.ends_with(b"\r\n\r\nonetwo"), "{received:?}");
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn write_finds_a_refusal_that_arrived_together_with_100_continue() -> io::Result<()> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let (mut writer, reader) = pipe(&CallLimits::default());
+        let (shared, begin) = (Arc::clone(&reader.shared), Instant::now());
+        thread::scope(|scope| {
+            let sending = scope.spawn(|| post(&listener, reader, ("Expect", "100-continue")));
+            let (mut stream, _) = listener.accept()?;
+            // The head, at least in part.
+            assert_ne!(stream.read(&mut [0; 1024])?, 0);
+            let response = b"HTTP/1.1 100 Continue\r\n\r\n\
+                             HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(response)?;
+            until_reader_waits(&shared);
+            // The server reads nothing more.
+            while writer
+                .write_all(&[b'x'; CAPACITY])
+                .and_then(|()| writer.flush())
+                .is_ok()
+            {}
+            let sent = sending.join().ok().and_then(Result::ok);
+            assert_eq!(sent, Some(http::StatusCode::PAYLOAD_TOO_LARGE));
+            // Not only after the deadline.
+            assert!(begin.elapsed() < TIMEOUT);
+            drop(stream);
+            Ok(())
+        })
+    }
 }
