@@ -8,7 +8,7 @@ use super::send_context;
 
 /// Initial size of the input, enough for most short responses. The output begins with the size of
 /// the request's head.
-const INITIAL_SIZE: usize = 1 << 10;
+const INITIAL_SIZE: usize = 512;
 
 /// Lower bound for the size of the output.
 const MIN_OUTPUT_SIZE: usize = 256;
@@ -20,7 +20,7 @@ const GROWTH: usize = 8;
 ///
 /// ureq's own `LazyBuffers` write zeros to the whole buffers at the first use: 256 KiB per
 /// connection with its default sizes, even if a thread only waits for a small event. These buffers
-/// take 2 KiB for such a connection. Large ones are zeroed memory, which the operating system
+/// take 1 KiB for such a connection. Large ones are zeroed memory, which the operating system
 /// provides page by page. But if the allocator reuses memory, it writes zeros to all of it.
 #[derive(Debug)]
 pub(super) struct LazyBuffers {
@@ -200,20 +200,21 @@ mod tests {
     #[test]
     fn buffers_grow_when_they_are_full() {
         let mut buffers = LazyBuffers::new(64 << 10, 64 << 10);
-        assert_eq!(buffers.input_append_buf().len(), 1 << 10);
-        buffers.input_appended((1 << 10) - 1);
+        assert_eq!(buffers.input_append_buf().len(), INITIAL_SIZE);
+        buffers.input_appended(INITIAL_SIZE - 1);
         assert_eq!(buffers.input_append_buf().len(), 1, "not full yet");
         buffers.input_append_buf().fill(b'x');
         buffers.input_appended(1);
-        buffers.input_consume((1 << 10) - 1);
-        assert_eq!(buffers.input_append_buf().len(), (8 << 10) - 1);
+        buffers.input_consume(INITIAL_SIZE - 1);
+        let grown = INITIAL_SIZE * GROWTH;
+        assert_eq!(buffers.input_append_buf().len(), grown - 1);
         assert_eq!(buffers.input(), b"x");
 
         let length = buffers.output().len();
         buffers.output_sent(length - 1);
         assert_eq!(buffers.output().len(), length);
         buffers.output_sent(length);
-        assert_eq!(buffers.output().len(), 8 * length);
+        assert_eq!(buffers.output().len(), GROWTH * length);
     }
 
     #[test]
