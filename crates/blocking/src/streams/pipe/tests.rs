@@ -445,6 +445,70 @@ mod over_tcp {
         Ok(())
     }
 
+    /// Reads the head of a request, responds, and reads the body. Returns it.
+    fn accept_early(mut stream: TcpStream) -> io::Result<String> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte)?;
+            head.extend(byte);
+        }
+        stream.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")?;
+        let mut body = Vec::new();
+        while !body.ends_with(b"\r\n0\r\n\r\n") {
+            let mut buf = [0; 1024];
+            let read = stream.read(&mut buf)?;
+            body.extend_from_slice(buf.get(..read).unwrap_or_default());
+        }
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// Hubs respond to some uploads as soon as they begin.
+    #[test]
+    fn chunks_are_direct_after_an_early_success() -> io::Result<()> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let url = format!("http://{}/", listener.local_addr()?);
+        let serving = thread::spawn(move || accept_early(listener.accept()?.0));
+        let (mut writer, reader) = pipe(&CallLimits::default());
+        let (shared, writes) = (Arc::clone(&reader.shared), reader.direct());
+        let (reads, mut pieces) = (AtomicUsize::new(0), 0);
+        thread::scope(|scope| {
+            let sending = scope.spawn(|| {
+                let mut reader = Counted(reader, &reads);
+                let direct = DirectUpload {
+                    writes,
+                    reader: address(&reader),
+                };
+                let body = RequestBody::Reader {
+                    reader: &mut reader,
+                    length: None,
+                };
+                let request = Request::post(&url).extension(direct).body(body);
+                let request = request.map_err(io::Error::other)?;
+                let response = UreqTransport::default().send(request);
+                io::Result::Ok(response.map_err(io::Error::other)?.status())
+            });
+            until_reader_waits(&shared);
+            let begin = Instant::now();
+            // The thread that runs the request looks at the response once.
+            while reads.load(Ordering::SeqCst) == 1 {
+                assert!(begin.elapsed() < Duration::from_secs(60));
+                assert!(flushed(&mut writer, "x"));
+                pieces += 1;
+            }
+            for _ in 0..100 {
+                assert!(flushed(&mut writer, "x"));
+            }
+            assert_eq!(reads.load(Ordering::SeqCst), 2);
+            drop(writer);
+            let status = sending.join().ok().and_then(Result::ok);
+            assert_eq!(status, Some(http::StatusCode::ACCEPTED));
+        });
+        let body = serving.join().unwrap_or_else(|_| Ok(String::new()))?;
+        assert_eq!(body, "1\r\nx\r\n".repeat(pieces + 100) + "0\r\n\r\n");
+        Ok(())
+    }
+
     /// Sends the data of a pipe as a request with this header.
     fn post(
         listener: &TcpListener,

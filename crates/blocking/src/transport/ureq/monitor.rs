@@ -82,8 +82,24 @@ impl<In: Transport> ExchangeMonitor<In> {
                 state.is_accepted = true;
             }
             self.socket.stop_pausing();
+            if status > 0 {
+                // The rest of the upload needs no further checks.
+                self.open_direct_writes();
+            }
         }
         status >= 300
+    }
+
+    /// Lets the writer of a chunked upload send chunks itself. Over TLS, only ureq can send.
+    fn open_direct_writes(&self) {
+        if !self.inner.is_tls() {
+            let socket = Arc::downgrade(&self.socket);
+            send_context::with(|context| {
+                if let Some(direct) = &context.direct {
+                    direct.open(socket);
+                }
+            });
+        }
     }
 
     /// Returns the status of a final response that has already arrived. `None` if none has arrived,
@@ -93,9 +109,11 @@ impl<In: Transport> ExchangeMonitor<In> {
         let mut head = response_head::final_head(self.inner.buffers().input());
         if head.is_none() && self.socket.has_input() {
             // A direct write would not know what is read here.
-            if let Some(direct) = send_context::with(|context| context.direct.take()) {
-                direct.close();
-            }
+            send_context::with(|context| {
+                if let Some(direct) = &context.direct {
+                    direct.close();
+                }
+            });
             // The input may be a TLS message without HTTP data, so do not wait long. Errors are
             // ignored here, because the next read returns them again.
             let short = NextTimeout {
@@ -198,14 +216,7 @@ impl<In: Transport> ExchangeMonitor<In> {
             context.limits.clone()
         }));
         self.socket.begin_request();
-        if !self.inner.is_tls() {
-            let socket = Arc::downgrade(&self.socket);
-            send_context::with(|context| {
-                if let Some(direct) = &context.direct {
-                    direct.open(socket);
-                }
-            });
-        }
+        self.open_direct_writes();
         Ok(amount)
     }
 }

@@ -340,9 +340,11 @@ impl AwaitedInput for SharedSocket {
 impl ChunkSender for SharedSocket {
     fn send_chunk(&self, data: &[u8]) -> bool {
         let sending = &mut *self.sending();
-        let is_due = sending
-            .last_check
-            .is_none_or(|check| check.elapsed() >= CHECK_INTERVAL);
+        // After an early success, nothing that arrives matters.
+        let is_due = sending.pauses_for_input
+            && sending
+                .last_check
+                .is_none_or(|check| check.elapsed() >= CHECK_INTERVAL);
         if is_due {
             sending.last_check = Some(Instant::now());
             // The thread that runs the request reads an early response.
