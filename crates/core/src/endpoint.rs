@@ -186,8 +186,8 @@ impl Endpoint {
         self.uri_of(operation.path())
     }
 
-    /// Builds the head of a request. `add_headers` adds the headers of the operation. Not generic, so
-    /// that it is compiled only once.
+    /// Builds the head of a request. `add_headers` adds the headers of the operation. Not generic,
+    /// so that it is compiled only once.
     fn head(
         &self,
         method: Method,

@@ -95,7 +95,8 @@ pub enum SequenceRef {
     Info(Box<SequenceInfo>),
 }
 
-/// Unlike a derived implementation, this one needs no buffer, which would double the generated code.
+/// Unlike a derived implementation, this one needs no buffer. A buffer would double the generated
+/// code.
 impl<'de> Deserialize<'de> for SequenceRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(SequenceRefVisitor)
