@@ -110,13 +110,19 @@ fn dropping_the_reader_wakes_a_blocked_writer() {
     }
 }
 
-#[test]
-fn read_observes_cancel_token_and_deadline() {
+/// Returns a token, and limits with it.
+fn cancellable() -> (CancelToken, CallLimits) {
     let token = CancelToken::new();
     let limits = CallLimits {
         cancel: Some(token.clone()),
         ..CallLimits::default()
     };
+    (token, limits)
+}
+
+#[test]
+fn read_observes_cancel_token_and_deadline() {
+    let (token, limits) = cancellable();
     let (_writer, mut reader) = pipe(&limits);
     let reading = thread::spawn(move || {
         reader
@@ -259,11 +265,7 @@ impl ChunkSender for Blocked {
 
 #[test]
 fn read_does_not_fail_while_the_writer_sends() {
-    let token = CancelToken::new();
-    let limits = CallLimits {
-        cancel: Some(token.clone()),
-        ..CallLimits::default()
-    };
+    let (token, limits) = cancellable();
     let (mut writer, mut reader) = pipe(&limits);
     let (sender, receiver) = channel();
     let blocked = Arc::new(Blocked {
@@ -346,6 +348,7 @@ fn a_null_line_is_not_sent_directly() {
 
 #[cfg(feature = "ureq")]
 mod over_tcp {
+    use std::io::BufReader;
     use std::net::{TcpListener, TcpStream};
     use std::sync::atomic::AtomicUsize;
 
@@ -365,48 +368,72 @@ mod over_tcp {
         }
     }
 
-    /// Reads a chunked request, and responds. Returns the body.
-    fn serve(mut stream: TcpStream) -> io::Result<String> {
-        let (mut received, mut buf) = (Vec::new(), [0; 1024]);
-        while !received.ends_with(b"\r\n0\r\n\r\n") {
-            let read = stream.read(&mut buf)?;
-            received.extend_from_slice(buf.get(..read).unwrap_or_default());
+    /// Reads up to these bytes.
+    fn receive_until(stream: &mut impl Read, end: &[u8]) -> io::Result<Vec<u8>> {
+        let mut received = Vec::new();
+        while !received.ends_with(end) {
+            let mut byte = [0];
+            stream.read_exact(&mut byte)?;
+            received.extend(byte);
         }
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
-        let text = String::from_utf8_lossy(&received);
-        let body = text.split_once("\r\n\r\n").unwrap_or_default().1;
-        Ok(body.to_owned())
+        Ok(received)
+    }
+
+    /// Reads a chunked request, and responds before or after its body. Returns the body.
+    fn serve(stream: &TcpStream, responds_early: bool) -> io::Result<String> {
+        let mut reader = BufReader::new(stream);
+        let respond = |mut stream: &TcpStream, status: &str| {
+            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")
+        };
+        receive_until(&mut reader, b"\r\n\r\n")?;
+        if responds_early {
+            respond(stream, "202 Accepted")?;
+        }
+        let body = receive_until(&mut reader, b"\r\n0\r\n\r\n")?;
+        if !responds_early {
+            respond(stream, "200 OK")?;
+        }
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// Sends the data of a pipe, and counts the reads of the transport. With `replace_reader`, like
+    /// another transport that puts its own reader before that of the upload.
+    fn send(
+        url: &str,
+        reader: PipeReader,
+        reads: &AtomicUsize,
+        replace_reader: bool,
+    ) -> io::Result<http::StatusCode> {
+        let writes = reader.direct();
+        let mut reader = Counted(reader, reads);
+        let direct = DirectUpload {
+            writes,
+            reader: address(&reader),
+        };
+        let mut other = Box::new(&mut reader);
+        let body = RequestBody::Reader {
+            reader: if replace_reader {
+                &mut other
+            } else {
+                &mut **other
+            },
+            length: None,
+        };
+        let request = Request::post(url).extension(direct).body(body);
+        let response = UreqTransport::default().send(request.map_err(io::Error::other)?);
+        Ok(response.map_err(io::Error::other)?.status())
     }
 
     /// Writes some pieces to an upload. Returns its body, and the number of reads of the transport.
     fn upload(is_reader_replaced: bool) -> io::Result<(String, usize)> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let url = format!("http://{}/", listener.local_addr()?);
-        let serving = thread::spawn(move || serve(listener.accept()?.0));
+        let serving = thread::spawn(move || serve(&listener.accept()?.0, false));
         let (mut writer, reader) = pipe(&CallLimits::default());
-        let (shared, writes) = (Arc::clone(&reader.shared), reader.direct());
+        let shared = Arc::clone(&reader.shared);
         let reads = AtomicUsize::new(0);
         thread::scope(|scope| {
-            let sending = scope.spawn(|| {
-                let mut reader = Counted(reader, &reads);
-                let direct = DirectUpload {
-                    writes,
-                    reader: address(&reader),
-                };
-                let mut other = Box::new(&mut reader);
-                let body = RequestBody::Reader {
-                    reader: if is_reader_replaced {
-                        &mut other
-                    } else {
-                        &mut **other
-                    },
-                    length: None,
-                };
-                let request = Request::post(&url).extension(direct).body(body);
-                let request = request.map_err(io::Error::other)?;
-                let response = UreqTransport::default().send(request);
-                io::Result::Ok(response.map_err(io::Error::other)?.status())
-            });
+            let sending = scope.spawn(|| send(&url, reader, &reads, is_reader_replaced));
             for pieces in [&["one"][..], &["two", "three"], &["a longer fourth piece"]] {
                 until_reader_waits(&shared);
                 for piece in pieces {
@@ -445,67 +472,40 @@ mod over_tcp {
         Ok(())
     }
 
-    /// Reads the head of a request, responds, and reads the body. Returns it.
-    fn accept_early(mut stream: TcpStream) -> io::Result<String> {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte)?;
-            head.extend(byte);
-        }
-        stream.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")?;
-        let mut body = Vec::new();
-        while !body.ends_with(b"\r\n0\r\n\r\n") {
-            let mut buf = [0; 1024];
-            let read = stream.read(&mut buf)?;
-            body.extend_from_slice(buf.get(..read).unwrap_or_default());
-        }
-        Ok(String::from_utf8_lossy(&body).into_owned())
-    }
-
     /// Hubs respond to some uploads as soon as they begin.
     #[test]
     fn chunks_are_direct_after_an_early_success() -> io::Result<()> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let url = format!("http://{}/", listener.local_addr()?);
-        let serving = thread::spawn(move || accept_early(listener.accept()?.0));
+        let serving = thread::spawn(move || serve(&listener.accept()?.0, true));
         let (mut writer, reader) = pipe(&CallLimits::default());
-        let (shared, writes) = (Arc::clone(&reader.shared), reader.direct());
+        let shared = Arc::clone(&reader.shared);
         let (reads, mut pieces) = (AtomicUsize::new(0), 0);
         thread::scope(|scope| {
-            let sending = scope.spawn(|| {
-                let mut reader = Counted(reader, &reads);
-                let direct = DirectUpload {
-                    writes,
-                    reader: address(&reader),
-                };
-                let body = RequestBody::Reader {
-                    reader: &mut reader,
-                    length: None,
-                };
-                let request = Request::post(&url).extension(direct).body(body);
-                let request = request.map_err(io::Error::other)?;
-                let response = UreqTransport::default().send(request);
-                io::Result::Ok(response.map_err(io::Error::other)?.status())
-            });
+            let sending = scope.spawn(|| send(&url, reader, &reads, false));
             until_reader_waits(&shared);
-            let begin = Instant::now();
-            // The thread that runs the request looks at the response once.
-            while reads.load(Ordering::SeqCst) == 1 {
-                assert!(begin.elapsed() < Duration::from_secs(60));
-                assert!(flushed(&mut writer, "x"));
-                pieces += 1;
-            }
-            for _ in 0..100 {
-                assert!(flushed(&mut writer, "x"));
-            }
-            assert_eq!(reads.load(Ordering::SeqCst), 2);
+            let mut write = |is_done: &dyn Fn(Duration) -> bool| {
+                let begin = Instant::now();
+                while !is_done(begin.elapsed()) {
+                    assert!(begin.elapsed() < Duration::from_secs(60));
+                    assert!(flushed(&mut writer, "x"));
+                    pieces += 1;
+                }
+            };
+            // Until the response has arrived.
+            write(&|_| reads.load(Ordering::SeqCst) > 1);
+            // Long enough for several checks for a response, each 10 ms after the one before.
+            write(&|time| time > Duration::from_millis(100));
+            // The thread that runs the request returns at most two pieces: if the first check finds
+            // the response, it does not look at it yet.
+            let reads = reads.load(Ordering::SeqCst);
+            assert!((2..=3).contains(&reads), "{reads} reads of {pieces} pieces");
             drop(writer);
             let status = sending.join().ok().and_then(Result::ok);
             assert_eq!(status, Some(http::StatusCode::ACCEPTED));
         });
         let body = serving.join().unwrap_or_else(|_| Ok(String::new()))?;
-        assert_eq!(body, "1\r\nx\r\n".repeat(pieces + 100) + "0\r\n\r\n");
+        assert_eq!(body, "1\r\nx\r\n".repeat(pieces) + "0\r\n\r\n");
         Ok(())
     }
 
