@@ -101,17 +101,8 @@ impl WatchFlow {
             (Some(_), None) => true,
         };
         let mut state = lock(&self.state);
-        if !state.entries.iter().any(is_due) {
-            return;
-        }
-        let mut due = Vec::new();
-        for entry in take(&mut state.entries) {
-            let entries = match is_due(&entry) {
-                true => &mut due,
-                false => &mut state.entries,
-            };
-            entries.push(entry);
-        }
+        let (due, others): (Vec<_>, _) = take(&mut state.entries).into_iter().partition(is_due);
+        state.entries = others;
         // Not under the lock: a hook of a token may drop a `Watch`, which takes the lock.
         drop(state);
         for Entry { watched, .. } in due {

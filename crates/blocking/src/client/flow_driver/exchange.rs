@@ -73,18 +73,25 @@ fn read_response(
 ) -> Result<(), Error> {
     receive(Part::Head(call, head));
     loop {
-        match body.read(buffer) {
-            Ok(0) => return Ok(()),
-            Ok(read) => {
-                length.add(read);
-                receive(Part::Body(buffer.get(..read).unwrap_or_default()));
-            }
-            Err(error) => {
-                let error = TransportError::new(Phase::Read, error);
-                return Err(call.body_failed(error, *length));
-            }
+        match read_part(call, &mut body, length, buffer)? {
+            0 => return Ok(()),
+            read => receive(Part::Body(buffer.get(..read).unwrap_or_default())),
         }
     }
+}
+
+/// Reads the next part of a body, and adds its bytes to `length`. Returns 0 at the end.
+pub(super) fn read_part(
+    call: &CallContext,
+    body: &mut UserReader,
+    length: &mut BodyLength,
+    buffer: &mut [u8],
+) -> Result<usize, Error> {
+    let read = body
+        .read(buffer)
+        .map_err(|error| call.body_failed(TransportError::new(Phase::Read, error), *length))?;
+    length.add(read);
+    Ok(read)
 }
 
 /// Returns the input of a flow for the head of a response.

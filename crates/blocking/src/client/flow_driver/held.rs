@@ -4,7 +4,6 @@
 //! continues the flow: it sends other requests, such as those for the status of an instance. The
 //! body can be read piece by piece, so it needs no hook for that.
 
-use std::io::Read;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -17,13 +16,12 @@ use crate::call::observer::RequestEvent;
 use crate::client::flow_driver::caller_thread::{
     CallerRequest, CallerThread, ExchangeEvent, Message,
 };
-use crate::client::flow_driver::exchange::report_end;
+use crate::client::flow_driver::exchange::{read_part, report_end};
 use crate::client::request_sender::UnreadResponse;
 use crate::error::Error;
 use crate::limits::call_limits::{AwaitedInput, CallLimits, StopReason, WaitHook};
 use crate::support::panics::in_drop;
 use crate::support::sync::lock;
-use crate::transport::error::{Phase, TransportError, TransportErrorKind};
 
 /// Interval at which the caller's thread polls connections and other threads, if it cannot wait for
 /// all of them at once.
@@ -89,20 +87,14 @@ impl HeldExchange {
     fn read(&mut self, until: Instant) -> Option<ExchangeEvent> {
         *lock(&self.state.read_until) = Some(until);
         let mut buffer = [0; 1 << 10];
-        let result = match self.body.read(&mut buffer) {
+        let result = match read_part(&self.call, &mut self.body, &mut self.length, &mut buffer) {
             Ok(0) => Ok(()),
             Ok(read) => {
-                self.length.add(read);
                 let bytes = buffer.get(..read).unwrap_or_default();
                 return Some(ExchangeEvent::Body(bytes.to_vec()));
             }
-            Err(error) => {
-                let error = TransportError::new(Phase::Read, error);
-                if error.kind == TransportErrorKind::Stopped(StopReason::Idle) {
-                    return None;
-                }
-                Err(self.call.body_failed(error, self.length))
-            }
+            Err(error) if error.is_idle() => return None,
+            Err(error) => Err(error),
         };
         self.reported = true;
         report_end(&self.call, result.as_ref().copied(), self.length);
